@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Airflow in a home of its own, the iP.1 sandbox, and a real S3 server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import local_stack
+import pytest
+
+# Airflow reads its settings when it is first imported, and test modules import it at their top.
+if "airflow" in sys.modules:
+    raise RuntimeError("Airflow was imported before tests/conftest.py could give it a home of its own")
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="ip1-tests-"))
+_environment = local_stack.airflow_environment(AIRFLOW_HOME)
+os.environ.clear()
+os.environ.update(_environment)
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.sandbox.server import SandboxServer
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Path:
+    """Give the session's AIRFLOW_HOME a metadata database, for tests that run DAGs. Its value is AIRFLOW_HOME."""
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return AIRFLOW_HOME
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """A fresh iP.1 sandbox on a free port, in a thread of this process."""
+    from airflow_provider_ip1.sandbox.server import SandboxServer
+
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ip1_connection(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an Airflow connection to the ``sandbox`` of this test."""
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(sandbox.url))
+    return "ip1_default"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[local_stack.S3Server]:
+    """A real S3 server for the whole session; use ``s3_bucket`` to keep tests apart."""
+    directory = Path(tempfile.mkdtemp(prefix="ip1-tests-s3-"))
+    try:
+        with local_stack.s3_server(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def s3_bucket(s3_server: local_stack.S3Server) -> Iterator[str]:
+    """The name of an empty bucket that only this test uses."""
+    name = f"test-{secrets.token_hex(6)}"
+    client = s3_server.client()
+    client.create_bucket(Bucket=name)
+    yield name
+    # The server deletes the objects with it.
+    client.delete_bucket(Bucket=name)
+
+
+@pytest.fixture
+def aws_connection(s3_server: local_stack.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an Airflow connection to the S3 server."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", local_stack.aws_connection(s3_server))
+    return "aws_default"

@@ -1,0 +1,25 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The S3 server that other tests rest on behaves as AWS does where it matters to them."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+from local_stack import S3Server
+
+
+def test_objects_come_back_and_unknown_buckets_are_errors(s3_server: S3Server, s3_bucket: str) -> None:
+    client = s3_server.client()
+    assert client.list_objects_v2(Bucket=s3_bucket)["KeyCount"] == 0
+    client.put_object(Bucket=s3_bucket, Key="a", Body=b"b")
+    assert client.get_object(Bucket=s3_bucket, Key="a")["Body"].read() == b"b"
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        client.put_object(Bucket="not-there", Key="a", Body=b"b")
+
+
+def test_airflow_reaches_the_s3_server(s3_server: S3Server, s3_bucket: str, aws_connection: str) -> None:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    hook = S3Hook(aws_connection)
+    hook.load_string("text", key="a", bucket_name=s3_bucket)
+    assert hook.read_key("a", bucket_name=s3_bucket) == "text"
