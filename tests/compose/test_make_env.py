@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""scripts/make_env.py writes secrets that nobody else can read and nothing overwrites."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+from pathlib import Path
+
+import make_env
+import pytest
+from cryptography.fernet import Fernet
+
+
+def values(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
+
+
+def test_every_secret_gets_a_value_that_is_safe_in_urls_json_and_shells(tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    assert make_env.write_env(env)
+    found = values(env)
+    for name in make_env.SECRETS:
+        assert re.fullmatch(r"[A-Za-z0-9_-]{16,}=?", found[name]), name
+    Fernet(found["FERNET_KEY"])
+
+
+def test_two_runs_share_no_secret(tmp_path: Path) -> None:
+    make_env.write_env(tmp_path / "one")
+    make_env.write_env(tmp_path / "two")
+    one, two = values(tmp_path / "one"), values(tmp_path / "two")
+    assert {name for name in make_env.SECRETS if one[name] == two[name]} == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    make_env.write_env(env)
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+
+
+def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    env.write_text("MINE=1\n", encoding="utf-8")
+    assert not make_env.write_env(env)
+    assert env.read_text(encoding="utf-8") == "MINE=1\n"
+
+
+def test_an_example_without_a_secrets_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="FERNET_KEY"):
+        make_env.fill_in("JWT_SECRET=\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no user ids")
+@pytest.mark.parametrize(("uid", "line"), [(1234, "AIRFLOW_UID=1234"), (0, "#AIRFLOW_UID=50000")])
+def test_airflow_writes_files_as_this_user_but_never_as_root(
+    monkeypatch: pytest.MonkeyPatch, uid: int, line: str
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: uid)
+    example = (make_env.ROOT / ".env.example").read_text(encoding="utf-8")
+    assert line in make_env.fill_in(example).splitlines()
