@@ -1,0 +1,166 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The provider metadata: valid, complete, importable, and harmless to load."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import local_stack
+import pytest
+
+from airflow_provider_ip1.get_provider_info import get_provider_info
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.sandbox.server import SandboxServer
+
+DISTRIBUTION = "airflow-provider-ip1"
+
+
+def schema(name: str) -> dict[str, Any]:
+    return json.loads(importlib.resources.files("airflow").joinpath(name).read_text())
+
+
+def test_fits_the_schema_of_the_running_airflow() -> None:
+    jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
+
+
+def test_fits_the_strict_schema_of_the_official_providers() -> None:
+    kept_by_release_managers = {"state": "ready", "source-date-epoch": 0}
+    jsonschema.validate(get_provider_info() | kept_by_release_managers, schema("provider.yaml.schema.json"))
+
+
+def test_names_the_distribution_that_holds_it() -> None:
+    (entry_point,) = distribution(DISTRIBUTION).entry_points.select(group="apache_airflow_provider")
+    assert entry_point.value == "airflow_provider_ip1.get_provider_info:get_provider_info"
+    assert entry_point.load()()["package-name"] == DISTRIBUTION == distribution(DISTRIBUTION).metadata["Name"]
+
+
+def names_of_our_code(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and re.fullmatch(r"airflow_provider_ip1(\.\w+)+", value):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from names_of_our_code(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from names_of_our_code(item)
+
+
+@pytest.mark.parametrize("name", sorted(set(names_of_our_code(get_provider_info()))))
+def test_every_module_and_class_it_names_can_be_imported(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    if attribute.islower():
+        importlib.import_module(name)
+    else:
+        assert isinstance(getattr(importlib.import_module(module), attribute), type)
+
+
+def test_names_every_module_that_airflow_users_import() -> None:
+    package = Path(importlib.import_module("airflow_provider_ip1").__path__[0])
+    modules = {
+        f"airflow_provider_ip1.{kind}.{path.stem}"
+        for kind in ("hooks", "operators", "sensors", "transfers", "triggers", "notifications")
+        for path in (package / kind).glob("[!_]*.py")
+    }
+    assert modules - set(names_of_our_code(get_provider_info())) == set()
+
+
+def test_form_defaults_lie_in_their_own_ranges() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    for name, field in connection_type["conn-fields"].items():
+        jsonschema.Draft202012Validator.check_schema(field["schema"])
+        jsonschema.validate(field["schema"].get("default"), field["schema"])
+        assert "null" in field["schema"]["type"], f"{name} could not be left empty"
+
+
+def test_the_form_in_python_is_the_declared_form() -> None:
+    """Airflow 2.11 reads the hook's methods, Airflow 3 the metadata."""
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+    (declared,) = get_provider_info()["connection-types"]
+    assert declared["connection-type"] == IP1Hook.conn_type
+    assert declared["hook-name"] == IP1Hook.hook_name
+    behaviour = IP1Hook.get_ui_field_behaviour()
+    for key, in_python in {
+        "hidden-fields": "hidden_fields",
+        "relabeling": "relabeling",
+        "placeholders": "placeholders",
+    }.items():
+        assert behaviour[in_python] == declared["ui-field-behaviour"][key]
+
+
+def test_the_extras_of_the_python_form_are_the_declared_ones() -> None:
+    pytest.importorskip("flask_appbuilder", reason="the form in Python needs it; it comes with Airflow 2 only")
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+    (declared,) = get_provider_info()["connection-types"]
+    assert IP1Hook.get_connection_form_widgets().keys() == declared["conn-fields"].keys()
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], env=env, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_loading_it_imports_no_airflow() -> None:
+    """Airflow loads it while its configuration is half built; importing Airflow there would break every command."""
+    code = """
+import sys
+from airflow_provider_ip1.get_provider_info import get_provider_info
+get_provider_info()
+print([name for name in sys.modules if name.partition(".")[0] == "airflow"])
+"""
+    assert run("-c", code).strip() == "[]"
+
+
+@pytest.mark.slow
+class TestAirflowCommands:
+    """In an AIRFLOW_HOME that has never been used."""
+
+    @pytest.fixture
+    def env(self, tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
+        return local_stack.airflow_environment(tmp_path / "home") | {
+            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+            "COLUMNS": "200",
+        }
+
+    def test_version(self, env: dict[str, str]) -> None:
+        assert run("-m", "airflow", "version", env=env).strip() == distribution("apache-airflow").version
+
+    def test_provider_is_found(self, env: dict[str, str]) -> None:
+        (provider,) = json.loads(run("-m", "airflow", "providers", "get", DISTRIBUTION, "--output", "json", env=env))
+        assert provider["Provider"] == DISTRIBUTION
+        assert provider["Version"] == distribution(DISTRIBUTION).version
+
+    def test_connection_can_be_tested(self, env: dict[str, str]) -> None:
+        run("-m", "airflow", "db", "migrate", env=env)
+        assert "Connection success!" in run("-m", "airflow", "connections", "test", "ip1_default", env=env)
+
+    def test_refused_key_is_told(self, env: dict[str, str]) -> None:
+        env["AIRFLOW_CONN_IP1_DEFAULT"] = env["AIRFLOW_CONN_IP1_DEFAULT"].replace(
+            local_stack.SANDBOX_KEY, "another-key"
+        )
+        run("-m", "airflow", "db", "migrate", env=env)
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "connections", "test", "ip1_default"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert "Connection failed!" in done.stdout
+        assert "another-key" not in done.stdout + done.stderr
