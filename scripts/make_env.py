@@ -38,8 +38,7 @@ def fill_in(example: str) -> str:
     """
     text = example
     for name, make in SECRETS.items():
-        value = make()
-        text, found = re.subn(rf"(?m)^{name}=$", lambda _: f"{name}={value}", text)
+        text, found = re.subn(rf"(?m)^{name}=$", f"{name}={make()}", text)
         if found != 1:
             raise ValueError(f".env.example needs one empty line {name}=, it has {found}")
     # os.getuid is missing on Windows, where Docker maps file owners by itself. Airflow must not run as root.

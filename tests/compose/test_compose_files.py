@@ -95,9 +95,7 @@ def test_base_image_agrees_with_pyproject() -> None:
     assert match, base
     airflow, python = match.groups()
     (required,) = (
-        requirement
-        for requirement in map(Requirement, PROJECT["dependencies"])
-        if requirement.name == "apache-airflow"
+        requirement for requirement in map(Requirement, PROJECT["dependencies"]) if requirement.name == "apache-airflow"
     )
     assert Version(airflow) in required.specifier
     assert Version(python) in SpecifierSet(PROJECT["requires-python"])
