@@ -31,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLE_DAGS = PROJECT / "example_dags"
 SANDBOX_KEY = "sandbox-key"
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StackError(RuntimeError):
@@ -121,7 +122,21 @@ def running(
         yield process
     finally:
         if process is not None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
             process.stop()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
+
+
+def stop_on_signals() -> None:
+    """Make Ctrl-C, a closed terminal and ``kill`` end this program through its ``finally`` blocks, once."""
+
+    def stop(number: int, _frame: object) -> None:
+        for each in END_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in END_SIGNALS:
+        signal.signal(each, stop)
 
 
 def free_ports(count: int) -> list[int]:

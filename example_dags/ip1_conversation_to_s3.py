@@ -1,0 +1,47 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Every hour, write one SMS conversation to S3.
+
+Each run replaces the object with the whole conversation as it is then. The defaults fit the sandbox; set the
+environment variables for your own, or fill in the form when you trigger the DAG.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, Param
+
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+with DAG(
+    dag_id="ip1_conversation_to_s3",
+    description="One SMS conversation to S3, every hour",
+    schedule="@hourly",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["ip1", "example"],
+    params={
+        "participant": Param(
+            os.environ.get("IP1_PARTICIPANT", "46701740605"),
+            type="string",
+            description="The other side of the conversation: phone number with country code, or sender name",
+        ),
+        "bucket": Param(os.environ.get("IP1_S3_BUCKET", "ip1-demo"), type="string", description="S3 bucket"),
+        "key": Param(
+            "conversations/customer-000.jsonl.gz",
+            type="string",
+            description="S3 key. Keep phone numbers out of it: keys show up in logs and listings",
+        ),
+    },
+):
+    # [START howto_operator_conversation_to_s3]
+    ConversationToS3Operator(
+        task_id="export_conversation",
+        participant="{{ params.participant }}",
+        s3_bucket="{{ params.bucket }}",
+        s3_key="{{ params.key }}",
+    )
+    # [END howto_operator_conversation_to_s3]

@@ -1,0 +1,47 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Every night, write many SMS conversations to S3, one task and one object for each.
+
+Airflow spreads the mapped tasks over its workers. Put them into a pool, so that they stay under iP.1's limit together:
+its slots, times the connection's ``requests_per_second``, is the most that they send. Make the pool
+(``airflow pools set ip1 4 "iP.1"``) and name it in ``IP1_POOL``.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+# In your DAG: from your own list of customers. Here: numbers of the sandbox, all from ranges reserved for fiction.
+NUMBERS = [*range(46701740610, 46701740700), *range(46313900600, 46313900700), *range(46406280400, 46406280500)]
+CUSTOMERS = {
+    f"customer-{index:03}": str(number)
+    for index, number in enumerate(NUMBERS[: int(os.environ.get("IP1_CONVERSATIONS", "20"))], start=1)
+}
+
+with DAG(
+    dag_id="ip1_many_conversations",
+    description="Many SMS conversations to S3, every night",
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["ip1", "example"],
+):
+    # [START howto_operator_conversation_to_s3_mapped]
+    ConversationToS3Operator.partial(
+        task_id="export_conversation",
+        s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+        pool=os.environ.get("IP1_POOL", "default_pool"),
+    ).expand_kwargs(
+        [
+            # The key names the customer, not the phone number: keys show up in logs and listings.
+            {"participant": number, "s3_key": f"conversations/{customer}.jsonl.gz"}
+            for customer, number in CUSTOMERS.items()
+        ]
+    )
+    # [END howto_operator_conversation_to_s3_mapped]

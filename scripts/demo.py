@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Read a conversation from the iP.1 sandbox and write it to a real S3 server, with a real Airflow. Run by ``make demo``.
+
+Everything lives in a temporary directory and on free loopback ports, and is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import local_stack
+from local_stack import S3Server, StackError
+
+from airflow_provider_ip1.api.messages import mask_number
+
+DAG_ID = "ip1_conversation_to_s3"
+BUCKET = "ip1-demo"
+KEY = "conversations/customer-000.jsonl.gz"
+STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
+
+
+def airflow(env: dict[str, str], *arguments: str, seconds: float) -> None:
+    """
+    Run an Airflow command to its end.
+
+    :param env: its environment. What it prints goes to ``airflow.log`` beside AIRFLOW_HOME.
+    :param arguments: after ``airflow``.
+    :param seconds: the longest it may take.
+    :raises StackError: it failed, or took longer.
+    """
+    log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
+    command = [sys.executable, "-m", "airflow", *arguments]
+    with local_stack.running(f"airflow {' '.join(arguments)}", command, log_path=log_path, env=env) as process:
+        try:
+            code = process.popen.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise process.failure(f"was not done within {seconds:.0f} s") from None
+        if code != 0:
+            raise process.failure(f"ended with exit code {code}")
+
+
+def presentable(line: bytes) -> str:
+    """
+    Make an exported message fit to be shown.
+
+    :param line: one message as JSON.
+    :return: the same with masked phone numbers, and the length of the text instead of the text.
+    """
+    message: dict[str, Any] = json.loads(line)
+    for field in ("sender", "recipient"):
+        message[field] = mask_number(message[field])
+    message["body"] = f"<{len(message['body'])} characters>"
+    return json.dumps(message)
+
+
+def show(store: S3Server) -> None:
+    """
+    Tell what arrived in S3.
+
+    :param store: where it should be.
+    :raises StackError: it is not there, or empty.
+    """
+    client = store.client()
+    if "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix=KEY):
+        raise StackError(f"Airflow is done, but s3://{BUCKET}/{KEY} is not there")
+    content: bytes = client.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
+    lines = gzip.decompress(content).splitlines()
+    if not lines:
+        raise StackError(f"s3://{BUCKET}/{KEY} holds no message")
+    say(f"In S3:    {store.endpoint_url}/{BUCKET}/{KEY}")
+    say(f"Size:     {len(content):,} bytes, compressed")
+    say(f"Messages: {len(lines):,}")
+    say("The first two, with numbers masked and texts left out:")
+    for line in lines[:2]:
+        print(f"  {presentable(line)}")
+
+
+def demo(directory: Path, messages: int) -> None:
+    """
+    Run the whole chain.
+
+    :param directory: for data and logs; empty or new.
+    :param messages: in the conversation, at least 1.
+    :raises StackError: the conversation did not arrive.
+    """
+    home = directory / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    env = {
+        name: value for name, value in local_stack.airflow_environment(home).items() if not name.startswith("IP1_")
+    } | {"IP1_S3_BUCKET": BUCKET}
+    say("Starting the iP.1 sandbox and an S3 server (SeaweedFS)")
+    with (
+        local_stack.sandbox(directory, "--messages", str(messages), env=env) as sandbox_url,
+        local_stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
+    ):
+        say(f"Sandbox:  {sandbox_url}")
+        say(f"S3:       {store.endpoint_url}, bucket {BUCKET}")
+        env["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox_url)
+        env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(store)
+        say("Airflow makes its metadata database (airflow db migrate)")
+        airflow(env, "db", "migrate", seconds=300)
+        say(f"Airflow runs the DAG (airflow dags test {DAG_ID})")
+        airflow(env, "dags", "test", DAG_ID, seconds=300)
+        show(store)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
+    parser.add_argument("--directory", type=Path, help="keep data and logs here, to look at them")
+    parser.add_argument("--messages", type=int, default=5000, help="in the conversation (default: %(default)s)")
+    options = parser.parse_args()
+    local_stack.stop_on_signals()
+    try:
+        if options.directory is not None:
+            demo(options.directory.resolve(), options.messages)
+        else:
+            with tempfile.TemporaryDirectory(prefix="ip1-demo-", ignore_cleanup_errors=True) as directory:
+                demo(Path(directory), options.messages)
+    except StackError as error:
+        say(f"Failed: {error}")
+        sys.exit(1)
+    say("Done. Everything that was started has been stopped.")
+
+
+if __name__ == "__main__":
+    main()
