@@ -50,5 +50,9 @@ class IP1ResponseError(IP1Error):
     """iP.1 answered with something that is not what it documents: no JSON, another shape, an unexpected status."""
 
 
+class IP1NotFoundError(IP1ResponseError):
+    """iP.1 knows no such message, batch or path (404), where a single thing was asked for."""
+
+
 class IP1PagingError(IP1Error):
     """The conversation changed beyond repair while it was read, or the server repeats itself."""

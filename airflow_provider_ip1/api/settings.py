@@ -1,0 +1,274 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What an Airflow connection of type ``ip1`` says, checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+
+DEFAULT_HOST = "https://api.ip1sms.com"
+DEFAULT_TIMEOUT = (10.0, 60.0)
+DEFAULT_PAGE_SIZE = 200
+DEFAULT_CONCURRENCY = 4
+DEFAULT_MAX_ATTEMPTS = 5
+#: The sibling v3 API documents 30 requests per second and account; v2 documents nothing.
+DEFAULT_REQUESTS_PER_SECOND = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Everything a hook needs to know to talk to iP.1.
+
+    :param conn_id: the Airflow connection it comes from.
+    :param base_url: scheme, host, optional port and path prefix, without a slash at the end.
+    :param api_key: sent as Bearer token (iP.1's introduction page).
+    :param timeout: seconds to wait for a TCP connection, and for the next bytes of an answer. Both above 0.
+    :param page_size: messages asked for per request, 1 to 10000.
+    :param concurrency: most requests in flight, 1 to 64.
+    :param max_attempts: most requests sent for one answer, 1 to 20.
+    :param requests_per_second: most requests per second of a process, 0 for no limit.
+    :param verify: whether the server's certificate is checked, or a file with the CA certificates to check it with.
+    :param proxies: scheme to proxy URL.
+    :param redact_key: secret for hashing personal data in exports.
+    """
+
+    conn_id: str
+    base_url: str
+    api_key: str = field(repr=False)
+    timeout: tuple[float, float] = DEFAULT_TIMEOUT
+    page_size: int = DEFAULT_PAGE_SIZE
+    concurrency: int = DEFAULT_CONCURRENCY
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    requests_per_second: float = DEFAULT_REQUESTS_PER_SECOND
+    verify: bool | str = True
+    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    redact_key: str | None = field(default=None, repr=False)
+
+
+def read_settings(
+    conn_id: str,
+    *,
+    host: str | None,
+    schema: str | None,
+    port: int | None,
+    password: str | None,
+    extra: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+) -> tuple[Settings, tuple[str, ...]]:
+    """
+    Check the fields of a connection.
+
+    :param conn_id: the connection's id, for error texts.
+    :param host: base URL or bare host; ``None`` or empty for https://api.ip1sms.com.
+    :param schema: ``http`` or ``https``, used where the host names none; default https.
+    :param port: used where the host names none.
+    :param password: the API key.
+    :param extra: the connection's extras. Empty strings and ``None`` count as not set, numbers may be written as text
+        (connections in URI form cannot do otherwise).
+    :param overrides: arguments of the hook, checked already; they win over extras where they are not ``None``.
+    :return: the settings, and the names of extras that nobody knows.
+    :raises IP1ConnectionError: a value cannot be used; names the field and the connection.
+    """
+
+    def refuse(name: str, problem: str) -> IP1ConnectionError:
+        return IP1ConnectionError(f"Connection {conn_id!r}: {name} {problem}")
+
+    key = (password or "").strip()
+    if not key:
+        raise refuse("password", "is empty. Put the API key of your iP.1 account there.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise refuse("password", "is not an API key: it has spaces or characters that no key has.")
+    values: dict[str, Any] = {}
+    for name, check in {**CHECKS, "allow_http": _flag}.items():
+        value = extra.get(name)
+        if value is None or value == "":
+            continue
+        try:
+            values[name] = check(value)
+        except ValueError as error:
+            problem = str(error)
+        else:
+            continue
+        raise refuse(f"extra {name!r}", problem)
+    allow_http = values.pop("allow_http", False)
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    base_url = _base_url(host, schema, port, allow_http, refuse)
+    unknown = tuple(sorted(str(name) for name in extra if name not in CHECKS and name != "allow_http"))
+    return Settings(conn_id=conn_id, base_url=base_url, api_key=key, **values), unknown
+
+
+def check_argument(name: str, value: Any) -> Any:
+    """
+    Check a setting that was given as a hook argument.
+
+    :param name: name of the setting.
+    :param value: ``None`` for not set.
+    :return: the value in the type that :class:`Settings` has.
+    :raises ValueError: the value cannot be used; names the argument.
+    """
+    if value is None:
+        return None
+    try:
+        return CHECKS[name](value)
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f"{name} {problem}")
+
+
+def _base_url(
+    host: str | None,
+    schema: str | None,
+    port: int | None,
+    allow_http: bool,
+    refuse: Callable[[str, str], IP1ConnectionError],
+) -> str:
+    text = (host or DEFAULT_HOST).strip().rstrip("/")
+    if "://" not in text:
+        text = f"{(schema or 'https').strip().lower()}://{text}"
+    try:
+        parts = urlsplit(text)
+        named_port = parts.port
+        name = parts.hostname or ""
+    except ValueError:
+        name, named_port = "", None
+    if not name or any(character.isspace() for character in text):
+        raise refuse("host", f"is not a URL or host name. Leave it empty for {DEFAULT_HOST}.")
+    if parts.scheme not in ("http", "https"):
+        raise refuse("host", "must begin with https://, or schema must be https.")
+    if parts.username is not None or parts.password is not None:
+        raise refuse("host", "holds a user name or password. The API key belongs into the password field.")
+    if parts.query or parts.fragment:
+        raise refuse("host", "has a query or fragment. Give scheme, host and, if needed, port and path only.")
+    if named_port and port and named_port != port:
+        raise refuse("port", f"is {port}, but the host says {named_port}. Keep one of them.")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(name):
+        raise refuse(
+            "host",
+            "is http://, which would send the API key in clear text. Use https://, or set the extra allow_http to "
+            "true for a server inside your own network.",
+        )
+    final_port = named_port or port
+    shown = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{parts.path.rstrip('/')}"
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+# -- one check per extra; each raises ValueError with the end of a sentence that begins with the extra's name
+
+
+def _number(value: Any, low: float, high: float, what: str) -> float:
+    wanted = f"must be {what}."
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(wanted)
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or not low <= number <= high:
+        raise ValueError(wanted)
+    return number
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    what = f"a whole number from {low} to {high}"
+    number = _number(value, low, high, what)
+    if number != int(number):
+        raise ValueError(f"must be {what}.")
+    return int(number)
+
+
+def _timeout(value: Any) -> tuple[float, float]:
+    what = "seconds above 0, or [connect, read]"
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = ()
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"must be {what}.")
+    connect, read = (_number(part, 1e-3, 86400.0, what) for part in pair)
+    return connect, read
+
+
+def _flag(value: Any) -> bool:
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text is True or text == "true":
+        return True
+    if text is False or text == "false":
+        return False
+    raise ValueError("must be true or false.")
+
+
+def _verify(value: Any) -> bool | str:
+    try:
+        return _flag(value)
+    except ValueError:
+        pass
+    if not isinstance(value, str) or not os.path.exists(value):
+        raise ValueError("must be true, false or the path of an existing file with CA certificates.")
+    return value
+
+
+def _proxies(value: Any) -> Mapping[str, str]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and isinstance(url, str) and "://" in url for name, url in value.items()
+    ):
+        raise ValueError('must be an object of proxy URLs, such as {"https": "http://proxy.example:3128"}.')
+    return dict(value)
+
+
+def _secret(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text.")
+    return value
+
+
+def _page_size(value: Any) -> int:
+    return _whole(value, 1, 10_000)
+
+
+def _concurrency(value: Any) -> int:
+    return _whole(value, 1, 64)
+
+
+def _max_attempts(value: Any) -> int:
+    return _whole(value, 1, 20)
+
+
+def _requests_per_second(value: Any) -> float:
+    return _number(value, 0, 1e6, "a number from 0 (no limit) up")
+
+
+CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "timeout": _timeout,
+    "page_size": _page_size,
+    "concurrency": _concurrency,
+    "max_attempts": _max_attempts,
+    "requests_per_second": _requests_per_second,
+    "verify": _verify,
+    "proxies": _proxies,
+    "redact_key": _secret,
+}

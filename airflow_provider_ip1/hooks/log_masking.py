@@ -1,0 +1,38 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Keeping phone numbers out of the debug log of the HTTP library."""
+
+from __future__ import annotations
+
+import logging
+import re
+from urllib.parse import quote, unquote
+
+from airflow_provider_ip1.api.messages import mask_number
+
+_CONVERSATION = re.compile(r"(/v2/conversations/)([^/?\s\"'<>]+)")
+
+
+def mask_conversation_paths(text: str) -> str:
+    """
+    Mask the participant in every conversation path of a text.
+
+    :param text: a URL, a path, or a log line with one.
+    """
+    return _CONVERSATION.sub(lambda found: found[1] + quote(mask_number(unquote(found[2])), safe="*"), text)
+
+
+class _ConversationPathFilter(logging.Filter):
+    """urllib3 logs the path of each request at DEBUG, and the participant is part of the path."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if "/v2/conversations/" in (message := record.getMessage()):
+            record.msg, record.args = mask_conversation_paths(message), ()
+        return True
+
+
+def mask_urllib3_log() -> None:
+    """Make urllib3's own logger mask participants. Other lines of it stay as they are; calling it again is free."""
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, _ConversationPathFilter) for present in logger.filters):
+            logger.addFilter(_ConversationPathFilter())
