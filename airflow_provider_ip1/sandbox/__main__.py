@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow_provider_ip1.sandbox import world as data
+from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
 from airflow_provider_ip1.sandbox.faults import GRAMMAR
-from airflow_provider_ip1.sandbox.server import DEFAULT_KEY, Sandbox, start_site
+from airflow_provider_ip1.sandbox.server import start_site
 
 DESCRIPTION = """\
 A local stand-in for the iP.1 SMS API v2. It is not iP.1: it sends no SMS, its messages are made up, and its phone

@@ -22,9 +22,9 @@ from random import Random
 from typing import Any, Literal
 
 from airflow_provider_ip1.sandbox import texts
+from airflow_provider_ip1.sandbox.messages import EnumStyle, SentMessage, Template, dump, make_template, stamp
 
 Direction = Literal["mt", "mo"]
-EnumStyle = Literal["integers", "strings"]
 
 # Every number is from a range that the Swedish Post and Telecom Authority keeps free for books and films.
 MAIN = "46701740605"
@@ -34,8 +34,6 @@ EMPTY = "46701740608"
 LIVE = "46701740609"
 NAME = "Grannen"
 NAME_WITH_SPACE = "Min skola"
-OWN_NUMBER = "46846500499"
-OWNER = "ip1-00000"
 GENERATED = tuple(
     str(number)
     for first, last in (
@@ -73,153 +71,6 @@ def is_participant(text: str) -> bool:
     return bool(_NUMBER.match(text) or (_NAME.match(text) and text.strip() == text))
 
 
-def _stamp(ms: int, digits: int = 3, _minutes: dict[int, bytes] = {}) -> bytes:  # noqa: B006 - a cache is the point
-    minute, rest = divmod(ms, 60_000)
-    prefix = _minutes.get(minute)
-    if prefix is None:
-        if len(_minutes) > 20_000:
-            _minutes.clear()
-        prefix = _minutes[minute] = time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(minute * 60)).encode()
-    if digits == 3:
-        return b"%b%02d.%03dZ" % (prefix, *divmod(rest, 1000))
-    if digits == 0:
-        return b"%b%02dZ" % (prefix, rest // 1000)
-    return b"%b%02d.%03d%04dZ" % (prefix, *divmod(rest, 1000), rest % 9973)
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _enums(rng: Random, *, outgoing: bool, flash: bool, ucs: bool, style: EnumStyle) -> tuple[Any, Any, Any]:
-    """direction, type and datacoding: the schema's integers, or the mixed-case strings of iP.1's guide."""
-    if style == "integers":
-        return (0 if outgoing else 1), (0 if flash else 1), (2 if ucs else 0)
-    return (
-        rng.choice(("mt", "MT") if outgoing else ("mo", "MO")),
-        rng.choice(("flash", "Flash") if flash else ("SMS", "sms")),
-        rng.choice(("ucs", "UCS") if ucs else ("GSM", "gsm")),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """One message of the past, with holes for what depends on its place in the conversation."""
-
-    pieces: tuple[bytes, ...]
-    """The JSON text around the holes: id, batch id, participant, status time, modified, and reference if outgoing."""
-    length: int
-    outgoing: bool
-    code: int
-    segments: int
-    offset: float
-    settle_ms: int
-    lag_ms: int
-    digits: int
-
-
-def _template(seed: int, index: int, style: EnumStyle, *, only_incoming: bool) -> _Template:
-    rng = Random(f"{seed}/{index}")
-    outgoing = not only_incoming and rng.random() < 0.7
-    body = texts.notice(rng) if outgoing else texts.reply(rng)
-    ucs, segments = texts.coding_and_segments(body)
-    flash = outgoing and rng.random() < 0.01
-    direction, kind, coding = _enums(rng, outgoing=outgoing, flash=flash, ucs=ucs, style=style)
-    # Nearly all messages arrive within a minute; some take hours, and an expired one is given up after a day.
-    code, settle_ms = 201, int(rng.uniform(1_500, 40_000))
-    if outgoing:
-        chance = rng.random()
-        if chance < 0.02:
-            code, settle_ms = 202, 24 * _HOUR_MS
-        elif chance < 0.03:
-            code, settle_ms = rng.choice((402, 403, 406, 500, 511, 599)), int(rng.uniform(200, 2_000))
-        elif chance < 0.10:
-            settle_ms = int(rng.uniform(60_000, 5 * _HOUR_MS))
-    else:
-        settle_ms = int(rng.uniform(100, 900))
-    hole = "\0"
-    message: dict[str, Any] = {
-        "id": hole,
-        "batchId": hole,
-        "owner": OWNER,
-        "sender": (rng.choice(texts.SENDERS) if rng.random() < 0.8 else OWN_NUMBER) if outgoing else hole,
-        "recipient": hole if outgoing else OWN_NUMBER,
-        "body": body,
-        "direction": direction,
-        "segments": segments,
-        "type": kind,
-        "datacoding": coding,
-        "priority": 2 if outgoing and rng.random() < 0.05 else 1,
-    }
-    if outgoing:
-        message["price"] = round(rng.choice((0.35, 0.39, 0.0412)) * segments, 4)
-        message["currency"] = rng.choice(("SEK", "SEK", "sek", "EUR", "eur"))
-    message["statuses"] = [{"code": code, "duration": 1, "created": hole}]
-    message["modified"] = hole
-    if outgoing:
-        message["reference"] = hole
-    message["mcc"], message["mnc"] = "240", rng.choice(("01", "02", "07", "08", "10"))
-    pieces = tuple(_dump(message).encode().split(_dump(hole)[1:-1].encode()))
-    return _Template(
-        pieces=pieces,
-        length=sum(map(len, pieces)),
-        outgoing=outgoing,
-        code=code,
-        segments=segments,
-        offset=rng.random(),
-        settle_ms=settle_ms,
-        lag_ms=rng.randrange(1, 400),
-        digits=rng.choice((3,) * 14 + (0, 7)),
-    )
-
-
-@dataclass(slots=True)
-class SentMessage:
-    """A message that goes through its statuses while the sandbox runs, on the sandbox's clock."""
-
-    id: str
-    batch_id: str
-    sender: str
-    recipient: str
-    body: str
-    created_ms: int
-    steps: tuple[tuple[int, int], ...]
-    """(milliseconds after creation, status code), in order."""
-    reference: str | None = None
-    outgoing: bool = True
-
-    def history(self, now_ms: int) -> list[dict[str, Any]]:
-        reached = [step for step in self.steps if self.created_ms + step[0] <= now_ms] or [self.steps[0]]
-        return [
-            {"code": code, "duration": int(code >= 200), "created": _stamp(self.created_ms + after).decode()}
-            for after, code in reached
-        ]
-
-    def to_dict(self, now_ms: int, style: EnumStyle) -> dict[str, Any]:
-        ucs, segments = texts.coding_and_segments(self.body)
-        direction, kind, coding = _enums(Random(self.id), outgoing=self.outgoing, flash=False, ucs=ucs, style=style)
-        latest = self.history(now_ms)[-1]
-        message: dict[str, Any] = {
-            "id": self.id,
-            "batchId": self.batch_id,
-            "owner": OWNER,
-            "sender": self.sender,
-            "recipient": self.recipient,
-            "body": self.body,
-            "direction": direction,
-            "segments": segments,
-            "type": kind,
-            "datacoding": coding,
-            "priority": 1,
-        }
-        if self.outgoing:
-            message |= {"price": round(0.35 * segments, 4), "currency": "SEK"}
-        message |= {"statuses": [latest], "modified": latest["created"]}
-        if self.reference is not None:
-            message["reference"] = self.reference
-        return message | {"mcc": "240", "mnc": "07"}
-
-
 @dataclass(slots=True)
 class _Inserted:
     """A message of the past that was put into a conversation later: a template with a time of its own."""
@@ -255,8 +106,9 @@ class Conversation:
 
     # One message
 
-    def _template(self, serial: int, style: EnumStyle = "integers") -> _Template:
-        return self.world.template(serial, style, self._only_incoming)
+    def _template(self, serial: int, style: EnumStyle = "integers") -> Template:
+        # Conversations begin at different templates, or they would all say the same.
+        return self.world.template(serial + self.index * 997, style, self._only_incoming)
 
     def _created_ms(self, serial: int) -> int:
         added = self.added.get(serial)
@@ -279,8 +131,8 @@ class Conversation:
             created = self._created_ms(serial)
             modified = self._modified_ms(created, template)
             seconds = b"%08x" % (created // 1000)
-            status_time = _stamp(max(created, modified - template.lag_ms), template.digits)
-            modified_time = _stamp(modified, template.digits)
+            status_time = stamp(max(created, modified - template.lag_ms), template.digits)
+            modified_time = stamp(modified, template.digits)
             pieces = template.pieces
             parts += (
                 pieces[0],
@@ -304,7 +156,7 @@ class Conversation:
             starts.append(start)
         return b"".join(parts[:-1]), starts
 
-    def _modified_ms(self, created: int, template: _Template) -> int:
+    def _modified_ms(self, created: int, template: Template) -> int:
         modified, end = created + template.settle_ms, self.world.history_end_ms
         return modified if modified <= end else max(created, end)  # the past is over: all of it is final
 
@@ -325,7 +177,7 @@ class Conversation:
             return blob[starts[place] : starts[place + 1] - 1]
         added = self.added[serial]
         if isinstance(added, SentMessage):
-            return _dump(added.to_dict(self.world.now_ms(), style)).encode()
+            return dump(added.to_dict(self.world.now_ms(), style)).encode()
         return self._render((serial,), style)[0]
 
     def is_outgoing(self, serial: int) -> bool:
@@ -440,7 +292,7 @@ class Conversation:
             {
                 "code": code,
                 "duration": 0,
-                "created": _stamp(created + int((final - created) * part), template.digits).decode(),
+                "created": stamp(created + int((final - created) * part), template.digits).decode(),
             }
             for code, part in passed
         ] + message["statuses"]
@@ -456,18 +308,19 @@ class Conversation:
         :return: their ids.
         :raises ValueError: there is no such place.
         """
-        rows = self.rows
-        place = self._place(at, len(rows))
-        serials = range(self._next, self._next + count)
-        if place < len(rows):
-            base = self._created_ms(rows[place]) - count
-        else:
-            base = self._created_ms(rows[-1]) + 1000 if rows else self.world.history_end_ms
-        for offset, serial in enumerate(serials):
-            self.added[serial] = _Inserted(base + offset)
-        self._next += count
-        self.rows = array("I", [*rows[:place], *serials, *rows[place:]])
-        return [self.message_id(serial) for serial in serials]
+        with self.world.change_lock:
+            rows = self.rows
+            place = self._place(at, len(rows))
+            serials = range(self._next, self._next + count)
+            if place < len(rows):
+                base = self._created_ms(rows[place]) - count
+            else:
+                base = self._created_ms(rows[-1]) + 1000 if rows else self.world.history_end_ms
+            for offset, serial in enumerate(serials):
+                self.added[serial] = _Inserted(base + offset)
+            self._next += count
+            self.rows = array("I", [*rows[:place], *serials, *rows[place:]])
+            return [self.message_id(serial) for serial in serials]
 
     def delete(self, count: int = 1, at: str | int = "head") -> list[str]:
         """
@@ -477,11 +330,12 @@ class Conversation:
         :return: their ids.
         :raises ValueError: there is no such place.
         """
-        rows = self.rows
-        place = self._place(at, max(len(rows) - count, 0) if isinstance(at, str) else len(rows))
-        gone = [self.message_id(serial) for serial in rows[place : place + count]]
-        self.rows = array("I", [*rows[:place], *rows[place + count :]])
-        return gone
+        with self.world.change_lock:
+            rows = self.rows
+            place = self._place(at, max(len(rows) - count, 0) if isinstance(at, str) else len(rows))
+            gone = [self.message_id(serial) for serial in rows[place : place + count]]
+            self.rows = array("I", [*rows[:place], *rows[place + count :]])
+            return gone
 
     def _place(self, at: str | int, tail: int) -> int:
         if isinstance(at, str) and at in PLACES:
@@ -492,10 +346,11 @@ class Conversation:
 
     def append(self, message: SentMessage) -> int:
         """Add a message that is on its way as the newest one, and return its row."""
-        serial = self._next
-        self.added[serial] = message
-        self.rows = array("I", [*self.rows, serial])
-        self._next += 1
+        with self.world.change_lock:
+            serial = self._next
+            self.added[serial] = message
+            self.rows = array("I", [*self.rows, serial])
+            self._next += 1
         return serial
 
     def message_id(self, serial: int) -> str:
@@ -551,10 +406,11 @@ class World:
         self.history_end_ms = int(history_end.timestamp() * 1000)
         self.delivery_ms = int(delivery_seconds * 1000)
         self._clock = clock
-        self._templates: dict[tuple[EnumStyle, bool], list[_Template | None]] = {}
+        self._templates: dict[tuple[EnumStyle, bool], list[Template | None]] = {}
         self._blocks: OrderedDict[tuple[int, str, int], tuple[bytes, array[int]]] = OrderedDict()
         self._block_bytes = 0
         self._block_lock = threading.Lock()
+        self.change_lock = threading.RLock()
         self._sent = 0xFF  # the batches above have the numbers below
         self.batches: dict[str, list[tuple[Conversation, int]]] = {}
         self._by_index: list[Conversation] = []
@@ -583,7 +439,7 @@ class World:
         self.conversations[participant] = conversation
         return conversation
 
-    def template(self, serial: int, style: EnumStyle, only_incoming: bool) -> _Template:
+    def template(self, serial: int, style: EnumStyle, only_incoming: bool) -> Template:
         key = (style, only_incoming)
         templates = self._templates.get(key)
         if templates is None:
@@ -591,7 +447,7 @@ class World:
         index = (serial * _STRIDE + self.seed) % _TEMPLATES
         template = templates[index]
         if template is None:
-            template = templates[index] = _template(self.seed, index, style, only_incoming=only_incoming)
+            template = templates[index] = make_template(self.seed, index, style, only_incoming=only_incoming)
         return template
 
     def cached(self, key: tuple[int, str, int]) -> tuple[bytes, array[int]] | None:
@@ -646,9 +502,10 @@ class World:
 
         :return: the batch's id.
         """
-        self._sent += 1
-        batch_id = f"{self.now_ms() // 1000:08x}c{self.seed % 16**9:09x}{self._sent:06x}"
-        self._deliver(batch_id, recipients, [201] * len(recipients), reference=reference, sender=sender, body=body)
+        with self.change_lock:
+            self._sent += 1
+            batch_id = f"{self.now_ms() // 1000:08x}c{self.seed % 16**9:09x}{self._sent:06x}"
+            self._deliver(batch_id, recipients, [201] * len(recipients), reference=reference, sender=sender, body=body)
         return batch_id
 
     def find_batch(self, batch_id: str) -> list[tuple[Conversation, int]]:
