@@ -1,4 +1,4 @@
-# Everything lives in this folder: uv in .tools, the packages in .venv. `make clean` leaves nothing behind.
+# Everything is installed into this folder: uv into .tools, the packages into .venv.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export UV_PYTHON_DOWNLOADS := never
@@ -54,10 +54,10 @@ $(UV):
 	@echo "Setting up uv in .tools"
 	@rm -rf .tools/venv
 	@if $(PYTHON) -m venv .tools/venv >/dev/null 2>&1; then \
-		.tools/venv/bin/python -m pip install --quiet uv; \
+		.tools/venv/bin/python -m pip install --quiet --disable-pip-version-check uv; \
 	else \
 		$(PYTHON) -m venv --clear --without-pip .tools/venv && \
-		{ $(PYTHON) -m pip --python .tools/venv/bin/python install --quiet uv || \
+		{ $(PYTHON) -m pip --python .tools/venv/bin/python install --quiet --disable-pip-version-check uv || \
 		{ echo "This Python has neither ensurepip nor pip. Install python3-venv or python3-pip." >&2; exit 1; }; }; \
 	fi
 

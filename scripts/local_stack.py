@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -122,9 +123,11 @@ def running(
         yield process
     finally:
         if process is not None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
-            process.stop()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+            try:
+                process.stop()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def stop_on_signals() -> None:
@@ -156,22 +159,23 @@ def free_ports(count: int) -> list[int]:
             sock.close()
 
 
-def answers(port: int, path: str) -> bool:
+def get(port: int, path: str) -> bytes | None:
     """
-    Whether a local HTTP server answers, whatever the status.
+    Ask a local HTTP server, without a proxy.
 
-    :param port: on 127.0.0.1. No proxy is asked.
+    :param port: on 127.0.0.1.
     :param path: of the request, with its slash.
+    :return: the body of a 200, ``None`` for every other outcome.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
-        connection.getresponse()
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
-    return True
 
 
 @contextmanager
@@ -184,11 +188,15 @@ def sandbox(directory: Path, *arguments: str, env: Mapping[str, str] | None = No
     :param env: its environment. Default: this program's.
     :return: its base URL.
     """
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "airflow_provider_ip1.sandbox", "--port", str(port), *arguments]
+    command = [sys.executable, "-m", "airflow_provider_ip1.sandbox", "--port", "0", "--log", *arguments]
     with running("The iP.1 sandbox", command, log_path=directory / "sandbox.log", env=env) as process:
-        process.wait_until(lambda: answers(port, "/"), seconds=60)
-        yield f"http://127.0.0.1:{port}"
+
+        def url() -> str:
+            ready = re.search(r" ready on (http://\S+)\n", process.log_path.read_text())
+            return ready[1] if ready else ""
+
+        process.wait_until(lambda: bool(url()), seconds=60)
+        yield url()
 
 
 @dataclass(frozen=True)
@@ -197,11 +205,13 @@ class S3Server:
     A running S3 server and the keys to it.
 
     :param endpoint_url: ``http://127.0.0.1:<port>``.
+    :param browser_url: web pages that list the buckets and show the objects.
     :param access_key: made for this run.
     :param secret_key: made for this run.
     """
 
     endpoint_url: str
+    browser_url: str
     access_key: str
     secret_key: str
     region: str = "us-east-1"
@@ -266,7 +276,10 @@ def s3_server(
         "bucket": ",".join(buckets),
     }
     server = S3Server(
-        f"http://127.0.0.1:{port_options['s3.port']}", access_key="local-s3", secret_key=secrets.token_urlsafe(24)
+        endpoint_url=f"http://127.0.0.1:{port_options['s3.port']}",
+        browser_url=f"http://127.0.0.1:{port_options['filer.port']}/buckets/",
+        access_key="local-s3",
+        secret_key=secrets.token_urlsafe(24),
     )
     command = [
         Path(sysconfig.get_path("scripts"), "weed"),
@@ -280,7 +293,7 @@ def s3_server(
         log_path=directory / "s3.log",
         env={**(os.environ if env is None else env), **keys},
     ) as process:
-        process.wait_until(lambda: answers(port_options["s3.port"], "/healthz"), seconds=60)
+        process.wait_until(lambda: get(port_options["s3.port"], "/healthz") is not None, seconds=60)
         process.wait_until(lambda: server.serves(buckets), seconds=60)
         yield server
 
@@ -331,8 +344,64 @@ def airflow_environment(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # Airflow starts itself by name.
+        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }
+
+
+@dataclass(frozen=True)
+class AirflowServer:
+    """
+    A running Airflow: api-server with web interface, scheduler, dag-processor and triggerer.
+
+    :param url: of the web interface.
+    :param user: to log in with; may do everything.
+    :param password: of the user.
+    :param process: all its programs.
+    """
+
+    url: str
+    user: str
+    password: str
+    process: Process
+
+
+@contextmanager
+def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | None = None) -> Iterator[AirflowServer]:
+    """
+    Run ``airflow standalone``.
+
+    :param directory: for its log, ``airflow.log``.
+    :param env: from :func:`airflow_environment`, with the connections.
+    :param port: for the web interface, on 127.0.0.1. Default: a free one.
+    :return: the server, once every part of it reports that it is healthy.
+    """
+    *free, worker_logs, trigger_logs = free_ports(3)
+    port = port or free[0]
+    url = f"http://127.0.0.1:{port}"
+    settings = {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+    }
+
+    def healthy() -> bool:
+        answer = get(port, "/api/v2/monitor/health")
+        return answer is not None and all(part["status"] == "healthy" for part in json.loads(answer).values())
+
+    command = [sys.executable, "-m", "airflow", "standalone"]
+    with running("Airflow", command, log_path=directory / "airflow.log", env={**settings, **env}) as process:
+        process.wait_until(healthy, seconds=300)
+        passwords = json.loads(Path(env["AIRFLOW_HOME"], "simple_auth_manager_passwords.json.generated").read_text())
+        yield AirflowServer(url, "admin", passwords["admin"], process)

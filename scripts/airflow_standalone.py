@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Run Airflow's web interface and all it needs, with the iP.1 sandbox and an S3 server, until Ctrl-C. By ``make airflow``.
+
+Airflow's home is ``.airflow`` in the project and stays, with its run history and password. The sandbox and the S3
+server start afresh each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import local_stack
+from local_stack import StackError
+
+BUCKET = "ip1-demo"
+DIRECTORY = local_stack.PROJECT / ".airflow"
+USUAL_PORT = 8080
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return sock.connect_ex(("127.0.0.1", port)) != 0
+
+
+def serve(directory: Path, port: int) -> None:
+    """
+    Serve until a signal comes.
+
+    :param directory: for AIRFLOW_HOME, data and logs.
+    :param port: for the web interface, on 127.0.0.1.
+    :raises StackError: a part did not start, or ended by itself.
+    """
+    home = directory / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory / "s3", ignore_errors=True)
+    for log in directory.glob("*.log"):
+        log.unlink()
+    env = local_stack.airflow_environment(home) | {"IP1_S3_BUCKET": BUCKET}
+    print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first time takes a minute", flush=True)
+    with (
+        local_stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
+        local_stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
+    ):
+        env["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox_url)
+        env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(store)
+        with local_stack.airflow_standalone(directory, env, port=port) as airflow:
+            print(
+                f"\n  Airflow    {airflow.url}\n"
+                f"             user {airflow.user}, password {airflow.password}\n"
+                f"  Objects    {store.browser_url}{BUCKET}/\n"
+                f"  Sandbox    {sandbox_url} (API key {local_stack.SANDBOX_KEY})\n"
+                f"  Logs       {directory}/*.log\n\n"
+                "The connections ip1_default and aws_default are set, and the example DAGs run on their schedule.\n"
+                "Trigger ip1_conversation_to_s3, then look at the objects. Ctrl-C stops everything.",
+                flush=True,
+            )
+            airflow.process.popen.wait()
+            raise airflow.process.failure(f"ended with exit code {airflow.process.popen.returncode}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
+    parser.add_argument(
+        "--port", type=int, help=f"for the web interface (default: {USUAL_PORT}, or a free one if that is taken)"
+    )
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="for Airflow's home (default: %(default)s)")
+    options = parser.parse_args()
+    if options.port is None:
+        port = USUAL_PORT if is_free(USUAL_PORT) else local_stack.free_ports(1)[0]
+    elif is_free(options.port):
+        port = options.port
+    else:
+        parser.error(f"port {options.port} is taken")
+    local_stack.stop_on_signals()
+    try:
+        serve(options.directory.resolve(), port)
+    except StackError as error:
+        print(f"Failed: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code != 128 + signal.SIGINT:
+            raise
+        print("Stopped.")
+
+
+if __name__ == "__main__":
+    main()
