@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Parquet, in row groups of one size, so that the bytes do not depend on how the messages arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
+
+from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE, Row, rows
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# About 10 MB of messages: what is in memory while a file is written.
+ROW_GROUP_ROWS: Final = 10_000
+
+
+def import_pyarrow() -> Any:
+    """
+    Import what parquet files are written with.
+
+    :raises AirflowOptionalProviderFeatureException: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise AirflowOptionalProviderFeatureException(
+            "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
+        ) from error
+    return pyarrow
+
+
+def arrow_schema() -> pyarrow.Schema:
+    """The columns of :mod:`airflow_provider_ip1.formats.table` as Arrow has them. All but ``id`` may be null."""
+    pa = import_pyarrow()
+    moment = pa.timestamp("us", tz="UTC")
+    types = {
+        "string": pa.string(),
+        "int32": pa.int32(),
+        f"decimal128({PRICE_PRECISION}, {PRICE_SCALE})": pa.decimal128(PRICE_PRECISION, PRICE_SCALE),
+        "timestamp[us, tz=UTC]": moment,
+        "list<struct<code: int32, duration: int32, created: timestamp[us, tz=UTC]>>": pa.list_(
+            pa.struct([("code", pa.int32()), ("duration", pa.int32()), ("created", moment)])
+        ),
+    }
+    return pa.schema([(column.name, types[column.type]) for column in COLUMNS])
+
+
+def write_parquet(batches: Iterable[Batch], compression: str | None) -> Iterator[bytes]:
+    """
+    Write messages as a parquet file with the columns of :mod:`airflow_provider_ip1.formats.table`.
+
+    :param batches: the messages.
+    :param compression: of the columns' pages: ``"snappy"``, ``"gzip"``, ``"zstd"`` or ``None``.
+    :return: the file's bytes; a file with the schema and no rows for no messages.
+    :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
+    """
+    pa = import_pyarrow()
+    schema = arrow_schema()
+    written = _Written()
+    every_row = (row for batch in batches for row in rows(batch))
+    with pa.parquet.ParquetWriter(
+        pa.PythonFile(written, mode="w"), schema, compression=compression or "none"
+    ) as writer:
+        while group := list(islice(every_row, ROW_GROUP_ROWS)):
+            writer.write_batch(_record_batch(group, schema), row_group_size=ROW_GROUP_ROWS)
+            yield from written.take()
+    yield from written.take()
+
+
+def _record_batch(group: list[Row], schema: pyarrow.Schema) -> pyarrow.RecordBatch:
+    pa = import_pyarrow()
+    columns = list(zip(*group, strict=True))
+    arrays = []
+    for field, values in zip(schema, columns, strict=True):
+        if field.name == "statuses":
+            values = [
+                [{"code": s.code, "duration": s.duration, "created": s.created} for s in statuses]
+                for statuses in values
+            ]
+        arrays.append(pa.array(values, type=field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+class _Written:
+    """A file to write to that is emptied as it fills."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._position = 0
+
+    def write(self, data: Any) -> int:
+        self._chunks.append(bytes(data))
+        self._position += len(self._chunks[-1])
+        return len(self._chunks[-1])
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> list[bytes]:
+        chunks, self._chunks = self._chunks, []
+        return chunks

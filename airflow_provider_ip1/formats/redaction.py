@@ -1,0 +1,216 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Keeping personal data out of an export, in the same way for every format."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import msgspec
+
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, mask_number
+from airflow_provider_ip1.formats.batch import Batch
+
+Action = Literal["drop", "hash", "mask"]
+ACTIONS: Final = ("drop", "hash", "mask")
+
+_MASK: Final = "***"
+# Shorter numbers are short codes, or part of other numbers.
+_SHORTEST_NUMBER: Final = 7
+_NUMBER = re.compile(r"[+(]*[0-9](?:[\s().\-/]*[0-9])*")
+# Fields whose texts point at a person or a message. A time or a status code says nothing by itself elsewhere.
+_IDENTIFYING: Final = frozenset({"id", "batchId", "owner", "sender", "recipient", "body", "reference"})
+_JSON_NULL: Final = b"null"
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), name)
+
+
+API_NAMES: Final[Mapping[str, str]] = {
+    spelling: name for name in sorted(DOCUMENTED_FIELDS) for spelling in (name, _snake_case(name))
+}
+"""Both spellings of a field, iP.1's and the columns', and iP.1's."""
+
+
+def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
+    """
+    Check the operator's ``redact``.
+
+    :param redact: field -> action; ``None`` for nothing to redact.
+    :return: the same under iP.1's names of the fields.
+    :raises ValueError: a field that messages do not have, or an action that does not exist; names it.
+    """
+    if redact is None:
+        return {}
+    if not isinstance(redact, Mapping):
+        raise ValueError(f"redact: must map fields to actions, not be of type {type(redact).__name__}.")
+    rules: dict[str, str] = {}
+    for field, action in redact.items():
+        name = API_NAMES.get(field) if isinstance(field, str) else None
+        if name is None:
+            raise ValueError(
+                f"redact: messages have no field {field!r}. They have {', '.join(sorted(DOCUMENTED_FIELDS))}."
+            )
+        if action not in ACTIONS:
+            raise ValueError(f"redact: {action!r} for {field!r} is not one of {', '.join(ACTIONS)}.")
+        if rules.setdefault(name, action) != action:
+            raise ValueError(f"redact: {field!r} is named twice, with different actions.")
+    return rules
+
+
+class Redaction:
+    """
+    Replaces fields of messages.
+
+    * ``drop``: the field is left out (JSON Lines) or null (csv, parquet).
+    * ``hash``: HMAC-SHA256 as 64 hexadecimal digits. A phone number is hashed as its digits with country code, without
+      ``+``, ``00`` or separators, so that it has one hash however it is written. Any other text is hashed as it is, in
+      UTF-8; what is no text, as its JSON.
+    * ``mask``: a phone number of seven digits or more keeps its first and last two, such as ``46***05``; anything
+      else becomes ``***``.
+
+    A null stays null. Where a redacted phone number stands in another field of the same message, say in the body, it is
+    replaced there too; so is any other redacted text of at least seven characters in a field that iP.1 does not
+    document. A redacted field that is not a text in the table (a time, a price) is null there, and its hash or mask
+    is in the column ``extra``.
+
+    :param rules: what :func:`check_rules` gives.
+    :param key: for ``hash``.
+    """
+
+    def __init__(self, rules: Mapping[str, str], key: bytes = b"") -> None:
+        self._rules = rules
+        # Numbers and names repeat in a conversation.
+        self._hash = lru_cache(maxsize=4096)(lambda text: _hash(key, text))
+
+    def apply(self, batch: Batch) -> Batch:
+        """
+        Redact messages.
+
+        :param batch: the messages as iP.1 sent them.
+        :return: the redacted ones.
+        """
+        return _RedactedBatch(batch, [self._redact(raw) for raw in batch.raws], self._rules)
+
+    def _redact(self, raw: BytesLike) -> bytes:
+        fields = _fields(raw)
+        replaced: list[tuple[str, str, str]] = []
+        for name, action in self._rules.items():
+            value = fields.get(name)
+            if value is None or bytes(value) == _JSON_NULL:
+                continue
+            text = _text(value)
+            if action == "drop":
+                replacement = _MASK
+                del fields[name]
+            else:
+                replacement = self._hash(text) if action == "hash" else _mask(text)
+                fields[name] = msgspec.Raw(_encode(replacement))
+            if name in _IDENTIFYING:
+                replaced.append((name, text, replacement))
+        redacted = _encode(fields)
+        if replaced and self._is_elsewhere(replaced, fields, redacted):
+            redacted = _encode(self._scrub(fields, replaced))
+        return redacted
+
+    def _is_elsewhere(
+        self, replaced: list[tuple[str, str, str]], fields: Mapping[str, msgspec.Raw], redacted: bytes
+    ) -> bool:
+        if not fields.keys() <= DOCUMENTED_FIELDS:
+            return True
+        return any((digits := _digits(text)) and digits.encode() in redacted for _, text, _ in replaced)
+
+    def _scrub(self, fields: Mapping[str, msgspec.Raw], replaced: list[tuple[str, str, str]]) -> dict[str, msgspec.Raw]:
+        scrubbed = {}
+        for name, value in fields.items():
+            needles = {}
+            if name not in self._rules:
+                for _, text, replacement in replaced:
+                    if digits := _digits(text):
+                        needles[digits] = replacement
+                    if name not in DOCUMENTED_FIELDS and len(text) >= _SHORTEST_NUMBER:
+                        needles[text] = replacement
+            scrubbed[name] = _replace(value, needles) if needles else value
+        return scrubbed
+
+
+class _RedactedBatch(Batch):
+    """Redacted messages, which no longer tell their direction themselves: it is taken from before."""
+
+    def __init__(self, original: Batch, raws: list[bytes], rules: Mapping[str, str]) -> None:
+        super().__init__(raws)
+        self._original = original
+        self._rules = rules
+
+    def read(self) -> Any:
+        keeps_direction = "direction" not in self._rules
+        drops_id = self._rules.get("id") == "drop"
+        for raw, (original, _) in zip(self.raws, self._original.read(), strict=True):
+            known = keeps_direction and original.direction in ("mt", "mo")
+            # A message without an id cannot be read.
+            readable = _encode({**_fields(raw), "id": "-"}) if drops_id else raw
+            one = Batch([readable], direction=original.direction if known else None)
+            ((message, odd),) = one.read()
+            yield (msgspec.structs.replace(message, id=None) if drops_id else message), odd
+
+
+def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
+    try:
+        return _OBJECT.decode(raw)
+    except ValueError:
+        # Half a UTF-16 pair as an escape, which is valid JSON, but not for msgspec.
+        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(bytes(raw)).items()}
+
+
+def _text(value: msgspec.Raw) -> str:
+    written = bytes(value)
+    if written[:1] != b'"':
+        return written.decode()
+    text: str = json.loads(written)
+    return text
+
+
+def _digits(text: str) -> str | None:
+    """The digits of a phone number, ``None`` for anything else."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return None
+    digits = re.sub(r"[^0-9]", "", text).removeprefix("00")
+    return digits if len(digits) >= _SHORTEST_NUMBER else None
+
+
+def _hash(key: bytes, text: str) -> str:
+    return hmac.digest(key, (_digits(text) or text).encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def _mask(text: str) -> str:
+    return mask_number(text) if _digits(text) else _MASK
+
+
+def _replace(value: msgspec.Raw, needles: Mapping[str, str]) -> msgspec.Raw:
+    before = json.loads(bytes(value))
+    after = _replaced(before, needles)
+    return value if after == before else msgspec.Raw(json.dumps(after).encode())
+
+
+def _replaced(value: Any, needles: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            for needle, replacement in needles.items():
+                value = value.replace(needle, replacement)
+            return value
+        case list():
+            return [_replaced(item, needles) for item in value]
+        case dict():
+            return {_replaced(name, needles): _replaced(item, needles) for name, item in value.items()}
+        case bool() | None:
+            return value
+    text = _replaced(str(value), needles)
+    return value if text == str(value) else text
