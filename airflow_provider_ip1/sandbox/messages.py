@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Any, Literal
 
@@ -19,18 +20,25 @@ OWNER = "ip1-00000"
 _HOUR_MS = 3600 * 1000
 
 
-def stamp(ms: int, digits: int = 3, _minutes: dict[int, bytes] = {}) -> bytes:  # noqa: B006 - a cache is the point
+@lru_cache(maxsize=1)
+def _seconds() -> tuple[bytes, ...]:
+    return tuple(b"%02d.%03dZ" % divmod(ms, 1000) for ms in range(60_000))
+
+
+@lru_cache(maxsize=16_384)
+def _minute(number: int) -> bytes:
+    return (datetime(1970, 1, 1) + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:").encode()
+
+
+def stamp(ms: int, digits: int = 3) -> bytes:
+    """A time in UTC, given in milliseconds since 1970, as the API prints it; with 0, 3 or 7 digits of a second."""
     minute, rest = divmod(ms, 60_000)
-    prefix = _minutes.get(minute)
-    if prefix is None:
-        if len(_minutes) > 20_000:
-            _minutes.clear()
-        prefix = _minutes[minute] = time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(minute * 60)).encode()
+    second = _seconds()[rest]
     if digits == 3:
-        return b"%b%02d.%03dZ" % (prefix, *divmod(rest, 1000))
+        return _minute(minute) + second
     if digits == 0:
-        return b"%b%02dZ" % (prefix, rest // 1000)
-    return b"%b%02d.%03d%04dZ" % (prefix, *divmod(rest, 1000), rest % 9973)
+        return b"%b%bZ" % (_minute(minute), second[:2])
+    return b"%b%b%04dZ" % (_minute(minute), second[:-1], rest % 9973)
 
 
 def dump(value: object) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 NAMES = ("Åsa", "Björn", "Märta", "Örjan", "Linnéa", "Göran", "Sara", "Håkan", "Ebba", "Nils", "Zäta", "Olle", "Maja")
@@ -57,11 +58,13 @@ REPLIES = (
 )  # fmt: skip
 
 # The GSM 7-bit alphabet and its extension table, whose characters take two places (3GPP TS 23.038).
-_GSM = frozenset(
+_GSM = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_GSM_EXTENSION = frozenset("^{}\\[~]|€\f")
+_GSM_EXTENSION = "^{}\\[~]|€\f"
+_NOT_GSM = re.compile(f"[^{re.escape(_GSM + _GSM_EXTENSION)}]")
+_EXTENDED = re.compile(f"[{re.escape(_GSM_EXTENSION)}]")
 
 
 def _fill(text: str, rng: Random) -> str:
@@ -96,8 +99,8 @@ def coding_and_segments(text: str) -> tuple[bool, int]:
     :return: whether it needs UCS-2, and its number of segments: 160 or, in parts, 153 seven-bit characters;
         70 or 67 UTF-16 units (3GPP TS 23.038 and 23.040).
     """
-    if all(character in _GSM or character in _GSM_EXTENSION for character in text):
-        length = len(text) + sum(character in _GSM_EXTENSION for character in text)
+    if _NOT_GSM.search(text) is None:
+        length = len(text) + len(_EXTENDED.findall(text))
         return False, 1 if length <= 160 else -(-length // 153)
     length = len(text.encode("utf-16-le")) // 2
     return True, 1 if length <= 70 else -(-length // 67)

@@ -98,6 +98,8 @@ class Conversation:
         self.added: dict[int, SentMessage | _Inserted] = {}
         self._next = history
         self._only_incoming = not participant.isdigit()
+        # Conversations begin at different templates, or they would all say the same.
+        self._shift = world.seed + index * 997
         self._step_ms = min(_HOUR_MS, _YEAR_MS // max(history, 1))
         self._start_ms = world.history_end_ms - history * self._step_ms
         self._machine = f"{index:03x}{Random(f'{world.seed}/{index}').randrange(16**6):06x}"
@@ -107,14 +109,14 @@ class Conversation:
     # One message
 
     def _template(self, serial: int, style: EnumStyle = "integers") -> Template:
-        # Conversations begin at different templates, or they would all say the same.
-        return self.world.template(serial + self.index * 997, style, self._only_incoming)
+        index = (serial * _STRIDE + self._shift) % _TEMPLATES
+        return self.world.template(index, style, self._only_incoming)
 
     def _created_ms(self, serial: int) -> int:
         added = self.added.get(serial)
         if added is not None:
             return added.created_ms
-        return self._start_ms + serial * self._step_ms + int(self._template(serial).offset * self._step_ms)
+        return self._start_ms + int((serial + self._template(serial).offset) * self._step_ms)
 
     def object_id(self, kind: Literal["a", "b"], serial: int) -> str:
         """24 hexadecimal digits like a MongoDB ObjectId: seconds, a part that tells message from batch, a count."""
@@ -126,29 +128,41 @@ class Conversation:
         starts = array("I", [0])
         start = 0
         participant, machine = self.participant.encode(), self._machine.encode()
+        fixed = 24 + 24 + len(participant) + 1  # two ids, and the comma that follows
+        end = self.world.history_end_ms
+        templates = self.world.templates(style, self._only_incoming)
         for serial in serials:
-            template = self._template(serial, style)
-            created = self._created_ms(serial)
-            modified = self._modified_ms(created, template)
-            seconds = b"%08x" % (created // 1000)
-            status_time = stamp(max(created, modified - template.lag_ms), template.digits)
+            template = templates[(serial * _STRIDE + self._shift) % _TEMPLATES] or self._template(serial, style)
+            added = self.added.get(serial) if serial >= self.history else None
+            if added is None:
+                created = self._start_ms + int((serial + template.offset) * self._step_ms)
+            else:
+                created = added.created_ms
+            modified = created + template.settle_ms
+            if modified > end:
+                modified = self._modified_ms(created, template)
             modified_time = stamp(modified, template.digits)
             pieces = template.pieces
+            seconds = b"%08x" % (created // 1000)
+            counted = b"%b%06x" % (machine, serial)
             parts += (
                 pieces[0],
-                b"%ba%b%06x" % (seconds, machine, serial),
+                seconds,
+                b"a",
+                counted,
                 pieces[1],
-                b"%bb%b%06x" % (seconds, machine, serial),
+                seconds,
+                b"b",
+                counted,
                 pieces[2],
                 participant,
                 pieces[3],
-                status_time,
+                stamp(max(created, modified - template.lag_ms), template.digits),
                 pieces[4],
                 modified_time,
                 pieces[5],
             )
-            # Two ids, and the comma that follows.
-            start += template.length + 49 + len(participant) + 2 * len(modified_time)
+            start += template.length + fixed + 2 * len(modified_time)
             if template.outgoing:
                 parts += (b"ref-%07d" % serial, pieces[6])
                 start += 11
@@ -439,12 +453,16 @@ class World:
         self.conversations[participant] = conversation
         return conversation
 
-    def template(self, serial: int, style: EnumStyle, only_incoming: bool) -> Template:
-        key = (style, only_incoming)
-        templates = self._templates.get(key)
+    def templates(self, style: EnumStyle, only_incoming: bool) -> list[Template | None]:
+        """The templates of this kind; each is None until :meth:`template` has made it."""
+        templates = self._templates.get((style, only_incoming))
         if templates is None:
-            templates = self._templates[key] = [None] * _TEMPLATES
-        index = (serial * _STRIDE + self.seed) % _TEMPLATES
+            templates = self._templates[style, only_incoming] = [None] * _TEMPLATES
+        return templates
+
+    def template(self, index: int, style: EnumStyle, only_incoming: bool) -> Template:
+        """The template with this index."""
+        templates = self.templates(style, only_incoming)
         template = templates[index]
         if template is None:
             template = templates[index] = make_template(self.seed, index, style, only_incoming=only_incoming)
