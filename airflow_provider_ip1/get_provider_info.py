@@ -57,15 +57,9 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds to wait for the server, above 0; for two different times, put a list "
-                        "[connect, read] into Extra. Default: 10 to connect, 60 to read.",
-                        "schema": {
-                            "type": ["number", "array", "null"],
-                            "exclusiveMinimum": 0,
-                            "items": {"type": "number", "exclusiveMinimum": 0},
-                            "minItems": 2,
-                            "maxItems": 2,
-                        },
+                        "description": "Seconds to wait for the server, above 0: one number, or [connect, read]. "
+                        "Default: [10, 60].",
+                        "schema": {"type": ["string", "number", "array", "null"], "default": "[10, 60]"},
                     },
                     "page_size": {
                         "label": "Page size",
