@@ -37,7 +37,7 @@ Direction = Literal["mt", "mo"]
 #: Rows that a later page can be recognised by are kept for at least this many rows back.
 REMEMBERED_ROWS = 1000
 #: Answers in a row that bring nothing new before the server is said to repeat itself.
-MAX_STALLED_ANSWERS = 20
+MAX_STALLED_ANSWERS = 40
 #: Requests spent on finding a delivered row again after the list has moved.
 MAX_SEARCH_REQUESTS = 60
 #: An offset that no conversation reaches: an answer with rows there means that ``start`` is ignored.
@@ -293,6 +293,7 @@ class Pager:
 
     def _take_nothing_new(self, request: PageRequest, rows: Rows, known: int) -> None:
         is_full = len(rows.ids) >= self._capacity
+        self._capacity = max(self._capacity, len(rows.ids))
         if not is_full and "next" not in rows.links:
             self._end()
             return

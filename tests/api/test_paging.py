@@ -1,0 +1,399 @@
+"""
+The paging state machine against a model server: a list of rows that changes between requests.
+
+The model is the whole truth about the rows, so the tests compare what came out with what was there throughout.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api import paging
+from airflow_provider_ip1.api.link import LinkTarget, parse_link
+from airflow_provider_ip1.api.paging import Page, Pager, PageRequest, ReadAhead, Rows
+from airflow_provider_ip1.exceptions import IP1PagingError, IP1ServerError
+
+LINK_STYLES = ("rfc8288", "no-semicolon", "swallowed", "none", "requested-limit", "nonsense", "always-next")
+
+
+@dataclass
+class ModelServer:
+    """What iP.1 documents about a list, with everything left open that it leaves open."""
+
+    rows: list[str]
+    order: str = "ASC"
+    clamp: int = 10_000
+    base: int = 0
+    link_style: str = "rfc8288"
+    past_end: str = "empty"
+    changes: Callable[[ModelServer, int], None] = lambda server, request: None
+    requests: list[tuple[int, int]] = field(default_factory=list)
+    ever_removed: set[str] = field(default_factory=set)
+    added: int = 0
+
+    def insert(self, index: int, count: int) -> None:
+        index = min(index, len(self.rows))
+        self.rows[index:index] = [f"new{self.added + offset}" for offset in range(count)]
+        self.added += count
+
+    def delete(self, index: int, count: int) -> None:
+        self.ever_removed.update(self.rows[index : index + count])
+        del self.rows[index : index + count]
+
+    def answer(self, start: int, limit: int) -> Rows:
+        self.changes(self, len(self.requests))
+        self.requests.append((start, limit))
+        assert limit >= 2, "a page of one row cannot overlap"
+        listed = self.rows if self.order == "ASC" else self.rows[::-1]
+        offset = max(start - self.base, 0)
+        ids = listed[offset : offset + min(limit, self.clamp)]
+        return Rows(ids, [key.encode() for key in ids], parse_link(self.link(start, limit, len(listed))))
+
+    def link(self, start: int, limit: int, total: int) -> str | None:
+        step = limit if self.link_style == "requested-limit" else min(limit, self.clamp)
+        url = "https://api.example/v2/x?start={}&limit=" + f"{step}&order={self.order}"
+        last = url.format(self.base + max(0, (total - 1) // step * step))
+        following = url.format(start + step)
+        separator = " " if self.link_style == "no-semicolon" else "; "
+        if self.link_style == "none":
+            return None
+        if self.link_style == "swallowed":
+            return '; rel="next", ; rel="load"'
+        if self.link_style == "nonsense":
+            return 'rel=last <<>>; "<?start=5&limit=x>; rel=last, <?start=0&limit=3>; rel="last"'
+        if self.link_style == "always-next":
+            return f'<{following}>; rel="next"'
+        links = [f'<{last}>{separator}rel="last"']
+        if start - self.base + step < total:
+            links.insert(0, f'<{following}>{separator}rel="next"')
+        return ", ".join(links)
+
+
+def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random | None = None) -> list[str]:
+    """Read the model to its end, answering in any order; fails when it does not end."""
+    ahead = ReadAhead([lambda: Pager(page_size=page_size, window=concurrency, order=server.order)], concurrency)
+    return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
+
+
+def pages_of(
+    ahead: ReadAhead,
+    servers: dict[str | None, ModelServer],
+    concurrency: int,
+    shuffle: random.Random | None = None,
+) -> list[Page]:
+    pages: list[Page] = []
+    in_flight: deque[tuple[PageRequest, Rows]] = deque()
+    for _ in range(20_000):
+        for request in ahead.wanted():
+            # The server answers at once; the answer may arrive much later.
+            in_flight.append((request, servers[request.pager.participant].answer(request.start, request.limit)))
+        assert len(in_flight) <= concurrency
+        if shuffle is not None:
+            shuffle.shuffle(in_flight)
+        page = ahead.next_page()
+        if page is not None:
+            pages.append(page)
+        elif ahead.done:
+            assert not ahead.wanted()
+            return pages
+        else:
+            assert in_flight, "nothing in flight, nothing ready, not done"
+            ahead.received(*in_flight.popleft())
+    raise AssertionError("it does not end")
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> tuple[ModelServer, int, int, random.Random]:
+    total = draw(st.one_of(st.integers(0, 12), st.integers(0, 160)))
+    page_size = draw(st.one_of(st.integers(1, 6), st.integers(1, 60)))
+    concurrency = draw(st.integers(1, 6))
+    at = st.one_of(st.sampled_from([0, 10_000]), st.integers(0, 160))
+    amount = st.one_of(st.just(max(page_size - 1, 1)), st.integers(1, 8), st.integers(1, 50))
+    change = st.tuples(st.sampled_from(["insert", "delete"]), at, amount)
+    plan = draw(st.dictionaries(st.integers(0, 40), st.lists(change, max_size=3), max_size=12))
+
+    def changes(server: ModelServer, request: int) -> None:
+        for kind, index, count in plan.get(request, []):
+            if kind == "insert":
+                server.insert(index, count)
+            else:
+                server.delete(min(index, max(len(server.rows) - count, 0)), count)
+
+    server = ModelServer(
+        rows=[f"row{number}" for number in range(total)],
+        order=draw(st.sampled_from(["ASC", "DESC"])),
+        clamp=draw(st.one_of(st.just(10_000), st.integers(1, 8), st.integers(2, 60))),
+        base=draw(st.sampled_from([0, 1])),
+        link_style=draw(st.sampled_from(LINK_STYLES)),
+        changes=changes,
+    )
+    return server, page_size, concurrency, random.Random(draw(st.integers(0, 2**16)))
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios())
+def test_rows_there_throughout_come_out_once_and_in_order(
+    scenario: tuple[ModelServer, int, int, random.Random],
+) -> None:
+    server, page_size, concurrency, shuffle = scenario
+    at_start = list(server.rows)
+    try:
+        delivered = read(server, page_size, concurrency, shuffle)
+    except IP1PagingError:
+        # Allowed, and never silent. That it stays the exception is tested below.
+        pass
+    else:
+        throughout = [key for key in at_start if key not in server.ever_removed]
+        if server.order == "DESC":
+            throughout.reverse()
+        kept = set(throughout)
+        assert [key for key in delivered if key in kept] == throughout
+        assert len(delivered) == len(set(delivered))
+    step = max(min(max(page_size, 2), server.clamp) - 1, 1)
+    bound = (len(at_start) + server.added) // step * 4 + 400
+    assert len(server.requests) <= bound
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    total=st.integers(0, 300),
+    page_size=st.integers(1, 80),
+    clamp=st.integers(2, 100),
+    concurrency=st.integers(1, 8),
+    base=st.sampled_from([0, 1]),
+    order=st.sampled_from(["ASC", "DESC"]),
+    link_style=st.sampled_from([style for style in LINK_STYLES if style != "always-next"]),
+)
+def test_a_quiet_list_is_never_an_error(
+    total: int, page_size: int, clamp: int, concurrency: int, base: int, order: str, link_style: str
+) -> None:
+    server = ModelServer(
+        [f"row{number}" for number in range(total)], order=order, clamp=clamp, base=base, link_style=link_style
+    )
+    delivered = read(server, page_size, concurrency)
+    assert delivered == (server.rows if order == "ASC" else server.rows[::-1])
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    total=st.integers(1, 200),
+    page_size=st.integers(5, 50),
+    concurrency=st.integers(1, 6),
+    order=st.sampled_from(["ASC", "DESC"]),
+    arriving=st.integers(1, 3),
+    leaving=st.integers(0, 1),
+)
+def test_ordinary_traffic_is_repaired_without_an_error(
+    total: int, page_size: int, concurrency: int, order: str, arriving: int, leaving: int
+) -> None:
+    """New messages at the end in time, the oldest removed: what really happens to a conversation."""
+
+    def changes(server: ModelServer, request: int) -> None:
+        if 0 < request < 25:
+            server.insert(len(server.rows), arriving)
+            server.delete(0, leaving)
+
+    server = ModelServer([f"row{number}" for number in range(total)], order=order, changes=changes)
+    at_start = list(server.rows)
+    delivered = read(server, page_size, concurrency)
+    throughout = [key for key in at_start if key not in server.ever_removed]
+    kept = set(throughout)
+    assert [key for key in delivered if key in kept] == (throughout if order == "ASC" else throughout[::-1])
+    assert len(delivered) == len(set(delivered))
+
+
+# -- what it costs
+
+
+@pytest.mark.parametrize(("total", "at_most"), [(0, 1), (1, 2), (7, 2), (49, 2), (200, 3), (1000, 8)])
+def test_requests_of_a_sequential_reading(total: int, at_most: int) -> None:
+    server = ModelServer([f"row{number}" for number in range(total)], link_style="none")
+    assert len(read(server, page_size=200, concurrency=1)) == total
+    assert len(server.requests) <= at_most
+
+
+def test_reading_ahead_wastes_little_where_links_tell_the_end() -> None:
+    server = ModelServer([f"row{number}" for number in range(5000)])
+    assert len(read(server, page_size=200, concurrency=8)) == 5000
+    assert len(server.requests) <= 5000 // 199 + 3
+
+
+def test_page_size_one_makes_progress() -> None:
+    server = ModelServer([f"row{number}" for number in range(20)])
+    assert read(server, page_size=1, concurrency=3) == server.rows
+
+
+# -- servers that lie
+
+
+class DeafServer(ModelServer):
+    """Ignores ``start``."""
+
+    def answer(self, start: int, limit: int) -> Rows:
+        return super().answer(0, limit)
+
+
+def test_a_server_that_ignores_start_ends_in_an_error() -> None:
+    server = DeafServer([f"row{number}" for number in range(500)])
+    with pytest.raises(IP1PagingError, match="whatever 'start' is"):
+        read(server, page_size=50, concurrency=4)
+    assert len(server.requests) < 20
+
+
+def test_a_server_that_always_gives_the_same_short_list_has_shown_it_all() -> None:
+    """Such as a canned answer in somebody's test of a DAG: 7 rows, no links."""
+    server = DeafServer([f"row{number}" for number in range(7)], link_style="none")
+    assert read(server, page_size=200, concurrency=4) == server.rows
+    assert len(server.requests) <= 3
+
+
+def test_a_single_row_per_page_is_an_error_and_not_a_loop() -> None:
+    server = ModelServer([f"row{number}" for number in range(5)], clamp=1)
+    with pytest.raises(IP1PagingError, match="single message per page"):
+        read(server, page_size=50, concurrency=2)
+    assert len(server.requests) < 100
+
+
+def test_rows_listed_twice_in_a_page_come_out_once() -> None:
+    server = ModelServer(["a", "b", "b", "c"], link_style="none")
+    assert read(server, page_size=50, concurrency=1) == ["a", "b", "c"]
+
+
+def test_thousands_of_new_rows_in_front_are_stepped_over() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 3:
+            server.insert(len(server.rows), 5000)
+
+    server = ModelServer([f"row{number}" for number in range(1000)], order="DESC", changes=changes)
+    at_start = server.rows[::-1]
+    delivered = read(server, page_size=100, concurrency=1)
+    assert [key for key in delivered if key.startswith("row")] == at_start
+
+
+def test_thousands_of_rows_removed_behind_are_stepped_over() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 40:
+            server.delete(0, 3800)
+
+    server = ModelServer([f"row{number}" for number in range(6000)], changes=changes)
+    delivered = read(server, page_size=100, concurrency=1)
+    assert delivered == [f"row{number}" for number in range(6000)]
+
+
+def test_the_place_cannot_be_found_again_when_every_remembered_row_is_gone() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 45:
+            server.delete(0, 4800)
+
+    server = ModelServer([f"row{number}" for number in range(6000)], changes=changes)
+    with pytest.raises(IP1PagingError, match="could not be found again"):
+        read(server, page_size=100, concurrency=1)
+
+
+def test_an_error_comes_out_in_its_turn_and_pages_before_it_are_not_lost() -> None:
+    server = ModelServer([f"row{number}" for number in range(100)])
+    ahead = ReadAhead([lambda: Pager(page_size=10, window=4)], 4)
+    delivered: list[str] = []
+    error = IP1ServerError("gone")
+    with pytest.raises(IP1ServerError) as caught:
+        for _ in range(1000):
+            requests = ahead.wanted()
+            for request in reversed(requests):
+                ahead.received(request, error if request.start >= 27 else server.answer(request.start, request.limit))
+            while (page := ahead.next_page()) is not None:
+                delivered += page.ids
+    assert caught.value is error
+    assert delivered == server.rows[:28]
+
+
+# -- several lists
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    totals=st.lists(st.integers(0, 60), max_size=8),
+    page_size=st.integers(2, 20),
+    concurrency=st.integers(1, 8),
+    seed=st.integers(0, 2**16),
+)
+def test_lists_come_out_one_after_the_other(totals: list[int], page_size: int, concurrency: int, seed: int) -> None:
+    servers: dict[str | None, ModelServer] = {
+        f"list{index}": ModelServer([f"{index}-{number}" for number in range(total)])
+        for index, total in enumerate(totals)
+    }
+    ahead = ReadAhead(
+        [lambda name=name: Pager(page_size=page_size, window=concurrency, participant=name) for name in servers],
+        concurrency,
+    )
+    pages = pages_of(ahead, servers, concurrency, random.Random(seed))
+    assert [key for page in pages for key in page.ids] == [row for server in servers.values() for row in server.rows]
+    for name in servers:
+        assert [page.number for page in pages if page.participant == name] == list(
+            range(sum(page.participant == name for page in pages))
+        )
+
+
+def test_short_lists_are_read_ahead_across_their_borders() -> None:
+    """With 4 requests at a time, 20 short lists take far fewer rounds than their 40 requests."""
+    servers: dict[str | None, ModelServer] = {f"list{index}": ModelServer([f"{index}"] * 1) for index in range(20)}
+    ahead = ReadAhead([lambda name=name: Pager(page_size=50, window=4, participant=name) for name in servers], 4)
+    rounds = 0
+    while not ahead.done:
+        requests = ahead.wanted()
+        rounds += bool(requests)
+        for request in requests:
+            ahead.received(request, servers[request.pager.participant].answer(request.start, request.limit))
+        while ahead.next_page() is not None:
+            pass
+    assert sum(len(server.requests) for server in servers.values()) == 40
+    assert rounds <= 20
+
+
+def test_skipping_the_rest_of_a_list_goes_on_with_the_next() -> None:
+    servers: dict[str | None, ModelServer] = {
+        name: ModelServer([f"{name}{number}" for number in range(1000)]) for name in ("a", "b")
+    }
+    ahead = ReadAhead([lambda name=name: Pager(page_size=10, window=3, participant=name) for name in servers], 3)
+    seen: list[str | None] = []
+    for _ in range(100):
+        for request in ahead.wanted():
+            ahead.received(request, servers[request.pager.participant].answer(request.start, request.limit))
+        if (page := ahead.next_page()) is not None:
+            seen.append(page.participant)
+            ahead.skip_rest()
+    assert seen == ["a", "b"]
+    assert ahead.done
+
+
+def test_nothing_more_is_asked_for_while_nobody_takes_pages() -> None:
+    server = ModelServer([f"row{number}" for number in range(10_000)])
+    ahead = ReadAhead([lambda: Pager(page_size=100, window=5)], 5)
+    for _ in range(50):
+        for request in ahead.wanted():
+            ahead.received(request, server.answer(request.start, request.limit))
+    assert len(server.requests) == 5
+
+
+def test_total_hint_is_a_bound_from_the_last_link() -> None:
+    server = ModelServer([f"row{number}" for number in range(450)])
+    ahead = ReadAhead([lambda: Pager(page_size=100, window=1)], 1)
+    (page, *_) = pages_of(ahead, {None: server}, 1)
+    assert page.total_hint == 500
+
+
+def test_a_page_reads_its_messages_from_the_bytes() -> None:
+    page = Page("46701740605", None, 0, 0, ("a1",), (b'{"id": "a1", "recipient": "46701740605"}',), None)
+    assert [message.direction for message in page.messages] == ["mt"]
+    assert "46701740605" not in repr(page.messages)
+
+
+def test_link_targets_are_only_hints() -> None:
+    assert parse_link('<https://elsewhere.example/?start=5>; rel="next"') == {"next": LinkTarget(start=5)}
+    assert paging.DEFAULT_LIMIT == 50
