@@ -34,13 +34,17 @@ Scalar: TypeAlias = str | int | float
 """A value that was not recognised and is kept as it came."""
 
 
+# What msgspec's decoders raise. Its own errors are ValueErrors in recent versions only.
+_UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+
+
 class UnreadableBody(IP1ResponseError, ValueError):
     """The body is no JSON, or was cut on its way. The same request may well succeed at another time."""
 
 
 # --- Personal data ---------------------------------------------------------------------------------------------------
 
-_NUMBER_LIKE = re.compile(r"[+(]*[0-9](?:[\s().\-/]*[0-9])+")
+_NUMBER_LIKE = re.compile(r"[+(]{0,2}[0-9](?:[\s().\-/]*[0-9])+")
 # Shorter runs of digits inside a name ("Bank 24", "Taxi 020") are no phone number.
 _SHORTEST_NUMBER = 7
 
@@ -159,7 +163,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         """
         Read one message.
 
-        :param raw: the JSON object, as text or already as a mapping.
+        :param raw: the JSON object, as text or already as a mapping. A mapping is written as JSON first; a float that
+            is no number (NaN) becomes null there.
         :param participant: whose conversation it is from, to tell the direction by the addresses.
         :param direction: ``mt`` or ``mo`` where the endpoint gives only these.
         :return: the message.
@@ -185,7 +190,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         if self.direction is not None:
             try:
                 _DOCUMENTED.decode(self.raw_json)
-            except (ValueError, RecursionError):
+            except _UNDECODABLE:
                 pass
             else:
                 return {}
@@ -352,7 +357,7 @@ def split_page(body: bytes) -> tuple[list[str], list[BytesLike]]:
         # The decoders skip what they do not keep, and do not look whether that is UTF-8.
         if all(ids) and (body.isascii() or str(body, "utf-8")):
             return ids, raws
-    except (ValueError, RecursionError):
+    except _UNDECODABLE:
         pass
     return _split_exactly(body)
 
@@ -394,9 +399,13 @@ def one_line(raw: BytesLike) -> bytes:
     """
     text = bytes(raw)
     # JSON strings hold line breaks as escapes only, so a bare one is white space between tokens.
-    if b"\n" in text or b"\r" in text:
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except _UNDECODABLE:
+        # It holds half a UTF-16 pair, which msgspec refuses.
         return _TOKEN_OR_SPACE.sub(rb"\1", text)
-    return text
 
 
 # --- The fast path ---------------------------------------------------------------------------------------------------
@@ -512,7 +521,7 @@ def _read(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Messa
                 str(mnc) if isinstance(mnc, int) else mnc,
                 bytes(raw),
             )
-    except (ValueError, ArithmeticError, RecursionError):
+    except _UNDECODABLE:
         # Read again below, outside of this block: the decoder's error would otherwise travel along as context, and
         # may hold the text it could not decode.
         pass
@@ -534,7 +543,7 @@ def read_modified(raws: Sequence[BytesLike]) -> list[datetime | None]:
 def _read_modified(raw: BytesLike) -> datetime | None:
     try:
         return _moment(_MODIFIED.decode(raw).modified)
-    except (ValueError, ArithmeticError, RecursionError):
+    except _UNDECODABLE:
         pass
     return _message_fields(bytes(raw)).moment("modified")
 
@@ -616,7 +625,7 @@ def _moment(text: str | None) -> datetime | None:
         return None
     if text[10:11] not in _BETWEEN_DATE_AND_TIME:
         raise ValueError("not a date and time")
-    moment = datetime.fromisoformat(f"{text[:-1]}Z" if text[-1] == "z" else text)
+    moment = _from_iso_format(f"{text[:-1]}Z" if text[-1] == "z" else text)
     zone = moment.tzinfo
     if zone is UTC:
         return moment
@@ -624,6 +633,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 _BETWEEN_DATE_AND_TIME = frozenset("Tt ")
+_from_iso_format = datetime.fromisoformat
 
 # --- The exact path --------------------------------------------------------------------------------------------------
 
@@ -856,6 +866,6 @@ def _counts(fields: _Fields, name: str) -> dict[int, StatusCount]:
     for code, count in _Fields(values, fields.subject, f"{name}.").values.items():
         if not _WHOLE.fullmatch(code):
             raise fields.error(name, "has a key that is not a status code")
-        counted = _Fields(count, fields.subject, f"{name}.{code}.")
+        counted = _Fields(count, fields.subject, f"{name}.*.")
         counts[int(code)] = StatusCount(counted.whole("messages"), counted.whole("sms"))
     return counts
