@@ -56,3 +56,7 @@ class IP1NotFoundError(IP1ResponseError):
 
 class IP1PagingError(IP1Error):
     """The conversation changed beyond repair while it was read, or the server repeats itself."""
+
+
+class IP1NoMessagesError(IP1Error):
+    """There was nothing to export, and the operator was told that this is a failure (``on_empty="fail"``)."""

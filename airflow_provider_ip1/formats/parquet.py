@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,13 +75,13 @@ def write_parquet(batches: Iterable[Batch], compression: str | None) -> Iterator
 
 def _record_batch(group: list[Row], schema: pyarrow.Schema) -> pyarrow.RecordBatch:
     pa = import_pyarrow()
-    columns = list(zip(*group, strict=True))
     arrays = []
-    for field, values in zip(schema, columns, strict=True):
+    for field, column in zip(schema, zip(*group, strict=True), strict=True):
+        values: Sequence[Any] = column
         if field.name == "statuses":
             values = [
                 [{"code": s.code, "duration": s.duration, "created": s.created} for s in statuses]
-                for statuses in values
+                for statuses in column
             ]
         arrays.append(pa.array(values, type=field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_ip1.api.messages import Message, MessageStatus
+from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.status import status_category, status_name
 from airflow_provider_ip1.formats.batch import Batch
 

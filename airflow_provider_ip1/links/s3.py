@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The button on a task that leads to the object it wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+_CONSOLES = {
+    "aws": "https://console.aws.amazon.com",
+    "aws-cn": "https://console.amazonaws.cn",
+    "aws-us-gov": "https://console.amazonaws-us-gov.com",
+}
+
+
+class S3ObjectLink(BaseOperatorLink):
+    """
+    Leads to the exported object: in the AWS console, or at the endpoint of another S3 store.
+
+    The operator stores the address with the task, so that the web server needs neither the connection nor S3.
+    """
+
+    name = "S3 object"
+    key = "s3_object_url"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        The address, empty as long as the task has not written the object.
+
+        :param operator: the task.
+        :param ti_key: the try of the task.
+        """
+        return XCom.get_value(key=self.key, ti_key=ti_key) or ""
+
+
+def s3_object_url(s3: S3Hook, bucket: str, key: str) -> str:
+    """
+    Where a person can look at an object.
+
+    :param s3: the hook that wrote it.
+    :param bucket: of the object.
+    :param key: of the object.
+    :return: a page of the AWS console, or the object's address at the connection's own endpoint.
+    """
+    endpoint = s3.conn_config.get_service_endpoint_url(service_name="s3")
+    if endpoint:
+        return f"{endpoint.rstrip('/')}/{quote(bucket)}/{quote(key)}"
+    meta = s3.get_conn().meta
+    console = _CONSOLES.get(meta.partition, _CONSOLES["aws"])
+    return f"{console}/s3/object/{quote(bucket)}?{urlencode({'region': meta.region_name, 'prefix': key})}"
