@@ -45,10 +45,11 @@ def dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _enums(rng: Random, *, outgoing: bool, flash: bool, ucs: bool, style: EnumStyle) -> tuple[Any, Any, Any]:
+def _enums(seed: str, *, outgoing: bool, flash: bool, ucs: bool, style: EnumStyle) -> tuple[Any, Any, Any]:
     """direction, type and datacoding: the schema's integers, or the mixed-case strings of iP.1's guide."""
     if style == "integers":
         return (0 if outgoing else 1), (0 if flash else 1), (2 if ucs else 0)
+    rng = Random(seed)
     return (
         rng.choice(("mt", "MT") if outgoing else ("mo", "MO")),
         rng.choice(("flash", "Flash") if flash else ("SMS", "sms")),
@@ -78,7 +79,7 @@ def make_template(seed: int, index: int, style: EnumStyle, *, only_incoming: boo
     body = texts.notice(rng) if outgoing else texts.reply(rng)
     ucs, segments = texts.coding_and_segments(body)
     flash = outgoing and rng.random() < 0.01
-    direction, kind, coding = _enums(rng, outgoing=outgoing, flash=flash, ucs=ucs, style=style)
+    direction, kind, coding = _enums(f"{seed}/{index}/enums", outgoing=outgoing, flash=flash, ucs=ucs, style=style)
     # Nearly all messages arrive within a minute; some take hours, and an expired one is given up after a day.
     code, settle_ms = 201, int(rng.uniform(1_500, 40_000))
     if outgoing:
@@ -151,7 +152,7 @@ class SentMessage:
 
     def to_dict(self, now_ms: int, style: EnumStyle) -> dict[str, Any]:
         ucs, segments = texts.coding_and_segments(self.body)
-        direction, kind, coding = _enums(Random(self.id), outgoing=self.outgoing, flash=False, ucs=ucs, style=style)
+        direction, kind, coding = _enums(self.id, outgoing=self.outgoing, flash=False, ucs=ucs, style=style)
         latest = self.history(now_ms)[-1]
         message: dict[str, Any] = {
             "id": self.id,

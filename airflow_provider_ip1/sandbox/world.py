@@ -422,7 +422,7 @@ class World:
         self._clock = clock
         self._templates: dict[tuple[EnumStyle, bool], list[Template | None]] = {}
         self._blocks: OrderedDict[tuple[int, str, int], tuple[bytes, array[int]]] = OrderedDict()
-        self._block_bytes = 0
+        self.cached_bytes = 0
         self._block_lock = threading.Lock()
         self.change_lock = threading.RLock()
         self._sent = 0xFF  # the batches above have the numbers below
@@ -478,10 +478,10 @@ class World:
     def cache(self, key: tuple[int, str, int], block: tuple[bytes, array[int]]) -> None:
         with self._block_lock:
             if key not in self._blocks:
-                self._block_bytes += len(block[0])
+                self.cached_bytes += len(block[0])
             self._blocks[key] = block
-            while self._block_bytes > _CACHE_BYTES:
-                self._block_bytes -= len(self._blocks.popitem(last=False)[1][0])
+            while self.cached_bytes > _CACHE_BYTES:
+                self.cached_bytes -= len(self._blocks.popitem(last=False)[1][0])
 
     # Batches
 
