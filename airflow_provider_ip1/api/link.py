@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _REL = re.compile(r"""(?:^|[;,\s])rel\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^\s;,"']+)""", re.IGNORECASE)
+_PAGING = re.compile(r"[?&](start|limit)=([0-9]{1,15})(?=[&#]|$)", re.IGNORECASE)
 _TARGET = re.compile(r"<([^<>]*)>")
 
 
@@ -71,13 +71,5 @@ def _links(value: str) -> Iterable[tuple[str, str]]:
 
 
 def _target(url: str) -> LinkTarget:
-    try:
-        query = parse_qs(urlsplit(url).query)
-    except ValueError:
-        return LinkTarget()
-    lowered = {name.lower(): texts[0] for name, texts in query.items()}
-    return LinkTarget(start=_whole_number(lowered.get("start")), limit=_whole_number(lowered.get("limit")))
-
-
-def _whole_number(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,15}", text) else None
+    found = {match[1].lower(): int(match[2]) for match in reversed(list(_PAGING.finditer(url)))}
+    return LinkTarget(start=found.get("start"), limit=found.get("limit"))

@@ -438,6 +438,11 @@ class Pager:
         return key in self._recent or key in self._older
 
     def _last_known(self, ids: Sequence[str]) -> int | None:
+        if self._recent.keys().isdisjoint(ids) and self._older.keys().isdisjoint(ids):
+            return None
+        behind_first = ids[1:]
+        if self._recent.keys().isdisjoint(behind_first) and self._older.keys().isdisjoint(behind_first):
+            return 0
         for index in range(len(ids) - 1, -1, -1):
             if self._knows(ids[index]):
                 return index

@@ -358,6 +358,11 @@ class IP1Hook(_BaseIP1Hook):
         return session
 
     @cached_property
+    def _prepared(self) -> requests.PreparedRequest:
+        """What every request has in common. Only the URL differs, and that is encoded already."""
+        return self._session.prepare_request(requests.Request("GET", self.settings.base_url))
+
+    @cached_property
     def _transport_settings(self) -> Mapping[str, Any]:
         """Proxies and certificates, with the environment's looked up once and not for every request."""
         settings = self.settings
@@ -383,7 +388,7 @@ class IP1Hook(_BaseIP1Hook):
 
     def close(self) -> None:
         """Close the session and its connections. The hook opens a new one when it is used again."""
-        for name in ("_session", "_threads", "_transport_settings"):
+        for name in ("_session", "_prepared", "_threads", "_transport_settings"):
             opened = self.__dict__.pop(name, None)
             if isinstance(opened, ThreadPoolExecutor):
                 opened.shutdown(wait=False, cancel_futures=True)
@@ -540,7 +545,9 @@ class IP1Hook(_BaseIP1Hook):
     def _run(self, exchange: Exchange[T], closed: threading.Event | None = None) -> T:
         closed = closed or threading.Event()
         while True:
-            if closed.wait(self._rate.reserve()):
+            if (pause := self._rate.reserve()) > 0:
+                closed.wait(pause)
+            if closed.is_set():
                 raise _ClosedReading
             outcome = self._send(exchange.url)
             delay = exchange.received(outcome, datetime.now(UTC))
@@ -553,7 +560,8 @@ class IP1Hook(_BaseIP1Hook):
     def _send(self, url: str) -> Answer | Failure:
         session = self._session
         try:
-            request = session.prepare_request(requests.Request("GET", url))
+            request = self._prepared.copy()
+            request.url = url
             with session.send(
                 request, timeout=self.settings.timeout, allow_redirects=False, **self._transport_settings
             ) as response:
