@@ -34,7 +34,8 @@ async def start_site(sandbox: Sandbox, host: str, port: int) -> tuple[web.AppRun
     :param port: 0 picks a free port.
     :return: the runner, whose ``cleanup()`` ends the server, and the port.
     """
-    runner = web.AppRunner(sandbox.application(), access_log=None, handle_signals=False, shutdown_timeout=0)
+    # Answers that are due when the server stops are dropped; to aiohttp 0 would mean waiting for them.
+    runner = web.AppRunner(sandbox.application(), access_log=None, handle_signals=False, shutdown_timeout=0.05)
     await runner.setup()
     site = web.TCPSite(runner, host, port, reuse_address=True)
     try:

@@ -1,0 +1,140 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The sandbox as a program: its help, its ready line, its log, and how it stops."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import pytest
+import requests
+
+from airflow_provider_ip1.sandbox import world
+from airflow_provider_ip1.sandbox.__main__ import main
+
+COMMAND = [sys.executable, "-m", "airflow_provider_ip1.sandbox"]
+READY = re.compile(r"iP\.1 sandbox \(a stand-in, not iP\.1\) ready on (http://127\.0\.0\.1:\d+)\n")
+KEY = {"Authorization": "Bearer sandbox-key"}
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        stdout: IO[str] | None = process.stdout
+        assert stdout is not None
+        ready = READY.fullmatch(stdout.readline())
+        assert ready, process.communicate()
+        yield process, ready[1]
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_when_it_is_ready_and_stops_at_a_signal(number: signal.Signals) -> None:
+    with running("--messages", "3") as (process, url):
+        path = f"{url}/v2/conversations/{world.MAIN}"
+        assert len(requests.get(path, headers=KEY, timeout=30).json()) == 3
+        assert requests.get(path, timeout=30).status_code == 401
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_it_stops_while_an_answer_is_due() -> None:
+    with running("--latency", "300") as (process, url):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            request = f"GET /v2/conversations/{world.MAIN} HTTP/1.1\r\nHost: x\r\n\r\n"
+            connection.sendall(request.encode())
+            assert requests.get(f"{url}/healthz", timeout=30).ok
+            process.terminate()
+            process.wait(timeout=60)  # the watchdog's SIGKILL would show as -9
+            assert process.returncode == 0
+
+
+def test_its_log_names_no_participant_no_key_and_no_text() -> None:
+    with running("--log", "--fault", "503@2") as (process, url):
+        path = f"{url}/v2/conversations/{world.MAIN}"
+        for query in ("/mt?start=10&limit=5&order=DESC", f"?note={world.MAIN}", f"x/{world.MAIN}"):
+            requests.get(path + query, headers=KEY, timeout=30)
+        requests.get(f"{url}/v2/conversations/{world.NAME}", headers=KEY, timeout=30)
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=30)
+    assert stdout == ""
+    assert "GET /v2/conversations/46***05/mt start=10&limit=5&order=DESC -> 200" in stderr
+    assert "GET /v2/conversations/46***05  -> 503" in stderr
+    assert len(stderr.splitlines()) == 4
+    for secret in (world.MAIN, world.NAME, "sandbox-key"):
+        assert secret not in stderr
+
+
+def test_arguments_reach_the_server() -> None:
+    arguments = ("--key", "k", "--conversations", "2", "--enums", "strings", "--fault", "clamp=3", "--seed", "5")
+    with running(*arguments) as (_, url):
+        answer = requests.get(
+            f"{url}/v2/conversations/{world.GENERATED[1]}", headers={"Authorization": "Bearer k"}, timeout=30
+        )
+        messages = answer.json()
+        assert len(messages) == 3
+        assert {message["direction"].lower() for message in messages} <= {"mt", "mo"}
+
+
+def test_the_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "stand-in" in text
+    assert "It is not iP.1" in text
+    assert "Assumed" in text
+    for each in (world.MAIN, world.SEVEN, world.SINGLE, world.EMPTY, world.LIVE, world.NAME, world.NAME_WITH_SPACE):
+        assert each in text
+    for name, (batch_id, _) in world.DEMO_BATCHES.items():
+        assert re.search(rf"{batch_id} +{name}:", text)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--fault", "boom"], "there is no fault 'boom'"),
+        (["--messages", "-1"], "messages must be"),
+        (["--conversations", "1000"], "conversations must be"),
+        (["--latency", "-1"], "latency must be"),
+        (["--delivery-seconds", "0"], "delivery_seconds must be"),
+        (["--history-end", "soon"], "--history-end"),
+        (["--port", "many"], "--port"),
+    ],
+)
+def test_wrong_arguments_end_with_a_reason(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port), "--messages", "1"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"Cannot listen on 127.0.0.1 port {port}: ")
+    assert len(error.splitlines()) == 1
