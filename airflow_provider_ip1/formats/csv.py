@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -78,14 +77,9 @@ def _price_text(price: Decimal) -> _Bare:
 
 
 def _statuses_text(statuses: Iterable[MessageStatus]) -> str:
-    return json.dumps(
-        [
-            {
-                "code": status.code,
-                "duration": status.duration,
-                "created": None if status.created is None else utc_text(status.created),
-            }
-            for status in statuses
-        ],
-        separators=(",", ":"),
-    )
+    reports = []
+    for status in statuses:
+        duration = "null" if status.duration is None else status.duration
+        created = "null" if status.created is None else f'"{utc_text(status.created)}"'
+        reports.append(f'{{"code":{status.code},"duration":{duration},"created":{created}}}')
+    return f"[{','.join(reports)}]"

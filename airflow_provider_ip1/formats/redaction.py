@@ -6,13 +6,13 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, mask_number
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message, mask_number
 from airflow_provider_ip1.formats.batch import Batch
 
 Action = Literal["drop", "hash", "mask"]
@@ -21,12 +21,15 @@ ACTIONS: Final = ("drop", "hash", "mask")
 _MASK: Final = "***"
 # Shorter numbers are short codes, or part of other numbers.
 _SHORTEST_NUMBER: Final = 7
+# In characters, with all separators that people write.
+_LONGEST_NUMBER: Final = 40
 _NUMBER = re.compile(r"[+(]*[0-9](?:[\s().\-/]*[0-9])*")
 # Fields whose texts point at a person or a message. A time or a status code says nothing by itself elsewhere.
 _IDENTIFYING: Final = frozenset({"id", "batchId", "owner", "sender", "recipient", "body", "reference"})
 _JSON_NULL: Final = b"null"
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -150,15 +153,23 @@ class _RedactedBatch(Batch):
         self._original = original
         self._rules = rules
 
-    def read(self) -> Any:
-        keeps_direction = "direction" not in self._rules
+    def read(self) -> Iterator[tuple[Message, dict[str, Any]]]:
         drops_id = self._rules.get("id") == "drop"
-        for raw, (original, _) in zip(self.raws, self._original.read(), strict=True):
-            known = keeps_direction and original.direction in ("mt", "mo")
-            # A message without an id cannot be read.
-            readable = _encode({**_fields(raw), "id": "-"}) if drops_id else raw
-            one = Batch([readable], direction=original.direction if known else None)
-            ((message, odd),) = one.read()
+        directions = [
+            message.direction if message.direction in ("mt", "mo") and "direction" not in self._rules else None
+            for message, _ in self._original.read()
+        ]
+        # A message without an id cannot be read.
+        readable = [_encode({**_fields(raw), "id": "-"}) for raw in self.raws] if drops_id else self.raws
+        by_direction = {
+            direction: Batch(
+                [raw for raw, known in zip(readable, directions, strict=True) if known == direction],
+                direction=direction,
+            ).read()
+            for direction in set(directions)
+        }
+        for direction in directions:
+            message, odd = next(by_direction[direction])
             yield (msgspec.structs.replace(message, id=None) if drops_id else message), odd
 
 
@@ -171,15 +182,22 @@ def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
 
 
 def _text(value: msgspec.Raw) -> str:
-    written = bytes(value)
-    if written[:1] != b'"':
-        return written.decode()
-    text: str = json.loads(written)
-    return text
+    try:
+        return _decode_text(value)
+    except ValueError:
+        pass
+    written = bytes(value).decode()
+    # A text with half a UTF-16 pair, or no text.
+    return str(json.loads(written)) if written[:1] == '"' else written
 
 
 def _digits(text: str) -> str | None:
     """The digits of a phone number, ``None`` for anything else."""
+    return _digits_of_short(text) if len(text) <= _LONGEST_NUMBER else None
+
+
+@lru_cache(maxsize=4096)
+def _digits_of_short(text: str) -> str | None:
     if not _NUMBER.fullmatch(text.strip()):
         return None
     digits = re.sub(r"[^0-9]", "", text).removeprefix("00")

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_ip1.api.messages import MessageStatus
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, MessageStatus
 from airflow_provider_ip1.api.status import status_category, status_name
 from airflow_provider_ip1.formats.batch import Batch
 
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
     :param name: in snake_case.
     :param type: as Arrow calls it. A csv file holds its text.
-    :param source: the field of iP.1's message that it comes from.
+    :param source: the field of iP.1's message that it comes from, or what it is made of.
     :param description: what it means.
     """
 
@@ -48,9 +48,9 @@ COLUMNS: Final = (
     Column(
         "direction",
         "string",
-        "direction, addresses",
+        "direction",
         "mt (you sent it) or mo (you received it), null where neither can be told. iP.1 does not document its "
-        "integers, so they are not used: the text, the endpoint read (/mt, /mo) or the addresses decide.",
+        "integers, so they are not used: its texts, the endpoint read (/mt, /mo) or the addresses decide.",
     ),
     Column("segments", "int32", "segments", "Number of SMS the text needs."),
     Column("type", "string", "type", "sms or flash. A value that iP.1 does not document is kept as text."),
@@ -97,6 +97,18 @@ COLUMNS: Final = (
 COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
 
 Row = tuple[Any, ...]
+
+
+def fields_of(file_format: str) -> list[tuple[str, str | None, str]]:
+    """
+    What a file of this format holds, for lineage.
+
+    :param file_format: ``"csv"`` and ``"parquet"`` hold the table, ``"jsonl"`` iP.1's objects.
+    :return: name, type (``None`` where the file does not tell) and description of each column or field.
+    """
+    if file_format != "jsonl":
+        return [(column.name, column.type, column.description) for column in COLUMNS]
+    return [(column.source, None, column.description) for column in COLUMNS if column.source in DOCUMENTED_FIELDS]
 
 
 def rows(batch: Batch) -> Iterator[Row]:
@@ -187,4 +199,4 @@ def utc_text(moment: datetime) -> str:
     :param moment: in UTC.
     :return: such as ``2026-11-01T10:00:00.000000Z``, always with microseconds, so that texts sort as times do.
     """
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator, Stats
@@ -25,6 +26,7 @@ from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.compression import Compression, choose_compression
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import Redaction, check_rules
+from airflow_provider_ip1.formats.table import fields_of
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.transfers.s3_upload import (
@@ -153,6 +155,7 @@ class ConversationToS3Operator(BaseOperator):
         self.verify = verify
         self._upload: StreamingUpload | None = None
         self._is_killed = False
+        self._done: tuple[_Plan, dict[str, Any]] | None = None
         # What no template can change is checked while the DAG is read; the rest when it is rendered.
         if on_empty not in ON_EMPTY:
             raise ValueError(f"on_empty: {on_empty!r} is not one of {', '.join(ON_EMPTY)}.")
@@ -224,6 +227,7 @@ class ConversationToS3Operator(BaseOperator):
             seconds,
             tally.messages / max(seconds, 1e-3),
         )
+        self._done = plan, result
         if ti is not None:
             ti.xcom_push(key=S3ObjectLink.key, value=s3_object_url(self.s3_hook, plan.bucket, plan.key))
         if (events := context.get("outlet_events")) is not None:
@@ -237,6 +241,47 @@ class ConversationToS3Operator(BaseOperator):
         self._is_killed = True
         if self._upload is not None:
             self._upload.cancel()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """
+        Lineage of a finished export, for the OpenLineage provider where it is installed.
+
+        The input is iP.1's conversations as a whole: a dataset's name is no place for a phone number.
+
+        :param task_instance: not used.
+        """
+        from airflow.providers.common.compat.openlineage.facet import (
+            Dataset,
+            OutputDataset,
+            OutputStatisticsOutputDatasetFacet,
+            SchemaDatasetFacet,
+            SchemaDatasetFacetFields,
+        )
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        if self._done is None:
+            return OperatorLineage()
+        plan, result = self._done
+        fields = [
+            SchemaDatasetFacetFields(name=name, type=type_, description=description)
+            for name, type_, description in fields_of(self.file_format)
+        ]
+        api = urlsplit(self.hook.settings.base_url)
+        return OperatorLineage(
+            inputs=[Dataset(namespace=f"{api.scheme}://{api.netloc}", name="v2/conversations")],
+            outputs=[
+                OutputDataset(
+                    namespace=f"s3://{plan.bucket}",
+                    name=plan.key,
+                    facets={"schema": SchemaDatasetFacet(fields=fields)},
+                    outputFacets={
+                        "outputStatistics": OutputStatisticsOutputDatasetFacet(
+                            rowCount=result["messages"], size=result["bytes"]
+                        )
+                    },
+                )
+            ],
+        )
 
     # -- what to do
 
