@@ -22,7 +22,15 @@ from random import Random
 from typing import Any, Literal
 
 from airflow_provider_ip1.sandbox import texts
-from airflow_provider_ip1.sandbox.messages import EnumStyle, SentMessage, Template, dump, make_template, stamp
+from airflow_provider_ip1.sandbox.messages import (
+    EnumStyle,
+    SentMessage,
+    Template,
+    TemplateBlock,
+    dump,
+    make_template,
+    stamp,
+)
 
 Direction = Literal["mt", "mo"]
 
@@ -50,9 +58,8 @@ PLACES = ("head", "middle", "tail")
 HISTORY_END = datetime(2026, 11, 1, tzinfo=UTC)
 MAX_MESSAGES = 10_000_000
 
-_TEMPLATES = 8192  # a power of two; wider apart than any compressor's default window, so repeats are not a gift to it
-_STRIDE = 2654435761  # odd, so that every run of _TEMPLATES messages uses each template once
-_BLOCK = 256
+_BLOCK = 64
+_TEMPLATE_BLOCKS = 128  # enough to keep repeats further apart than the window of gzip or zstd at their usual levels
 _CACHE_BYTES = 96 * 2**20
 _YEAR_MS = 365 * 24 * 3600 * 1000
 _HOUR_MS = 3600 * 1000
@@ -79,6 +86,7 @@ class _Inserted:
 
 
 Rows = Sequence[int]
+_Block = tuple[bytes, "array[int]", int]
 
 
 class Conversation:
@@ -99,7 +107,7 @@ class Conversation:
         self._next = history
         self._only_incoming = not participant.isdigit()
         # Conversations begin at different templates, or they would all say the same.
-        self._shift = world.seed + index * 997
+        self._shift = index * 997
         self._step_ms = min(_HOUR_MS, _YEAR_MS // max(history, 1))
         self._start_ms = world.history_end_ms - history * self._step_ms
         self._machine = f"{index:03x}{Random(f'{world.seed}/{index}').randrange(16**6):06x}"
@@ -108,9 +116,9 @@ class Conversation:
 
     # One message
 
-    def _template(self, serial: int, style: EnumStyle = "integers") -> Template:
-        index = (serial * _STRIDE + self._shift) % _TEMPLATES
-        return self.world.template(index, style, self._only_incoming)
+    def _template(self, serial: int) -> Template:
+        number, place = divmod(serial + self._shift, _BLOCK)
+        return self.world.template_block(number, "integers", self._only_incoming).templates[place]
 
     def _created_ms(self, serial: int) -> int:
         added = self.added.get(serial)
@@ -122,77 +130,48 @@ class Conversation:
         """24 hexadecimal digits like a MongoDB ObjectId: seconds, a part that tells message from batch, a count."""
         return f"{self._created_ms(serial) // 1000:08x}{kind}{self._machine}{serial:06x}"
 
-    def _render(self, serials: Iterable[int], style: EnumStyle) -> tuple[bytes, array[int]]:
-        """These messages as JSON objects with commas between them, and where each starts (and the next would)."""
-        parts: list[bytes] = []
-        starts = array("I", [0])
-        start = 0
-        participant, machine = self.participant.encode(), self._machine.encode()
-        fixed = 24 + 24 + len(participant) + 1  # two ids, and the comma that follows
-        end = self.world.history_end_ms
-        templates = self.world.templates(style, self._only_incoming)
-        for serial in serials:
-            template = templates[(serial * _STRIDE + self._shift) % _TEMPLATES] or self._template(serial, style)
-            added = self.added.get(serial) if serial >= self.history else None
-            if added is None:
-                created = self._start_ms + int((serial + template.offset) * self._step_ms)
-            else:
-                created = added.created_ms
-            modified = created + template.settle_ms
-            if modified > end:
-                modified = self._modified_ms(created, template)
-            modified_time = stamp(modified, template.digits)
-            pieces = template.pieces
-            seconds = b"%08x" % (created // 1000)
-            counted = b"%b%06x" % (machine, serial)
-            parts += (
-                pieces[0],
-                seconds,
-                b"a",
-                counted,
-                pieces[1],
-                seconds,
-                b"b",
-                counted,
-                pieces[2],
-                participant,
-                pieces[3],
-                stamp(max(created, modified - template.lag_ms), template.digits),
-                pieces[4],
-                modified_time,
-                pieces[5],
-            )
-            start += template.length + fixed + 2 * len(modified_time)
-            if template.outgoing:
-                parts += (b"ref-%07d" % serial, pieces[6])
-                start += 11
-            parts.append(b",")
-            starts.append(start)
-        return b"".join(parts[:-1]), starts
-
     def _modified_ms(self, created: int, template: Template) -> int:
         modified, end = created + template.settle_ms, self.world.history_end_ms
         return modified if modified <= end else max(created, end)  # the past is over: all of it is final
 
-    def _block(self, number: int, style: EnumStyle) -> tuple[bytes, array[int]]:
+    def _block(self, number: int, style: EnumStyle) -> _Block:
+        """Messages that are rendered together: their text, where each starts in it, and the first one's serial."""
         key = (self.index, style, number)
         block = self.world.cached(key)
         if block is None:
-            first = number * _BLOCK
-            block = self._render(range(first, min(first + _BLOCK, self.history)), style)
+            first = max(number * _BLOCK - self._shift, 0)
+            serials = range(first, min((number + 1) * _BLOCK - self._shift, self.history))
+            block = (*self._render(serials, style), first)
             self.world.cache(key, block)
         return block
+
+    def _render(self, serials: range, style: EnumStyle) -> tuple[bytes, array[int]]:
+        number, place = divmod(serials[0] + self._shift, _BLOCK)
+        block = self.world.template_block(number, style, self._only_incoming)
+        templates = block.templates[place : place + len(serials)]
+        if serials[0] < self.history:
+            start, step = self._start_ms, self._step_ms
+            created = [
+                start + int((serial + template.offset) * step)
+                for serial, template in zip(serials, templates, strict=True)
+            ]
+        else:
+            created = [self._created_ms(serial) for serial in serials]
+        modified = [ms + template.settle_ms for ms, template in zip(created, templates, strict=True)]
+        if max(modified) > self.world.history_end_ms:
+            modified = [self._modified_ms(ms, template) for ms, template in zip(created, templates, strict=True)]
+        return block.fill(place, self.participant.encode(), self._machine.encode(), serials, created, modified)
 
     def message(self, serial: int, style: EnumStyle) -> bytes:
         """One message as the bytes of its JSON object."""
         if serial < self.history:
-            blob, starts = self._block(serial // _BLOCK, style)
-            place = serial % _BLOCK
+            blob, starts, first = self._block((serial + self._shift) // _BLOCK, style)
+            place = serial - first
             return blob[starts[place] : starts[place + 1] - 1]
         added = self.added[serial]
         if isinstance(added, SentMessage):
             return dump(added.to_dict(self.world.now_ms(), style)).encode()
-        return self._render((serial,), style)[0]
+        return self._render(range(serial, serial + 1), style)[0]
 
     def is_outgoing(self, serial: int) -> bool:
         added = self.added.get(serial)
@@ -229,23 +208,23 @@ class Conversation:
         chunks = []
         serial, stop = serials.start, serials.stop
         while serial < stop:
-            number, place = divmod(serial, _BLOCK)
-            blob, starts = self._block(number, style)
-            end = min(place + stop - serial, len(starts) - 1)
-            chunks.append(blob[starts[place] : starts[end] - 1])
-            serial += end - place
+            blob, starts, first = self._block((serial + self._shift) // _BLOCK, style)
+            end = min(stop - first, len(starts) - 1)
+            chunks.append(blob[starts[serial - first] : starts[end] - 1])
+            serial = first + end
         return chunks
 
     def _each(self, serials: Iterable[int], style: EnumStyle) -> list[bytes]:
         chunks = []
-        current = -1
+        current, first, shift = -1, 0, self._shift
         for serial in serials:
             if serial >= self.history:
                 chunks.append(self.message(serial, style))
                 continue
-            number, place = divmod(serial, _BLOCK)
+            number = (serial + shift) // _BLOCK
             if number != current:
-                current, (blob, starts) = number, self._block(number, style)
+                current, (blob, starts, first) = number, self._block(number, style)
+            place = serial - first
             chunks.append(blob[starts[place] : starts[place + 1] - 1])
         return chunks
 
@@ -420,8 +399,8 @@ class World:
         self.history_end_ms = int(history_end.timestamp() * 1000)
         self.delivery_ms = int(delivery_seconds * 1000)
         self._clock = clock
-        self._templates: dict[tuple[EnumStyle, bool], list[Template | None]] = {}
-        self._blocks: OrderedDict[tuple[int, str, int], tuple[bytes, array[int]]] = OrderedDict()
+        self._templates: dict[tuple[EnumStyle, bool, int], TemplateBlock] = {}
+        self._blocks: OrderedDict[tuple[int, str, int], _Block] = OrderedDict()
         self.cached_bytes = 0
         self._block_lock = threading.Lock()
         self.change_lock = threading.RLock()
@@ -453,29 +432,28 @@ class World:
         self.conversations[participant] = conversation
         return conversation
 
-    def templates(self, style: EnumStyle, only_incoming: bool) -> list[Template | None]:
-        """The templates of this kind; each is None until :meth:`template` has made it."""
-        templates = self._templates.get((style, only_incoming))
-        if templates is None:
-            templates = self._templates[style, only_incoming] = [None] * _TEMPLATES
-        return templates
+    def template_block(self, number: int, style: EnumStyle, only_incoming: bool) -> TemplateBlock:
+        """The templates of a block; they repeat after ``_TEMPLATE_BLOCKS`` of them."""
+        key = (style, only_incoming, number % _TEMPLATE_BLOCKS)
+        block = self._templates.get(key)
+        if block is None:
+            first = key[2] * _BLOCK
+            block = self._templates[key] = TemplateBlock(
+                [
+                    make_template(self.seed, index, style, only_incoming=only_incoming)
+                    for index in range(first, first + _BLOCK)
+                ]
+            )
+        return block
 
-    def template(self, index: int, style: EnumStyle, only_incoming: bool) -> Template:
-        """The template with this index."""
-        templates = self.templates(style, only_incoming)
-        template = templates[index]
-        if template is None:
-            template = templates[index] = make_template(self.seed, index, style, only_incoming=only_incoming)
-        return template
-
-    def cached(self, key: tuple[int, str, int]) -> tuple[bytes, array[int]] | None:
+    def cached(self, key: tuple[int, str, int]) -> _Block | None:
         with self._block_lock:
             block = self._blocks.get(key)
             if block is not None:
                 self._blocks.move_to_end(key)
             return block
 
-    def cache(self, key: tuple[int, str, int], block: tuple[bytes, array[int]]) -> None:
+    def cache(self, key: tuple[int, str, int], block: _Block) -> None:
         with self._block_lock:
             if key not in self._blocks:
                 self.cached_bytes += len(block[0])
