@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_REL = re.compile(r"""(?:^|[;,\s])rel\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^\s;,"']+)""", re.IGNORECASE)
+# A quoted string (one that is never closed reaches to the end), a target, or what stands between them. Each piece is
+# found without going back over the text, so that a hostile header costs no more time than a good one.
+_PIECE = re.compile(r'''"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|<[^<>]*>|[^"<]+|<''', re.DOTALL)
+_REL = re.compile(r"""(?:^|[;,\s])rel\s*=\s*("[^"]*"|'[^']*'|[^\s;,"']+)""", re.IGNORECASE)
 _PAGING = re.compile(r"[?&](start|limit)=([0-9]{1,15})(?=[&#]|$)", re.IGNORECASE)
-_TARGET = re.compile(r"<([^<>]*)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +44,43 @@ def parse_link(values: str | Iterable[str] | None) -> dict[str, LinkTarget]:
         return {}
     links: dict[str, LinkTarget] = {}
     for value in [values] if isinstance(values, str) else values:
-        for url, parameters in _links(value):
-            match = _REL.search(parameters)
+        for url, parameters, blanked in _links(value):
+            match = _REL.search(blanked)
             if match is None:
                 continue
             target = _target(url)
-            for relation in match[1].strip("\"'").lower().split():
+            for relation in parameters[match.start(1) : match.end(1)].strip("\"'").lower().split():
                 links.setdefault(relation, target)
     return links
 
 
-def _links(value: str) -> Iterable[tuple[str, str]]:
-    """Each link's URL and the text of its parameters. A comma or bracket inside a quoted string separates nothing."""
-    blanked = _QUOTED.sub(lambda quoted: '"' + "x" * (len(quoted[0]) - 2) + '"', value)
-    # A URL may hold quotes or commas itself, so brackets are looked for in both readings of the text.
-    targets = list(_TARGET.finditer(blanked))
-    if not targets:
-        # The forms whose URL was lost: one relation after the other, separated by commas.
-        position = 0
-        for comma in [*(found.start() for found in re.finditer(",", blanked)), len(value)]:
-            yield "", value[position:comma]
-            position = comma + 1
-        return
-    for index, target in enumerate(targets):
-        end = targets[index + 1].start() if index + 1 < len(targets) else len(value)
-        yield value[target.start(1) : target.end(1)], value[target.end() : end]
+def _links(value: str) -> Iterable[tuple[str, str, str]]:
+    """
+    Each link's URL, the text of its parameters, and that text with all that is quoted made unreadable, so that a comma,
+    a bracket or a "rel=" in it means nothing.
+    """
+    pieces = _PIECE.findall(value)
+    has_targets = any(piece[0] == "<" and piece[-1] == ">" for piece in pieces)
+    url, parameters, blanked = "", "", ""
+    for piece in pieces:
+        if piece[0] == "<" and piece[-1] == ">":
+            yield url, parameters, blanked
+            url, parameters, blanked = piece[1:-1], "", ""
+        elif piece[0] == '"':
+            parameters += piece
+            blanked += '"' + "x" * (len(piece) - 2) + piece[-1]
+        elif has_targets:
+            parameters += piece
+            blanked += piece
+        else:
+            # The forms whose URL was lost: one relation after the other, separated by commas.
+            first, *others = piece.split(",")
+            parameters += first
+            blanked += first
+            for other in others:
+                yield url, parameters, blanked
+                parameters = blanked = other
+    yield url, parameters, blanked
 
 
 def _target(url: str) -> LinkTarget:
