@@ -26,7 +26,16 @@ class IP1ParticipantError(IP1Error):
     """The participant is not a phone number or sender name that iP.1 accepts (400)."""
 
 
-class IP1RateLimitError(IP1Error):
+class _OutlastedError(IP1Error):
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type[_OutlastedError], tuple[str, float | None]]:
+        return type(self), (str(self), self.retry_after)
+
+
+class IP1RateLimitError(_OutlastedError):
     """
     iP.1 still answered 429 after the last attempt, or asked for a longer pause than a hook should wait.
 
@@ -34,16 +43,15 @@ class IP1RateLimitError(IP1Error):
     :param retry_after: seconds that the server asked to wait, ``None`` where it did not say.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
-    def __reduce__(self) -> tuple[type[IP1RateLimitError], tuple[str, float | None]]:
-        return type(self), (str(self), self.retry_after)
+class IP1ServerError(_OutlastedError):
+    """
+    iP.1 answered 5xx, or could not be reached, until the last attempt, or asked for a longer pause than a hook should
+    wait.
 
-
-class IP1ServerError(IP1Error):
-    """iP.1 answered 5xx, or could not be reached, until the last attempt."""
+    :param message: what happened and what to do.
+    :param retry_after: seconds that the server asked to wait, ``None`` where it did not say.
+    """
 
 
 class IP1ResponseError(IP1Error):

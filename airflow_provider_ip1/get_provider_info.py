@@ -32,6 +32,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.hooks.ip1"]}],
+        "sensors": [
+            {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.sensors.message_status"]}
+        ],
+        "triggers": [
+            {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.triggers.message_status"]}
+        ],
         "transfers": [
             {
                 "source-integration-name": "iP.1 SMS",

@@ -93,8 +93,9 @@ def normalize_participant(participant: str) -> str:
     """
     A participant as the API wants it: a number as country code and digits only, a sender name as it is.
 
-    ``+`` and separators are taken off numbers (iP.1: "MSISDN", digits only). National numbers are not completed: iP.1
-    does not say whether it does so itself.
+    ``+`` and separators are taken off numbers (iP.1: "MSISDN", digits only), and so is what comes along when a number
+    is copied from a document or an address book: typographic dashes, wide digits, invisible direction marks. National
+    numbers are not completed: iP.1 does not say whether it does so itself.
 
     :param participant: phone number or sender name.
     :return: what goes, percent-encoded, into the path.
@@ -106,16 +107,21 @@ def normalize_participant(participant: str) -> str:
             "Give a phone number with country code or a sender name."
         )
     text = participant.strip()
-    if _NUMBER_LIKE.fullmatch(text):
-        return re.sub(r"[^0-9]", "", text)
+    plain = "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
+    if _NUMBER_LIKE.fullmatch(plain):
+        return re.sub(r"[^0-9]", "", plain)
     return _path_segment_text(text, "participant")
+
+
+def _plain_character(character: str) -> str:
+    return {"Pd": "-", "Cf": ""}.get(unicodedata.category(character), character)
 
 
 def _path_segment_text(text: str, name: str) -> str:
     problem = None
     if not text.strip():
         problem = "is empty"
-    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         problem = "has control characters"
     elif text in (".", ".."):
         problem = "is a path, not a name"
@@ -372,8 +378,8 @@ class Exchange(Generic[T]):
 
     def _redirected(self, answer: Answer) -> float:
         self._redirects += 1
-        target = _join(self.url, answer.headers.get("location", ""))
-        if target is None or origin(target) != origin(self._base_url):
+        target = _redirect_target(self.url, answer.headers.get("location", ""), self._base_url)
+        if target is None:
             raise IP1ConnectionError(
                 f"iP.1 redirects {self.request.label} to another server ({answer.status}). The API key was not sent "
                 f"there. Put the server's present address into the host of connection {self._conn_id!r}."
@@ -423,7 +429,9 @@ class Exchange(Generic[T]):
             )
         if status >= 500 or status == 408:
             wait = f" The server asks to wait {pause:.0f} s." if pause is not None else ""
-            return IP1ServerError(self._text(f"status {status}") + wait + " Let Airflow retry the task later.")
+            return IP1ServerError(
+                self._text(f"status {status}") + wait + " Let Airflow retry the task later.", retry_after=pause
+            )
         return IP1ResponseError(
             self._text(f"status {status}") + " Check the connection's host, and that the API is version 2."
         )
@@ -445,10 +453,21 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(scheme)
 
 
-def _join(base: str, location: str) -> str | None:
+def _redirect_target(url: str, location: str, base_url: str) -> str | None:
+    """
+    The URL that a redirect leads to, ``None`` where it leads to another origin.
+
+    Only path and query are taken from the header. The origin is written down anew, because HTTP libraries do not all
+    agree with urllib on which part of a crooked URL (``http://a\\@b/``) is the host.
+    """
     try:
-        target = urljoin(base, location)
-        origin(target)
+        target = urljoin(url, location)
+        if not location or origin(target) != origin(base_url):
+            return None
+        parts, base = urlsplit(target), urlsplit(base_url)
     except ValueError:
         return None
-    return target if location else None
+    # What is percent-encoded stays so; what a URL cannot hold is encoded.
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~", errors="replace") or "/"
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~?", errors="replace")
+    return f"{base.scheme}://{base.netloc}{path}" + (f"?{query}" if query else "")
