@@ -113,7 +113,7 @@ def demo(directory: Path, messages: int) -> None:
         say("Airflow makes its metadata database (airflow db migrate)")
         airflow(env, "db", "migrate", seconds=300)
         say(f"Airflow runs the DAG (airflow dags test {DAG_ID})")
-        airflow(env, "dags", "test", DAG_ID, seconds=300)
+        airflow(env, "dags", "test", DAG_ID, seconds=600)
         show(store)
 
 

@@ -283,6 +283,7 @@ def s3_server(
     )
     command = [
         Path(sysconfig.get_path("scripts"), "weed"),
+        f"-logdir={data}",  # otherwise beside those of every other run, in /tmp
         "mini",
         *(f"-{name}={value}" for name, value in options.items()),
     ]
@@ -306,7 +307,9 @@ def ip1_connection(base_url: str, **extra: Any) -> str:
     :param extra: extras of the connection.
     :return: the value for a variable ``AIRFLOW_CONN_<ID>``.
     """
-    return json.dumps({"conn_type": "ip1", "host": base_url, "password": SANDBOX_KEY, "extra": extra})
+    return json.dumps(
+        {"conn_type": "ip1", "host": base_url, "password": SANDBOX_KEY} | ({"extra": extra} if extra else {})
+    )
 
 
 def aws_connection(server: S3Server) -> str:

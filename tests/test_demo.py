@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""`make demo`: the conversation arrives, nothing personal is told, nothing is left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import demo
+import local_stack
+import psutil
+import pytest
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+MESSAGES = 450
+SECRET_KEY = "a-secret-key-that-only-this-test-knows"  # noqa: S105
+
+
+def personal_data(messages: list[bytes]) -> set[str]:
+    """Each phone number, and each text as it is and as JSON and Python print it."""
+    found = set()
+    for message in map(json.loads, messages):
+        found |= {address for address in (message["sender"], message["recipient"]) if address.isdigit()}
+        # A short text like "ok" is in every log.
+        if len(body := message["body"]) >= 20:
+            found |= {body, json.dumps(body)[1:-1], repr(body)[1:-1], body[:20]}
+    return found
+
+
+@pytest.mark.slow
+def test_conversation_arrives_and_no_line_tells_a_number_a_text_or_a_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_stack.secrets, "token_urlsafe", lambda _length: SECRET_KEY)
+    demo.demo(tmp_path, MESSAGES)
+
+    printed = capsys.readouterr().out
+    assert f"Messages: {MESSAGES}\n" in printed
+    assert re.search(r"In S3: +http://127\.0\.0\.1:\d+/ip1-demo/conversations/customer-000\.jsonl\.gz\n", printed)
+    assert re.search(r"Size: +[\d,]+ bytes", printed)
+
+    logs = {
+        path.relative_to(tmp_path): path.read_text(errors="replace")
+        for pattern in ("*.log", "airflow/**/*.log", "s3/weed.*.log.*")
+        for path in tmp_path.glob(pattern)
+    }
+    assert {"airflow.log", "sandbox.log", "s3.log"} <= {path.name for path in logs}
+    assert "export_conversation" in logs[Path("airflow.log")], "the task's log is not among them"
+    with SandboxServer(messages=MESSAGES) as sandbox:
+        secret = personal_data(sandbox.conversation_bytes()) | {local_stack.SANDBOX_KEY, SECRET_KEY}
+    assert len(secret) > MESSAGES, "too little to look for"
+    for name, text in {"what it printed": printed, **{str(path): text for path, text in logs.items()}}.items():
+        told = [value for value in secret if value in text]
+        assert not told, f"{name} tells {told[:3]}"
+
+
+def test_an_export_that_did_not_arrive_is_a_failure(s3_server: local_stack.S3Server) -> None:
+    client = s3_server.client()
+    client.create_bucket(Bucket=demo.BUCKET)
+    try:
+        with pytest.raises(local_stack.StackError, match="is not there"):
+            demo.show(s3_server)
+    finally:
+        client.delete_bucket(Bucket=demo.BUCKET)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, demo.__file__],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with closing(process.stdout):  # type: ignore[type-var]
+        yield process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("number", "when"),
+    [
+        (signal.SIGINT, "Starting"),
+        (signal.SIGINT, "airflow db migrate"),
+        (signal.SIGTERM, "airflow db migrate"),
+        (signal.SIGHUP, "Sandbox:"),
+    ],
+)
+def test_a_signal_stops_everything(
+    process: subprocess.Popen[str], number: signal.Signals, when: str, tmp_path: Path
+) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if when in line:
+            break
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == 128 + number, rest
+    assert [child for child in started if child.is_running()] == []
+    assert [other for other in psutil.process_iter() if str(tmp_path) in " ".join(cmdline(other))] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+        return []

@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The example DAGs load without a warning and do what they say."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import local_stack
+import pytest
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+EXAMPLES = sorted(local_stack.EXAMPLE_DAGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_loads_without_a_warning(path: Path) -> None:
+    """In a process of its own: Python shows many warnings only once."""
+    code = f"""
+import runpy, warnings
+# Their own warnings are not ours.
+import aiohttp, msgspec, pendulum, requests
+import airflow.providers.amazon.aws.hooks.s3
+warnings.simplefilter("error")
+runpy.run_path({str(path)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_many_conversations_each_get_their_object(
+    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+) -> None:
+    with SandboxServer(conversations=3) as sandbox:
+        env = os.environ | {
+            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+            "IP1_CONVERSATIONS": "3",
+            "IP1_S3_BUCKET": s3_bucket,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "test", "ip1_many_conversations"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        client = s3_server.client()
+        keys = [item["Key"] for item in client.list_objects_v2(Bucket=s3_bucket)["Contents"]]
+        assert keys == [f"conversations/customer-00{index}.jsonl.gz" for index in (1, 2, 3)]
+        for key, participant in zip(keys, ("46701740610", "46701740611", "46701740612"), strict=True):
+            exported = gzip.decompress(client.get_object(Bucket=s3_bucket, Key=key)["Body"].read())
+            assert exported.splitlines() == sandbox.conversation_bytes(participant)
+            assert participant not in done.stdout + done.stderr
