@@ -19,10 +19,11 @@ Action = Literal["drop", "hash", "mask"]
 ACTIONS: Final = ("drop", "hash", "mask")
 
 _MASK: Final = "***"
-# Shorter numbers are short codes, or part of other numbers.
+# In digits. Shorter ones are short codes, or part of other numbers; no phone number is longer (ITU-T E.164).
 _SHORTEST_NUMBER: Final = 7
+_LONGEST_NUMBER: Final = 15
 # In characters, with all separators that people write.
-_LONGEST_NUMBER: Final = 40
+_LONGEST_WRITTEN_NUMBER: Final = 40
 _NUMBER = re.compile(r"[+(]*[0-9](?:[\s().\-/]*[0-9])*")
 # Fields whose texts point at a person or a message. A time or a status code says nothing by itself elsewhere.
 _IDENTIFYING: Final = frozenset({"id", "batchId", "owner", "sender", "recipient", "body", "reference"})
@@ -119,9 +120,9 @@ class Redaction:
                 fields[name] = msgspec.Raw(_encode(replacement))
             if name in _IDENTIFYING:
                 replaced.append((name, text, replacement))
-        redacted = _encode(fields)
+        redacted = _object(fields)
         if replaced and self._is_elsewhere(replaced, fields, redacted):
-            redacted = _encode(self._scrub(fields, replaced))
+            redacted = _object(self._scrub(fields, replaced))
         return redacted
 
     def _is_elsewhere(
@@ -160,7 +161,9 @@ class _RedactedBatch(Batch):
             for message, _ in self._original.read()
         ]
         # A message without an id cannot be read.
-        readable = [_encode({**_fields(raw), "id": "-"}) for raw in self.raws] if drops_id else self.raws
+        readable = (
+            [_object({**_fields(raw), "id": msgspec.Raw(b'"-"')}) for raw in self.raws] if drops_id else self.raws
+        )
         by_direction = {
             direction: Batch(
                 [raw for raw, known in zip(readable, directions, strict=True) if known == direction],
@@ -181,6 +184,15 @@ def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
         return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(bytes(raw)).items()}
 
 
+def _object(fields: Mapping[str, msgspec.Raw]) -> bytes:
+    try:
+        return _encode(fields)
+    except UnicodeEncodeError:
+        # Half a UTF-16 pair in a name.
+        members = (json.dumps(name).encode() + b":" + bytes(value) for name, value in fields.items())
+        return b"{" + b",".join(members) + b"}"
+
+
 def _text(value: msgspec.Raw) -> str:
     try:
         return _decode_text(value)
@@ -193,7 +205,7 @@ def _text(value: msgspec.Raw) -> str:
 
 def _digits(text: str) -> str | None:
     """The digits of a phone number, ``None`` for anything else."""
-    return _digits_of_short(text) if len(text) <= _LONGEST_NUMBER else None
+    return _digits_of_short(text) if len(text) <= _LONGEST_WRITTEN_NUMBER else None
 
 
 @lru_cache(maxsize=4096)
@@ -201,7 +213,7 @@ def _digits_of_short(text: str) -> str | None:
     if not _NUMBER.fullmatch(text.strip()):
         return None
     digits = re.sub(r"[^0-9]", "", text).removeprefix("00")
-    return digits if len(digits) >= _SHORTEST_NUMBER else None
+    return digits if _SHORTEST_NUMBER <= len(digits) <= _LONGEST_NUMBER else None
 
 
 def _hash(key: bytes, text: str) -> str:

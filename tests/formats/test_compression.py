@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.formats.compression import choose_compression, in_blocks
+
+
+@pytest.mark.parametrize(
+    ("file_format", "compression", "key", "chosen"),
+    [
+        ("jsonl", "infer", "a/b.jsonl", None),
+        ("jsonl", "infer", "a/b.jsonl.gz", "gzip"),
+        ("jsonl", "infer", "a/b.JSONL.GZ", "gzip"),
+        ("jsonl", "infer", "a/b.zst", "zstd"),
+        ("jsonl", "infer", "a.gz/b", None),
+        ("jsonl", "gzip", "a/b", "gzip"),
+        ("jsonl", "zstd", "a/b.zst", "zstd"),
+        ("jsonl", None, "a/b.jsonl", None),
+        ("csv", "infer", "a/b.csv.zst", "zstd"),
+        ("parquet", "infer", "a/b.parquet", "zstd"),
+        ("parquet", "infer", "a/b.snappy.parquet", "snappy"),
+        ("parquet", "infer", "a/b.gz.parquet", "gzip"),
+        ("parquet", "infer", "a/b.parquet.gz", "gzip"),
+        ("parquet", "snappy", "a/b.parquet", "snappy"),
+        ("parquet", None, "a/b.parquet", None),
+    ],
+)
+def test_chosen_compression(file_format: str, compression: str | None, key: str, chosen: str | None) -> None:
+    assert choose_compression(file_format, compression, key) == chosen
+
+
+@pytest.mark.parametrize(
+    ("file_format", "compression", "key", "named"),
+    [
+        ("xml", "infer", "a", "file_format"),
+        ("jsonl", "lz4", "a", "compression"),
+        ("jsonl", "GZIP", "a", "compression"),
+        ("jsonl", "snappy", "a", "compression"),
+        ("jsonl", "infer", "a.snappy", "compression"),
+        ("jsonl", "zstd", "a.jsonl.gz", "compression"),
+        ("csv", None, "a.csv.gz", "compression"),
+        ("jsonl", "infer", "a.parquet", "s3_key"),
+        ("parquet", "infer", "a.csv.gz", "s3_key"),
+    ],
+)
+def test_refused_compression_names_the_argument(
+    file_format: str, compression: str | None, key: str, named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        choose_compression(file_format, compression, key)
+
+
+@given(st.lists(st.binary(max_size=30)), st.integers(min_value=1, max_value=17))
+def test_blocks_hold_the_same_bytes_in_equal_sizes(chunks: list[bytes], size: int) -> None:
+    blocks = list(in_blocks(chunks, size))
+    assert b"".join(blocks) == b"".join(chunks)
+    assert all(len(block) == size for block in blocks[:-1])
+    assert all(0 < len(block) <= size for block in blocks[-1:])

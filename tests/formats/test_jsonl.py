@@ -1,0 +1,58 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+import zstandard
+from odd_messages import ODD_RAWS
+
+from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.formats.encode import encode
+
+
+def jsonl(*pages: list[bytes], compression: str | None = None) -> bytes:
+    return b"".join(encode((Batch(page) for page in pages), "jsonl", compression))
+
+
+def test_objects_are_passed_on_byte_for_byte() -> None:
+    lines = [raw for raw in ODD_RAWS if b"\n" not in raw]
+    assert jsonl(lines[:3], [], lines[3:]) == b"".join(raw + b"\n" for raw in lines)
+
+
+def test_an_object_on_several_lines_is_put_on_one() -> None:
+    pretty = ODD_RAWS[-1]
+    written = jsonl([ODD_RAWS[0], pretty, ODD_RAWS[1]])
+    assert written.split(b"\n")[::2] == [ODD_RAWS[0], ODD_RAWS[1]]
+    assert b"\r" not in written
+    assert json.loads(written.split(b"\n")[1]) == json.loads(pretty)
+    assert len(written.splitlines()) == 3
+
+
+def test_no_messages_make_a_valid_file_of_no_lines() -> None:
+    assert jsonl() == b""
+    assert gzip.decompress(jsonl(compression="gzip")) == b""
+    assert zstandard.decompress(jsonl(compression="zstd")) == b""
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_compressed_files_hold_the_same_lines_in_equal_bytes(compression: str) -> None:
+    raws = [b'{"id":"%d","body":"%s"}' % (number, b"x%d" % number * 40) for number in range(20_000)]
+    written = jsonl(raws, compression=compression)
+    plain = (
+        gzip.decompress(written)
+        if compression == "gzip"
+        else zstandard.ZstdDecompressor().decompressobj().decompress(written)
+    )
+    assert plain == b"".join(raw + b"\n" for raw in raws)
+    # However the pages were cut, and whenever it is done.
+    in_pages = jsonl(*([raws[start : start + 777] for start in range(0, len(raws), 777)]), compression=compression)
+    assert in_pages == written
+
+
+def test_the_gzip_header_has_neither_time_nor_name() -> None:
+    header = jsonl([b'{"id":"1"}'], compression="gzip")[:10]
+    assert header[:3] == b"\x1f\x8b\x08"
+    assert header[3] == 0, "flags: no name, no comment"
+    assert header[4:8] == bytes(4), "time"
