@@ -284,7 +284,8 @@ class _BaseIP1Hook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """The connection form's field names on Airflow 2; Airflow 3 reads them from the provider's metadata."""
-        return _declared_connection_type()["ui-field-behaviour"]  # type: ignore[no-any-return]
+        behaviour = _declared_connection_type()["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
