@@ -32,8 +32,8 @@ class MessageStatusTrigger(BaseTrigger):
     """
     Polls iP.1 until messages have reached a status, have failed, or time is up.
 
-    All arguments are JSON values. Nothing else is kept, so the trigger may move to another triggerer at any time. It may
-    run twice, too: it only reads.
+    All arguments are JSON values. Nothing else is kept, so the trigger may move to another triggerer at any time, and
+    may run twice: it only reads.
 
     Sends one event, a dictionary with ``status``: ``success`` or ``failure`` (with ``messages``), ``timeout`` or
     ``error`` (with ``error``, the name of the exception), each but the first with a ``text``. Nothing in it is
