@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What every contender is told, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PARTICIPANT = "46701740605"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One export: where from, where to, how."""
+
+    ip1_url: str
+    ip1_key: str
+    s3_url: str
+    s3_access_key: str
+    s3_secret_key: str
+    bucket: str
+    key: str
+    page_size: int
+    concurrency: int
+    file_format: str
+    messages: int
+
+    @property
+    def conversation_url(self) -> str:
+        return f"{self.ip1_url}/v2/conversations/{PARTICIPANT}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.ip1_key}"}
+
+    def s3_client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            aws_access_key_id=self.s3_access_key,
+            aws_secret_access_key=self.s3_secret_key,
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+
+def read_job() -> Job:
+    """The job that the benchmark passed as the first argument, as JSON."""
+    return Job(**json.loads(sys.argv[1]))
+
+
+class _Peak:
+    """The process's largest resident memory while it is watched. The kernel's own peak counts the imports too."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.stop = threading.Event()
+
+    def watch(self) -> None:
+        page = os.sysconf("SC_PAGE_SIZE")
+        statm = Path("/proc/self/statm")
+        while not self.stop.is_set():
+            self.bytes = max(self.bytes, int(statm.read_text().split()[1]) * page)
+            self.stop.wait(0.05)
+
+
+@contextmanager
+def measured() -> Iterator[dict[str, Any]]:
+    """Time a block and watch its memory; prints both as one JSON line, with what the block adds to the dictionary."""
+    found: dict[str, Any] = {}
+    peak = _Peak()
+    watcher = threading.Thread(target=peak.watch, daemon=True)
+    watcher.start()
+    began, cpu_began = time.perf_counter(), time.process_time()
+    yield found
+    found["seconds"] = time.perf_counter() - began
+    found["cpu_seconds"] = time.process_time() - cpu_began
+    peak.stop.set()
+    watcher.join()
+    found["peak_rss"] = max(peak.bytes, 0) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print("RESULT " + json.dumps(found), flush=True)
+
+
+def run(export: Callable[[Job], None]) -> None:
+    """Run one contender with its imports done and its job read."""
+    job = read_job()
+    with measured():
+        export(job)

@@ -1,0 +1,36 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What people write in a PythonOperator: requests, a list, and S3Hook.load_string."""
+
+from __future__ import annotations
+
+import json
+
+import requests
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from common import Job, run
+
+
+def export(job: Job) -> None:
+    messages: list[object] = []
+    with requests.Session() as session:
+        session.headers.update(job.headers)
+        while True:
+            response = session.get(
+                job.conversation_url,
+                params={"start": len(messages), "limit": job.page_size, "order": "ASC"},
+                timeout=60,
+            )
+            if response.status_code == 404:
+                break
+            response.raise_for_status()
+            page = response.json()
+            messages += page
+            if len(page) < job.page_size:
+                break
+    assert len(messages) == job.messages
+    lines = "".join(json.dumps(message, ensure_ascii=False) + "\n" for message in messages)
+    S3Hook("aws_default").load_string(lines, job.key, job.bucket, replace=True, compression="gzip")
+
+
+if __name__ == "__main__":
+    run(export)

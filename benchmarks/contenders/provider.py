@@ -1,0 +1,29 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""This provider's operator, as a task runs it."""
+
+from __future__ import annotations
+
+import logging
+
+from common import PARTICIPANT, Job, run
+
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+
+def export(job: Job) -> None:
+    operator = ConversationToS3Operator(
+        task_id="export",
+        participant=PARTICIPANT,
+        s3_bucket=job.bucket,
+        s3_key=job.key,
+        file_format=job.file_format,
+        page_size=job.page_size,
+        concurrency=job.concurrency,
+    )
+    result = operator.execute({})
+    assert result["messages"] == job.messages, result
+
+
+if __name__ == "__main__":
+    logging.getLogger().setLevel(logging.WARNING)
+    run(export)

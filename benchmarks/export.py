@@ -1,0 +1,252 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+The export against what people use instead, side by side in one run: ``make bench``.
+
+Each contender runs in a process of its own against the same sandbox and the same real S3 server; rounds are
+interleaved, so that a machine that slows down slows all of them. Times are inside the process, without its imports.
+Only ratios within one run say anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "scripts"), str(HERE / "contenders")]
+
+from common import Job  # noqa: E402
+from local_stack import (  # noqa: E402
+    SANDBOX_KEY,
+    S3Server,
+    airflow_environment,
+    aws_connection,
+    ip1_connection,
+    s3_server,
+    sandbox,
+    stop_on_signals,
+)
+
+BUCKET = "ip1-bench"
+OPERATOR, SEQUENTIAL, TUNED = "this operator", "this operator, 1 at a time", "hand-tuned ceiling"
+HANDWRITTEN, DLT = "requests + S3Hook", "dlt rest_api"
+SCRIPTS = {
+    OPERATOR: "provider.py",
+    SEQUENTIAL: "provider.py",
+    TUNED: "tuned.py",
+    HANDWRITTEN: "handwritten.py",
+    DLT: "dlt_rest_api.py",
+}
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: a contender in a setting."""
+
+    contender: str
+    messages: int
+    latency: float
+    page_size: int
+    file_format: str = "jsonl"
+
+    @property
+    def setting(self) -> tuple[int, float, int]:
+        return self.messages, self.latency, self.page_size
+
+    @property
+    def concurrency(self) -> int:
+        if self.contender == SEQUENTIAL:
+            return 1
+        return 8 if self.latency else 4
+
+
+@dataclass
+class Servers:
+    """Where to read and write."""
+
+    ip1: Mapping[tuple[int, float], str]
+    s3: S3Server
+    home: Path
+
+    def measure(self, case: Case) -> dict[str, Any]:
+        """Run one case once."""
+        ip1_url = self.ip1[case.messages, case.latency]
+        suffix = {"parquet": ".parquet"}.get(case.file_format, f".{case.file_format}.gz")
+        job = Job(
+            ip1_url=ip1_url,
+            ip1_key=SANDBOX_KEY,
+            s3_url=self.s3.endpoint_url,
+            s3_access_key=self.s3.access_key,
+            s3_secret_key=self.s3.secret_key,
+            bucket=BUCKET,
+            key=f"{SCRIPTS[case.contender].removesuffix('.py')}/{'-'.join(map(str, case.setting))}{suffix}",
+            page_size=case.page_size,
+            concurrency=case.concurrency,
+            file_format=case.file_format,
+            messages=case.messages,
+        )
+        env = airflow_environment(self.home) | {
+            "AIRFLOW_CONN_IP1_DEFAULT": ip1_connection(ip1_url, requests_per_second=0),
+            "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(self.s3),
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        }
+        done = subprocess.run(
+            [sys.executable, HERE / "contenders" / SCRIPTS[case.contender], json.dumps(asdict(job))],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        if done.returncode or not found:
+            raise SystemExit(f"{case}: failed\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        result: dict[str, Any] = json.loads(found[-1].removeprefix("RESULT "))
+        return result
+
+
+def measure_rounds(servers: Servers, cases: Iterable[Case], rounds: int) -> dict[Case, list[dict[str, Any]]]:
+    """All cases, round by round; a slow contender goes once in a round like the others."""
+    results: dict[Case, list[dict[str, Any]]] = {}
+    for number in range(rounds):
+        for case in cases:
+            found = servers.measure(case)
+            results.setdefault(case, []).append(found)
+            print(
+                f"round {number + 1}: {case.contender}, {case.messages:,} messages, {case.latency * 1000:.0f} ms, "
+                f"page size {case.page_size}, {case.file_format}: {found['seconds']:.2f} s, "
+                f"{found['peak_rss'] / MIB:.0f} MiB",
+                flush=True,
+            )
+    return results
+
+
+def speed_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
+    """Medians, and how many times the operator's speed that is."""
+    lines = [
+        "| messages | latency | page size | contender | seconds, median (range) | messages/s | operator is | peak MiB |",
+        "| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
+    ]
+    medians = {case: statistics.median(run["seconds"] for run in runs) for case, runs in results.items()}
+    for case, runs in results.items():
+        seconds = sorted(run["seconds"] for run in runs)
+        ratio = medians[case] / medians[replace(case, contender=OPERATOR)]
+        lines.append(
+            f"| {case.messages:,} | {case.latency * 1000:.0f} ms | {case.page_size} | {case.contender} "
+            f"| {medians[case]:.2f} ({seconds[0]:.2f}-{seconds[-1]:.2f}) | {case.messages / medians[case]:,.0f} "
+            f"| {ratio:.2f} x as fast | {max(run['peak_rss'] for run in runs) / MIB:.0f} |"
+        )
+    return lines
+
+
+def memory_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
+    """Peak memory of the operator per format at both sizes."""
+    lines = ["| format | messages | seconds | messages/s | peak MiB |", "| --- | ---: | ---: | ---: | ---: |"]
+    for case, (run, *_) in results.items():
+        lines.append(
+            f"| {case.file_format} | {case.messages:,} | {run['seconds']:.1f} "
+            f"| {case.messages / run['seconds']:,.0f} | {run['peak_rss'] / MIB:.0f} |"
+        )
+    return lines
+
+
+def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
+    """Messages per second of all contenders, one group per setting."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "ip1"
+    from matplotlib import pyplot
+
+    settings = list(dict.fromkeys(case.setting for case in results))
+    contenders = [name for name in SCRIPTS if any(case.contender == name for case in results)]
+    figure, axes = pyplot.subplots(figsize=(9, 4.2))
+    width = 0.8 / len(contenders)
+    for index, name in enumerate(contenders):
+        speeds = []
+        for messages, latency, page_size in settings:
+            runs = results.get(Case(name, messages, latency, page_size), [])
+            speeds.append(messages / statistics.median(run["seconds"] for run in runs) if runs else 0)
+        axes.bar([place + index * width for place in range(len(settings))], speeds, width, label=name)
+    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(settings))])
+    axes.set_xticklabels([f"{latency * 1000:.0f} ms\npages of {page_size}" for _, latency, page_size in settings])
+    axes.set_yscale("log")
+    axes.set_ylabel("messages per second (log scale)")
+    axes.legend(fontsize=8, ncols=len(contenders), loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the numbers of messages (default: 1)")
+    parser.add_argument("--page-sizes", type=int, nargs="+", default=[50, 200, 1000])
+    parser.add_argument("--only", choices=["speed", "memory"], help="half of it")
+    parser.add_argument("--output", type=Path, default=HERE / "results.md")
+    options = parser.parse_args()
+    stop_on_signals()
+    fast, slow, small, large = (int(n * options.scale) for n in (100_000, 20_000, 100_000, 1_000_000))
+    speed_cases = [
+        Case(contender, messages, latency, page_size)
+        for messages, latency in ((fast, 0.0), (slow, 0.05))
+        for page_size in options.page_sizes
+        for contender in (OPERATOR, TUNED, HANDWRITTEN, DLT, *([SEQUENTIAL] if latency else []))
+    ]
+    memory_cases = [
+        Case(OPERATOR, messages, 0.0, 1000, file_format)
+        for file_format in ("jsonl", "csv", "parquet")
+        for messages in (small, large)
+    ]
+    text = [
+        "# Benchmark results",
+        "",
+        f"Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, Airflow {version('apache-airflow')}, dlt {version('dlt')}. "
+        "Client, sandbox and S3 server (SeaweedFS) share the cores, so compare ratios.",
+        "",
+    ]
+    with tempfile.TemporaryDirectory(prefix="ip1-bench-") as folder, s3_server(Path(folder), buckets=[BUCKET]) as s3:
+        home = Path(folder, "airflow")
+        home.mkdir()
+        if options.only != "memory":
+            with (
+                sandbox_with(Path(folder, "fast"), fast, 0.0) as fast_url,
+                sandbox_with(Path(folder, "slow"), slow, 0.05) as slow_url,
+            ):
+                servers = Servers({(fast, 0.0): fast_url, (slow, 0.05): slow_url}, s3, home)
+                speed = measure_rounds(servers, speed_cases, options.rounds)
+            text += ["## Speed", "", "Conversation to one gzipped jsonl object (dlt: as it writes them).", ""]
+            text += [*speed_table(speed), "", "![Messages per second](results.svg)", ""]
+            draw(speed, options.output.with_suffix(".svg"))
+        if options.only != "speed":
+            with (
+                sandbox_with(Path(folder, "small"), small, 0.0) as small_url,
+                sandbox_with(Path(folder, "large"), large, 0.0) as large_url,
+            ):
+                servers = Servers({(small, 0.0): small_url, (large, 0.0): large_url}, s3, home)
+                memory = measure_rounds(servers, memory_cases, 1)
+            text += ["## Memory", "", "The operator's peak resident memory, pages of 1,000.", "", *memory_table(memory)]
+    options.output.write_text("\n".join(text).rstrip() + "\n")
+    print("\n".join(text))
+
+
+def sandbox_with(folder: Path, messages: int, latency: float) -> Any:
+    folder.mkdir()
+    return sandbox(folder, "--messages", str(messages), "--latency", str(latency))
+
+
+if __name__ == "__main__":
+    main()
