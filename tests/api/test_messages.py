@@ -584,25 +584,19 @@ def test_messages_are_values():
 # --- Personal data ---------------------------------------------------------------------------------------------------
 
 
-@given(
-    st.fixed_dictionaries({name: anything for name in sorted(DOCUMENTED_FIELDS - {"id", "statuses"})}),
-    st.sampled_from(sorted(DOCUMENTED_FIELDS - {"id", "statuses"})),
-    st.sampled_from([SECRET, OTHER_NUMBER, f"+{OTHER_NUMBER}", int(OTHER_NUMBER)]),
-)
-def test_no_repr_and_no_error_shows_body_or_number(fields, name, secret):
+@pytest.mark.parametrize("field", sorted(DOCUMENTED_FIELDS - {"id", "statuses"}))
+@pytest.mark.parametrize("secret", [SECRET, OTHER_NUMBER, f"+{OTHER_NUMBER}", int(OTHER_NUMBER)])
+def test_no_repr_and_no_error_shows_body_or_number(field, secret):
     reports = [{"code": 201, "duration": secret}]
-    # A sender's name is no secret; only the number in it is.
-    if name == "sender" and secret == SECRET:
-        secret = OTHER_NUMBER
-    raw = dumps({"id": ID} | fields | {name: secret, "statuses": reports})
-    read = outcome(Message.from_json, raw)
+    read = outcome(Message.from_json, {"id": ID, "statuses": reports, field: secret})
     if isinstance(read, Message):
         shown = [repr(read), str(read), f"{[read]}", repr(read.__rich_repr__()), repr(read.latest_status)]
     else:
         shown = [read[1]]
     for text in shown:
         assert OTHER_NUMBER not in text
-        if name not in ("sender", "recipient"):
+        # The name of a sender or recipient is no secret; only a number in it is.
+        if field not in ("sender", "recipient"):
             assert "hemligt" not in text
 
 
