@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 # A quoted string (one that is never closed reaches to the end), a target, or what stands between them. Each piece is
 # found without going back over the text, so that a hostile header costs no more time than a good one.
-_PIECE = re.compile(r'''"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|<[^<>]*>|[^"<]+|<''', re.DOTALL)
+_PIECE = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|<[^<>]*>|[^"<]+|<""", re.DOTALL)
 _REL = re.compile(r"""(?:^|[;,\s])rel\s*=\s*("[^"]*"|'[^']*'|[^\s;,"']+)""", re.IGNORECASE)
 _PAGING = re.compile(r"[?&](start|limit)=([0-9]{1,15})(?=[&#]|$)", re.IGNORECASE)
 

@@ -46,7 +46,7 @@ BACKOFF_CAP = 30.0
 #: Seconds. A server that asks for a longer pause gets it from Airflow's task retries, not from a sleeping worker.
 MAX_RETRY_AFTER = 60.0
 
-_NUMBER_LIKE = re.compile(r"\+?[0-9\s().\-/]*[0-9][0-9\s().\-/]*")
+_NUMBER_LIKE = re.compile(r"[+\s().\-/]*[0-9][0-9\s().\-/]*")
 
 
 # -- building requests

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
@@ -131,16 +131,17 @@ def _base_url(
     allow_http: bool,
     refuse: Callable[[str, str], IP1ConnectionError],
 ) -> str:
-    text = (host or DEFAULT_HOST).strip().rstrip("/")
+    text = (host or "").strip() or DEFAULT_HOST
     if "://" not in text:
         text = f"{(schema or 'https').strip().lower()}://{text}"
     try:
         parts = urlsplit(text)
         named_port = parts.port
-        name = parts.hostname or ""
+        # HTTP libraries do not agree on names in other scripts, nor on backslashes.
+        name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
         name, named_port = "", None
-    if not name or any(character.isspace() for character in text):
+    if not name or any(character.isspace() or character == "\\" or not character.isprintable() for character in text):
         raise refuse("host", f"is not a URL or host name. Leave it empty for {DEFAULT_HOST}.")
     if parts.scheme not in ("http", "https"):
         raise refuse("host", "must begin with https://, or schema must be https.")
@@ -150,6 +151,8 @@ def _base_url(
         raise refuse("host", "has a query or fragment. Give scheme, host and, if needed, port and path only.")
     if named_port and port and named_port != port:
         raise refuse("port", f"is {port}, but the host says {named_port}. Keep one of them.")
+    if port and not 1 <= port <= 65535:
+        raise refuse("port", "must be a whole number from 1 to 65535.")
     if parts.scheme == "http" and not allow_http and not _is_loopback(name):
         raise refuse(
             "host",
@@ -157,8 +160,9 @@ def _base_url(
             "true for a server inside your own network.",
         )
     final_port = named_port or port
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
     shown = f"[{name}]" if ":" in name else name
-    return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{path.rstrip('/')}"
 
 
 def _is_loopback(name: str) -> bool:
@@ -179,7 +183,7 @@ def _number(value: Any, low: float, high: float, what: str) -> float:
         raise ValueError(wanted)
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or not low <= number <= high:
         raise ValueError(wanted)

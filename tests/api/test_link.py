@@ -46,9 +46,7 @@ BOTH = {"next": LinkTarget(201, 100), "last": LinkTarget(4901, 100)}
         pytest.param('<?limit=2&START=5>; rel="next"', {"next": LinkTarget(5, 2)}, id="any-order-and-case"),
         pytest.param('<?order=ASC&restart=9&start=5#x>; rel="next"', {"next": LinkTarget(5, None)}, id="fragment"),
         pytest.param('<?ids=1,2&start=5>; rel="next"', {"next": LinkTarget(5, None)}, id="comma-in-the-url"),
-        pytest.param(
-            '<?start=5>; rel="next last"', {"next": LinkTarget(5), "last": LinkTarget(5)}, id="two-relations"
-        ),
+        pytest.param('<?start=5>; rel="next last"', {"next": LinkTarget(5), "last": LinkTarget(5)}, id="two-relations"),
         pytest.param('<?start=5>; rel="next"; rel="prev"', {"next": LinkTarget(5)}, id="first-rel-counts"),
         pytest.param('<?start=5>; rel="next", <?start=6>; rel="next"', {"next": LinkTarget(5)}, id="first-link-counts"),
         pytest.param('<?start=x&limit=-1>; rel="next"', {"next": LinkTarget()}, id="no-numbers"),
@@ -73,9 +71,7 @@ def test_several_headers_count_as_one() -> None:
     assert parse_link(headers) == parse_link(", ".join(headers)) == BOTH
 
 
-pieces = st.sampled_from(
-    ["<", ">", '"', "\\", "'", ",", ";", " ", "\t", "=", "rel", "REL", "next", "last", "?start=", "&limit=", "5", "%", "å"]
-)
+pieces = st.sampled_from([*"<>\"\\',; \t=5%å", "rel", "REL", "next", "last", "?start=", "&limit="])
 
 
 @given(st.one_of(st.text(), st.lists(pieces, max_size=40).map("".join)))
