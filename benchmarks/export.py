@@ -136,7 +136,8 @@ def measure_rounds(servers: Servers, cases: Iterable[Case], rounds: int) -> dict
 def speed_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
     """Medians, and how many times the operator's speed that is."""
     lines = [
-        "| messages | latency | page size | contender | seconds, median (range) | messages/s | operator is | peak MiB |",
+        "| messages | latency | page size | contender | seconds, median (range) "
+        "| messages/s | operator is | peak MiB |",
         "| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     medians = {case: statistics.median(run["seconds"] for run in runs) for case, runs in results.items()}
