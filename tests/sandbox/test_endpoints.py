@@ -98,6 +98,9 @@ def test_link_names_the_pages_that_there_are(client: Client) -> None:
         rel: {"start": at, **page} for rel, at in {"first": 0, "prev": 0, "next": 200, "last": 300}.items()
     }
     assert links(last) == {rel: {"start": at, **page} for rel, at in {"first": 0, "prev": 200, "last": 300}.items()}
+    full = client.get(MAIN, start=233, limit=100)
+    assert len(full.json()) == 100
+    assert "next" not in full.links
 
 
 def test_links_are_absolute_and_lead_to_the_page(client: Client) -> None:
