@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator, Stats
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, Asset, BaseOperator, Stats
 from botocore.exceptions import ClientError
 
 from airflow_provider_ip1.api.paging import Page
@@ -315,17 +315,19 @@ class ConversationToS3Operator(BaseOperator):
         return tuple(dict.fromkeys(map(normalize_participant, texts)))
 
     def _bucket_and_key(self) -> tuple[str, str]:
-        bucket, key = _unset(self.s3_bucket), self.s3_key
-        if not isinstance(key, str) or not key.strip() or key.endswith("/"):
-            raise ValueError("s3_key: is empty or ends with a slash. Name an object.")
-        if bucket is None and "://" not in key:
+        given = _unset(self.s3_bucket)
+        if not isinstance(self.s3_key, str):
+            raise ValueError(f"s3_key: must be a text, not of type {type(self.s3_key).__name__}.")
+        if given is None and "://" not in self.s3_key:
             raise ValueError("s3_bucket: is not set, and s3_key is no s3:// URL that names one.")
+        problem = "s3_key: is empty or ends with a slash. Name an object."
         try:
-            bucket, key = S3Hook.get_s3_bucket_key(bucket, key, "s3_bucket", "s3_key")
-        except Exception as error:
-            problem = str(error)
-        else:
-            return bucket, key
+            bucket, key = S3Hook.get_s3_bucket_key(given, self.s3_key, "s3_bucket", "s3_key")
+            if key.strip() and not key.endswith("/"):
+                return bucket, key
+        except (TypeError, AirflowException) as error:
+            # Its type depends on the Amazon provider's version, its text is always about these two.
+            problem = f"s3_bucket, s3_key: {error}"
         raise ValueError(problem)
 
     @staticmethod

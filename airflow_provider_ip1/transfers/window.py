@@ -97,7 +97,9 @@ def read_moment(value: Any, argument: str) -> datetime | None:
             f"{argument}: {shown} is not a point in time. Give a datetime, or ISO 8601 such as 2026-11-01T00:00:00Z."
         )
     try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        # Not a subclass, such as pendulum's, which calculates in its own way.
+        return datetime.combine(moment.date(), moment.time(), UTC)
     except OverflowError:
         pass
     raise ValueError(f"{argument}: {value!s} is outside of the years 1 to 9999 in UTC.")

@@ -1,0 +1,455 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import hmac
+import io
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import local_stack
+import pendulum
+import pyarrow.parquet
+import pytest
+import zstandard
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from conftest import MAIN, Bucket, connected_sandbox, from_api, messages_of
+
+from airflow_provider_ip1.exceptions import (
+    IP1AuthError,
+    IP1ConnectionError,
+    IP1NoMessagesError,
+    IP1ParticipantError,
+    IP1ServerError,
+)
+from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+SEVEN, SINGLE, EMPTY = "46701740606", "46701740607", "46701740608"
+
+Export = Callable[..., dict[str, Any]]
+
+
+def ids(lines: bytes | None) -> list[str]:
+    assert lines is not None
+    return [json.loads(line)["id"] for line in lines.splitlines()]
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+# -- what is written
+
+
+def test_every_message_arrives_once_and_byte_for_byte(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+    result = export(s3_key="daily/out.jsonl.gz")
+    stored = bucket.get("daily/out.jsonl.gz")
+    assert stored is not None
+    lines = gzip.decompress(stored).split(b"\n")
+    assert lines.pop() == b"", "a newline at the end"
+    assert len(lines) == 5000
+    assert b"[" + b",".join(lines) + b"]" == from_api(sandbox)
+    assert result["messages"] == 5000
+
+
+def test_the_result_says_what_was_written(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+    result = export(s3_key="daily/out.jsonl.gz", page_size=1000)
+    times = sorted(moment(message["modified"]) for message in messages_of(sandbox))
+    assert 0 < result.pop("seconds") < 600
+    assert result == {
+        "uri": f"s3://{bucket.name}/daily/out.jsonl.gz",
+        "messages": 5000,
+        "participants": 1,
+        "pages": 6,
+        "bytes": len(bucket.get("daily/out.jsonl.gz") or b""),
+        "first_modified": times[0].isoformat(),
+        "last_modified": times[-1].isoformat(),
+    }
+    json.dumps(result)
+
+
+def read_ids(key: str, stored: bytes) -> list[str]:
+    plain = stored
+    if key.endswith(".gz"):
+        plain = gzip.decompress(stored)
+    elif key.endswith(".zst"):
+        plain = zstandard.ZstdDecompressor().decompressobj().decompress(stored)
+    if ".parquet" in key:
+        return pyarrow.parquet.read_table(io.BytesIO(stored)).column("id").to_pylist()
+    if ".csv" in key:
+        return [row["id"] for row in csv.DictReader(io.StringIO(plain.decode(), newline=""))]
+    return ids(plain)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "out.jsonl",
+        "out.jsonl.gz",
+        "out.jsonl.zst",
+        "out.csv",
+        "out.csv.gz",
+        "out.csv.zst",
+        "out.parquet",
+        "out.snappy.parquet",
+        "out.gz.parquet",
+    ],
+)
+def test_formats_and_compressions_are_read_back_and_equal(
+    monkeypatch: pytest.MonkeyPatch, operator: Callable[..., ConversationToS3Operator], bucket: Bucket, key: str
+) -> None:
+    file_format = next(name for name in ("jsonl", "csv", "parquet") if name in key)
+    with connected_sandbox(monkeypatch, messages=1500) as sandbox:
+        first = operator(s3_key=key, file_format=file_format).execute({})
+        stored = bucket.get(key)
+        assert stored is not None
+        assert read_ids(key, stored) == [message["id"] for message in messages_of(sandbox)]
+        # Again, and cut into other pages.
+        second = operator(s3_key=key, file_format=file_format, page_size=77, concurrency=2).execute({})
+    assert bucket.get(key) == stored
+    assert first["bytes"] == second["bytes"] == len(stored)
+
+
+@pytest.mark.parametrize("direction", ["mt", "mo", "MO"])
+def test_one_direction(export: Export, sandbox: SandboxServer, bucket: Bucket, direction: str) -> None:
+    export(direction=direction)
+    expected = messages_of(sandbox, path=f"/{direction.lower()}")
+    assert ids(bucket.get("out.jsonl")) == [message["id"] for message in expected]
+    assert 0 < len(expected) < 5000
+
+
+@pytest.mark.parametrize(
+    "participants",
+    [
+        [SEVEN, EMPTY, SINGLE],
+        (SEVEN, EMPTY, SINGLE),
+        [int(SEVEN), EMPTY, SINGLE],  # native rendering of a template makes numbers
+        [SEVEN, EMPTY, f"+{SEVEN}", SINGLE, SEVEN],  # named twice is read once
+    ],
+)
+def test_several_conversations_one_after_the_other(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, participants: Any
+) -> None:
+    result = export(participant=participants)
+    expected = [message["id"] for who in (SEVEN, SINGLE) for message in messages_of(sandbox, who)]
+    assert ids(bucket.get("out.jsonl")) == expected
+    assert result["messages"] == len(expected) == 8
+    assert result["participants"] == 3
+
+
+def test_a_url_as_the_key(export: Export, bucket: Bucket) -> None:
+    result = export(participant=SEVEN, s3_key=f"s3://{bucket.name}/from/url.jsonl", s3_bucket=None)
+    assert result["uri"] == f"s3://{bucket.name}/from/url.jsonl"
+    assert bucket.keys() == ["from/url.jsonl"]
+
+
+def test_encryption_and_acl_are_asked_for(operator: Callable[..., Any], ip1_connection: str, bucket: Bucket) -> None:
+    export = operator(participant=SEVEN, encrypt=True, acl_policy="bucket-owner-full-control")
+    asked: list[dict[str, Any]] = []
+    export.s3_hook.get_conn().meta.events.register(
+        "before-call.s3.PutObject", lambda params, **_: asked.append(dict(params["headers"]))
+    )
+    export.execute({})
+    assert asked[0]["x-amz-server-side-encryption"] == "AES256"
+    assert asked[0]["x-amz-acl"] == "bucket-owner-full-control"
+
+
+# -- nothing to write
+
+
+@pytest.mark.parametrize(
+    ("key", "file_format", "plain"),
+    [
+        ("out.jsonl", "jsonl", b""),
+        ("out.jsonl.gz", "jsonl", b""),
+        ("out.csv.gz", "csv", b"id,batch_id,"),
+        ("out.parquet", "parquet", None),
+    ],
+)
+def test_an_empty_conversation_makes_an_empty_object(
+    export: Export, bucket: Bucket, key: str, file_format: str, plain: bytes | None
+) -> None:
+    result = export(participant=EMPTY, s3_key=key, file_format=file_format)
+    assert (result["messages"], result["pages"], result["first_modified"]) == (0, 0, None)
+    stored = bucket.get(key)
+    assert stored is not None and len(stored) == result["bytes"]
+    if plain is None:
+        assert pyarrow.parquet.read_table(io.BytesIO(stored)).num_rows == 0
+    else:
+        text = gzip.decompress(stored) if key.endswith(".gz") else stored
+        assert text.startswith(plain) and text.count(b"\n") == (file_format == "csv")
+
+
+@pytest.mark.parametrize(("on_empty", "error"), [("skip", AirflowSkipException), ("fail", IP1NoMessagesError)])
+def test_an_empty_conversation_can_skip_or_fail(
+    export: Export, bucket: Bucket, on_empty: str, error: type[Exception]
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    with pytest.raises(error, match="on_empty"):
+        export(participant=EMPTY, on_empty=on_empty)
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert export(participant=SEVEN, on_empty=on_empty)["messages"] == 7
+
+
+def test_an_empty_window_is_empty_too(export: Export, bucket: Bucket) -> None:
+    with pytest.raises(AirflowSkipException):
+        export(since="2030-01-01", on_empty="skip")
+    assert export(since="2030-01-01")["messages"] == 0
+    assert bucket.get("out.jsonl") == b""
+
+
+# -- windows
+
+
+def test_a_window_takes_what_was_modified_in_it_and_reads_little(
+    export: Export, sandbox: SandboxServer, bucket: Bucket
+) -> None:
+    everything = messages_of(sandbox, order="DESC")
+    latest = max(moment(message["modified"]) for message in everything)
+    since, until = latest - timedelta(days=2), latest - timedelta(hours=12)
+    expected = [message["id"] for message in everything if since <= moment(message["modified"]) < until]
+    sandbox.requests.clear()
+    result = export(since=since, until=until, status_lookback=timedelta(days=1))
+    assert ids(bucket.get("out.jsonl")) == expected
+    assert 20 < len(expected) < 200
+    assert result["pages"] <= 2
+    assert len(sandbox.requests) <= 4, "the whole conversation takes 26"
+    assert {request.query["order"] for request in sandbox.requests} == {"DESC"}
+    first, last = moment(result["first_modified"]), moment(result["last_modified"])
+    assert since <= first <= last < until
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda moment: moment,
+        lambda moment: pendulum.instance(moment).in_timezone("Europe/Stockholm"),
+        lambda moment: moment.isoformat(),
+        lambda moment: str(moment),
+        lambda moment: moment.replace(tzinfo=None).isoformat(),
+    ],
+)
+def test_windows_in_every_spelling(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, write: Callable[[datetime], Any]
+) -> None:
+    since = datetime(2026, 10, 30, tzinfo=UTC)
+    export(since=write(since), until="None", s3_key="since.jsonl")
+    expected = [m["id"] for m in messages_of(sandbox, order="DESC") if moment(m["modified"]) >= since]
+    assert ids(bucket.get("since.jsonl")) == expected
+    assert expected
+
+
+def test_until_alone_keeps_the_order_and_reads_everything(
+    export: Export, sandbox: SandboxServer, bucket: Bucket
+) -> None:
+    until = datetime(2026, 9, 1, tzinfo=UTC)
+    export(until=until, since="")
+    expected = [m["id"] for m in messages_of(sandbox) if moment(m["modified"]) < until]
+    assert ids(bucket.get("out.jsonl")) == expected
+
+
+def test_windows_side_by_side_take_every_message_once(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+    edges = ["", "2026-06-01", "2026-10-01", "2026-10-31T12:00:00Z", ""]
+    taken: list[str] = []
+    for since, until in zip(edges, edges[1:], strict=False):
+        export(since=since, until=until)
+        taken += ids(bucket.get("out.jsonl"))
+    assert sorted(taken) == sorted(message["id"] for message in messages_of(sandbox))
+
+
+def test_without_lookback_everything_is_read(export: Export, sandbox: SandboxServer) -> None:
+    result = export(since="2026-10-31", status_lookback=None, page_size=1000)
+    assert result["pages"] == 6
+    assert 0 < result["messages"] < 100
+
+
+def test_a_server_that_ignores_the_order_loses_nothing(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.faults.add("ignore-order")
+    since = datetime(2026, 10, 30, tzinfo=UTC)
+    with caplog.at_level(logging.WARNING):
+        export(since=since, page_size=1000)
+    expected = [m["id"] for m in messages_of(sandbox) if moment(m["modified"]) >= since]
+    assert ids(bucket.get("out.jsonl")) == expected
+    assert expected
+    assert "newest first" in caplog.text
+
+
+def test_each_conversation_of_a_list_ends_by_itself(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+    since = datetime(2026, 10, 31, tzinfo=UTC)
+    export(participant=[MAIN, SEVEN], since=since)
+    expected = [
+        m["id"]
+        for who in (MAIN, SEVEN)
+        for m in messages_of(sandbox, who, order="DESC")
+        if moment(m["modified"]) >= since
+    ]
+    assert ids(bucket.get("out.jsonl")) == expected
+
+
+# -- personal data
+
+
+def test_redaction_uses_the_key_of_the_connection(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redact = {"body": "drop", "sender": "hash", "recipient": "mask"}
+    with pytest.raises(IP1ConnectionError, match="redact_key"):
+        export(redact=redact)
+    assert bucket.keys() == []
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(sandbox.url, redact_key="kept secret"))
+    export(redact=redact, participant=SEVEN)
+    stored = bucket.get("out.jsonl")
+    assert stored is not None and SEVEN.encode() not in stored
+    sender = messages_of(sandbox, SEVEN)[0]["sender"]
+    first = json.loads(stored.splitlines()[0])
+    assert first["sender"] == hmac.new(b"kept secret", sender.encode(), hashlib.sha256).hexdigest()
+    assert "body" not in first
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["46701740605.jsonl", "a/46701740605/b.jsonl", "0701740605.jsonl", "46-70-174 06 05.jsonl", "x46701740605x.jsonl"],
+)
+def test_a_key_with_the_number_in_it_is_refused(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, key: str
+) -> None:
+    with pytest.raises(ValueError, match="^s3_key: .*phone number") as refusal:
+        export(s3_key=key)
+    assert "701740605" not in str(refusal.value)
+    assert sandbox.requests == []
+    assert bucket.keys() == []
+
+
+def test_nothing_personal_is_logged(
+    export: Export,
+    sandbox: SandboxServer,
+    bucket: Bucket,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        export(participant=[MAIN, SEVEN], page_size=1000)
+    # Airflow 3's task log goes to standard output here.
+    said = caplog.text + "".join(capfd.readouterr())
+    messages = messages_of(sandbox) + messages_of(sandbox, SEVEN)
+    assert "Wrote 5007 messages of 2 conversations" in said
+    for number in (MAIN, SEVEN, *{message["sender"] for message in messages if message["sender"].isdigit()}):
+        assert number not in said
+    for body in {message["body"] for message in messages}:
+        assert body not in said
+    assert local_stack.SANDBOX_KEY not in said
+
+
+# -- what cannot work
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"participant": ""}, "participant"),
+        ({"participant": "None"}, "participant"),
+        ({"participant": []}, "participant"),
+        ({"participant": [MAIN, None]}, "participant"),
+        ({"participant": {"a": 1}}, "participant"),
+        ({"participant": {MAIN, SEVEN}}, "participant"),
+        ({"participant": f"['{MAIN}', '{SEVEN}']"}, "participant: .*render_template_as_native_obj"),
+        ({"direction": "out"}, "direction"),
+        ({"file_format": "xml"}, "file_format"),
+        ({"compression": "lzma"}, "compression"),
+        ({"compression": "zstd", "s3_key": "out.jsonl.gz"}, "compression"),
+        ({"since": "tomorrow"}, "since"),
+        ({"until": 5}, "until"),
+        ({"since": "2026-11-01", "until": "2026-10-01"}, "until"),
+        ({"status_lookback": 3}, "status_lookback"),
+        ({"status_lookback": timedelta(days=-1)}, "status_lookback"),
+        ({"on_empty": "ignore"}, "on_empty"),
+        ({"redact": {"sendr": "drop"}}, "redact: .*sendr"),
+        ({"redact": {"sender": "encode"}}, "redact: .*encode"),
+        ({"s3_key": ""}, "s3_key"),
+        ({"s3_key": "folder/"}, "s3_key"),
+        ({"s3_bucket": None}, "s3_bucket"),
+        ({"s3_key": "s3://other/key"}, "s3_bucket.*s3_key"),
+        ({"s3_bucket": None, "s3_key": "s3://bucket-only"}, "s3_key"),
+        ({"page_size": 0}, "page_size"),
+        ({"page_size": "many"}, "page_size"),
+        ({"concurrency": 65}, "concurrency"),
+    ],
+)
+def test_unusable_arguments_are_named(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        export(**changes)
+    assert sandbox.requests == []
+    assert bucket.keys() == []
+
+
+def test_templates_are_checked_when_they_are_rendered(operator: Callable[..., Any]) -> None:
+    operator(
+        participant="{{ params.who }}",
+        s3_key="{{ params.key }}",
+        s3_bucket="{{ params.bucket }}",
+        direction="{{ params.direction }}",
+        since="{{ data_interval_start }}",
+        until="{{ data_interval_end }}",
+    )
+    assert set(ConversationToS3Operator.template_fields) == {
+        "participant", "s3_key", "s3_bucket", "direction", "since", "until", "ip1_conn_id", "aws_conn_id"
+    }  # fmt: skip
+    assert ConversationToS3Operator.template_ext == ()
+
+
+def test_a_wrong_key_leaves_the_old_object(
+    export: Export, sandbox: SandboxServer, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    sandbox.key = "another"
+    with pytest.raises(IP1AuthError):
+        export()
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert len(sandbox.requests) == 1
+
+
+def test_a_participant_that_ip1_refuses(export: Export, bucket: Bucket) -> None:
+    with pytest.raises(IP1ParticipantError):
+        export(participant="no such participant name")
+    assert bucket.keys() == []
+
+
+def test_an_unknown_bucket_is_named_before_anything_is_read(export: Export, sandbox: SandboxServer) -> None:
+    with pytest.raises(ValueError, match="^s3_bucket: .*'no-such-bucket-here'"):
+        export(s3_bucket="no-such-bucket-here")
+    assert sandbox.requests == []
+
+
+def test_an_unreachable_api_leaves_no_object(
+    operator: Callable[..., Any], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (port,) = local_stack.free_ports(1)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(f"http://127.0.0.1:{port}", max_attempts=1)
+    )
+    with pytest.raises(IP1ServerError):
+        operator().execute({})
+    assert bucket.keys() == []
+
+
+def test_an_object_that_may_not_be_replaced_is_named_before_anything_is_read(
+    export: Export, sandbox: SandboxServer, bucket: Bucket
+) -> None:
+    assert export(participant=SEVEN, replace=False)["messages"] == 7
+    stored = bucket.get("out.jsonl")
+    sandbox.requests.clear()
+    with pytest.raises(ValueError, match="^s3_key: .*replace"):
+        export(participant=SINGLE, replace=False)
+    assert sandbox.requests == []
+    assert bucket.get("out.jsonl") == stored
+    assert export(participant=SINGLE)["messages"] == 1
