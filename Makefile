@@ -2,6 +2,10 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export UV_PYTHON_DOWNLOADS := never
+# Trust what this machine trusts, as pip does: behind a company's proxy only its own authority works.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= true
+endif
 
 # The first Python here that this project is tested with. Choose another: make test PYTHON=python3.13
 ifndef PYTHON
