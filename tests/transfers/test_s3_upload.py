@@ -1,0 +1,416 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Uploads that are interrupted: by the API, by S3, by Airflow, by the operating system."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import local_stack
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from conftest import Bucket, connected_sandbox, from_api
+
+from airflow_provider_ip1.exceptions import IP1AuthError
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.s3_upload import (
+    StreamingUpload,
+    UploadCancelled,
+    abort_unfinished_uploads,
+    s3_hook_for_streaming,
+)
+
+MIB = 1024 * 1024
+
+
+def connect_s3(monkeypatch: pytest.MonkeyPatch, server: local_stack.S3Server, **transfer: int) -> None:
+    """A connection that sends nothing twice, with settings for boto3's managed upload."""
+    connection = json.loads(local_stack.aws_connection(server))
+    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
+    connection["extra"]["service_config"] = {"s3": {"transfer_config_args": transfer}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server) -> None:
+    """Parts as small as S3 takes them, so that a few megabytes make several."""
+    connect_s3(monkeypatch, s3_server, multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+
+
+@pytest.fixture
+def upload(small_parts: None, bucket: Bucket) -> StreamingUpload:
+    s3 = s3_hook_for_streaming("aws_default", None)
+    return StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
+
+
+def calls_of(operator: ConversationToS3Operator) -> list[str]:
+    """Notes the S3 calls of an operator from now on."""
+    calls: list[str] = []
+    operator.s3_hook.get_conn().meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    return calls
+
+
+def wait_until(ready: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+# -- whole
+
+
+def test_a_large_object_is_sent_in_parts(
+    monkeypatch: pytest.MonkeyPatch, operator: Callable[..., ConversationToS3Operator], bucket: Bucket
+) -> None:
+    with connected_sandbox(monkeypatch, messages=40_000) as sandbox:
+        export = operator(page_size=2000)
+        calls = calls_of(export)
+        result = export.execute({})
+        stored = bucket.get("out.jsonl")
+        assert stored is not None
+        assert len(stored) == result["bytes"] > 25_000_000
+        assert calls.count("UploadPart") == -(-len(stored) // (8 * MIB)), "boto3's default part size"
+        lines = stored.splitlines()
+        assert len(lines) == result["messages"] == 40_000
+        assert b"[" + b",".join(lines[:10_000]) + b"]" == from_api(sandbox)
+        assert len(set(lines)) == 40_000
+    assert bucket.unfinished_uploads() == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB])
+def test_sizes_around_the_part_size(upload: StreamingUpload, bucket: Bucket, size: int) -> None:
+    block = bytes(range(256)) * 400
+    content = (block * (size // len(block) + 1))[:size]
+    chunks = [content[start : start + 300_007] for start in range(0, size, 300_007)]
+    assert upload.send(iter(chunks)) == size
+    assert bucket.get("out") == content
+
+
+def test_what_the_connection_says_about_transfers_comes_first(
+    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
+) -> None:
+    assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 3
+    connect_s3(monkeypatch, s3_server, multipart_chunksize=7 * MIB, max_concurrency=6)
+    config = s3_hook_for_streaming("aws_default", None).transfer_config
+    assert (config.multipart_chunksize, config.max_request_concurrency) == (7 * MIB, 6)
+    assert config.max_in_memory_upload_chunks == 6
+
+
+def test_more_than_s3_takes_is_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
+) -> None:
+    connect_s3(monkeypatch, s3_server, multipart_chunksize=5 * MIB)
+    s3 = s3_hook_for_streaming("aws_default", None)
+    upload = StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
+    monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MOST_PARTS", 2)
+    with pytest.raises(ValueError, match="10485760 bytes.*multipart_chunksize"):
+        upload.send(b"x" * MIB for _ in range(50))
+    assert bucket.keys() == bucket.unfinished_uploads() == []
+
+
+# -- the API fails
+
+
+def test_a_refusal_in_the_middle_leaves_the_old_object(
+    monkeypatch: pytest.MonkeyPatch,
+    small_parts: None,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    with connected_sandbox(monkeypatch, messages=30_000, faults=["403@25"]):
+        export = operator(page_size=1000)
+        calls = calls_of(export)
+        with pytest.raises(IP1AuthError):
+            export.execute({})
+    assert "UploadPart" in calls
+    assert calls[-1] == "AbortMultipartUpload"
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert bucket.unfinished_uploads() == []
+
+
+# -- S3 fails
+
+
+class Proxy:
+    """Stands between the task and S3, and can die without taking the evidence along."""
+
+    def __init__(self, server: local_stack.S3Server) -> None:
+        target = urlsplit(server.endpoint_url)
+        self._target = (target.hostname, target.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._pairs: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.forwarded = 0
+        self.die_after: int | None = None
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._target)
+            self._pairs += [client, server]
+            threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
+
+    def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        try:
+            while True:
+                for readable in select.select([client, server], [], [])[0]:
+                    data = readable.recv(65536)
+                    if not data:
+                        return
+                    if readable is client:
+                        self.forwarded += len(data)
+                        if self.die_after is not None and self.forwarded > self.die_after:
+                            self.die()
+                            return
+                    (server if readable is client else client).sendall(data)
+        except (OSError, ValueError):
+            return
+        finally:
+            client.close()
+            server.close()
+
+    def die(self) -> None:
+        # A listener that another thread waits in is only closed for good after a shutdown.
+        for one in (self._listener, *self._pairs):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
+
+
+@pytest.fixture
+def proxy(s3_server: local_stack.S3Server) -> Iterator[Proxy]:
+    proxy = Proxy(s3_server)
+    yield proxy
+    proxy.die()
+
+
+def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    s3_server: local_stack.S3Server,
+    proxy: Proxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    through_proxy = replace(s3_server, endpoint_url=proxy.url)
+    sizes = {"multipart_threshold": 5 * MIB, "multipart_chunksize": 5 * MIB}
+    connect_s3(monkeypatch, through_proxy, **sizes)
+    proxy.die_after = 12 * MIB
+    with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
+        with pytest.raises((BotoCoreError, ClientError)):
+            operator(page_size=1000).execute({})
+        assert len(sandbox.requests) < 100, "a dead S3 is noticed before the conversation is read to its end"
+        assert bucket.get("out.jsonl") == b"from yesterday"
+        assert bucket.unfinished_uploads() == ["out.jsonl"], "nobody was there to remove it"
+        assert "could not be removed" in caplog.text
+    connect_s3(monkeypatch, s3_server, **sizes)
+    with connected_sandbox(monkeypatch, messages=10_000) as sandbox:
+        operator(page_size=5000).execute({"ti": FakeTaskInstance(try_number=2)})
+        stored = bucket.get("out.jsonl")
+        assert stored is not None
+        assert b"[" + b",".join(stored.splitlines()) + b"]" == from_api(sandbox)
+    assert bucket.unfinished_uploads() == []
+
+
+def test_a_refused_upload_ends_the_reading_and_is_the_error_that_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    s3_server: local_stack.S3Server,
+) -> None:
+    sizes = {"multipart_threshold": 5 * MIB, "multipart_chunksize": 5 * MIB}
+    connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"), **sizes)
+    with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
+        with pytest.raises(ClientError, match="CreateMultipartUpload"):
+            operator(page_size=1000).execute({})
+        assert len(sandbox.requests) < 100
+    assert bucket.keys() == []
+
+
+# -- Airflow stops the task
+
+
+class TimeIsUp(BaseException):
+    """As Airflow's AirflowTaskTimeout and AirflowTaskTerminated: no Exception."""
+
+
+@pytest.mark.parametrize("by", ["on_kill", "exception"])
+def test_a_task_that_is_stopped_in_the_middle_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    small_parts: None,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    by: str,
+) -> None:
+    """Airflow 3 calls on_kill from the SIGTERM handler and lets the task go on; a time limit raises in its thread."""
+    bucket.put("out.jsonl", b"from yesterday")
+    export = operator(page_size=1000)
+
+    def stop(*_: Any) -> None:
+        if by == "exception":
+            raise TimeIsUp
+        export.on_kill()
+
+    def interrupt_once_a_part_is_there() -> None:
+        wait_until(lambda: bucket.unfinished_uploads() == ["out.jsonl"])
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    watcher = threading.Thread(target=interrupt_once_a_part_is_there)
+    try:
+        # Far more than could be read in the time.
+        with connected_sandbox(monkeypatch, messages=5_000_000) as sandbox:
+            watcher.start()
+            with pytest.raises(TimeIsUp if by == "exception" else UploadCancelled):
+                export.execute({})
+            assert len(sandbox.requests) < 4000
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert bucket.unfinished_uploads() == []
+
+
+def test_a_task_that_is_stopped_before_it_began_writes_nothing(
+    operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
+) -> None:
+    export = operator()
+    export.on_kill()
+    with pytest.raises(UploadCancelled):
+        export.execute({})
+    assert bucket.keys() == []
+
+
+def test_cancel_wakes_an_upload_that_waits_for_the_api(upload: StreamingUpload, bucket: Bucket) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 11 * MIB
+        reached.set()
+        go_on.wait(60)
+        yield b"too late"
+
+    errors: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            upload.send(chunks())
+        except UploadCancelled as error:
+            errors.append(error)
+
+    task = threading.Thread(target=send)
+    task.start()
+    assert reached.wait(60)
+    wait_until(lambda: bucket.unfinished_uploads() == ["out"])
+    upload.cancel()
+    # The task still waits for the API, and yet S3 is clean.
+    wait_until(lambda: bucket.unfinished_uploads() == [])
+    go_on.set()
+    task.join(60)
+    assert len(errors) == 1
+    assert bucket.keys() == []
+
+
+# -- the operating system kills the worker
+
+
+class FakeTaskInstance(SimpleNamespace):
+    """What the operator asks of Airflow's: which try this is, and to keep an XCom."""
+
+    def __init__(self, try_number: int) -> None:
+        super().__init__(try_number=try_number, xcoms={})
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+WORKER = """
+    import sys
+    from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+    ConversationToS3Operator(
+        task_id="export", participant="46701740605", s3_bucket=sys.argv[1], s3_key="out.jsonl", page_size=1000
+    ).execute({})
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_worker_leaves_the_old_object_and_the_next_try_cleans_up(
+    monkeypatch: pytest.MonkeyPatch,
+    small_parts: None,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    other = bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out.jsonl.of.another.task")
+    with connected_sandbox(monkeypatch, messages=5_000_000):
+        worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WORKER), bucket.name])
+        try:
+            wait_until(lambda: "out.jsonl" in bucket.unfinished_uploads() or worker.poll() is not None, seconds=120)
+            worker.kill()
+        finally:
+            assert worker.wait(60) == -signal.SIGKILL
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert sorted(bucket.unfinished_uploads()) == ["out.jsonl", "out.jsonl.of.another.task"]
+    with connected_sandbox(monkeypatch, messages=10_000) as sandbox:
+        operator(page_size=5000).execute({"ti": FakeTaskInstance(try_number=2)})
+        stored = bucket.get("out.jsonl")
+        assert stored is not None
+        assert b"[" + b",".join(stored.splitlines()) + b"]" == from_api(sandbox)
+    assert bucket.unfinished_uploads() == ["out.jsonl.of.another.task"]
+    bucket.client.abort_multipart_upload(
+        Bucket=bucket.name, Key="out.jsonl.of.another.task", UploadId=other["UploadId"]
+    )
+
+
+def test_a_first_try_leaves_the_uploads_of_others_alone(
+    operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
+) -> None:
+    other = bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out.jsonl")
+    operator().execute({"ti": FakeTaskInstance(try_number=1)})
+    assert bucket.unfinished_uploads() == ["out.jsonl"]
+    bucket.client.abort_multipart_upload(Bucket=bucket.name, Key="out.jsonl", UploadId=other["UploadId"])
+
+
+def test_uploads_begun_later_are_left_alone(small_parts: None, bucket: Bucket) -> None:
+    s3 = s3_hook_for_streaming("aws_default", None)
+    bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out")
+    now = datetime.now(UTC)
+    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=now - timedelta(hours=1)) == 0
+    assert bucket.unfinished_uploads() == ["out"]
+    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=now + timedelta(hours=1)) == 1
+    assert bucket.unfinished_uploads() == []
+
+
+def test_cleaning_up_without_permission_is_told_and_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+    bucket: Bucket,
+    s3_server: local_stack.S3Server,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))
+    s3 = s3_hook_for_streaming("aws_default", None)
+    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=datetime.now(UTC)) == 0
+    assert "s3:ListBucketMultipartUploads" in caplog.text
