@@ -93,7 +93,7 @@ class Rows:
     """
 
     ids: Sequence[str] = ()
-    raws: Sequence[Any] = ()
+    raws: Sequence[Any] = field(default=(), repr=False)
     links: Mapping[str, LinkTarget] = field(default_factory=dict)
 
 
@@ -110,7 +110,7 @@ class PageRequest:
     pager: Pager
     start: int
     limit: int
-    answer: Rows | Exception | None = None
+    answer: Rows | Exception | None = field(default=None, repr=False)
 
 
 class Pager:

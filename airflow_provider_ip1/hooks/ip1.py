@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -25,6 +25,7 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 import requests
+import urllib3
 import yarl
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
@@ -50,7 +51,7 @@ from airflow_provider_ip1.api.protocol import (
 )
 from airflow_provider_ip1.api.rate import RequestRate
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 from airflow_provider_ip1.hooks.log_masking import mask_urllib3_log
 
 T = TypeVar("T")
@@ -130,15 +131,55 @@ def _check_order(order: str) -> Order:
     raise ValueError("order must be 'ASC' (oldest first) or 'DESC'")
 
 
-def _cause(error: BaseException) -> str:
+def _failure(error: Exception) -> Failure:
     """What went wrong on the network, in words that quote no URL."""
-    seen: BaseException | None = error
-    while seen is not None:
-        reason = getattr(seen, "reason", None)
-        if isinstance(seen, OSError) and seen.strerror and not isinstance(seen, requests.RequestException):
-            return f"{type(error).__name__}: {seen.strerror}"
-        seen = reason if isinstance(reason, BaseException) else (seen.__cause__ or seen.__context__)
-    return type(error).__name__
+    name = type(error).__name__
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Failure(f"the server's certificate is not trusted ({cause.verify_message})", kind="settings")
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
+            return Failure(f"{name}: {cause.strerror}")
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return Failure(f"{name}: the server did not answer in time")
+    return Failure(name)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it. urllib3 keeps that in ``reason`` and in arguments, too."""
+    waiting, seen = [error], set()
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        waiting += [link for link in linked if isinstance(link, BaseException)]
+
+
+def _in_thread(work: Callable[[], T]) -> Future[T]:
+    """
+    Do something in a thread of its own.
+
+    Python waits for the threads of a ThreadPoolExecutor before it exits, here for an answer that nobody wants any more.
+    It does not wait for this one.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = work()
+        except BaseException as error:  # whoever waits for the future gets it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name="ip1-read-ahead", daemon=True).start()
+    return future
 
 
 class _BaseIP1Hook(BaseHook):
@@ -176,6 +217,7 @@ class _BaseIP1Hook(BaseHook):
         #: How many of them were sent again after a failure.
         self.retries = 0
         self._counting = threading.Lock()
+        self._warned = False
 
     def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
         settings, unknown = read_settings(
@@ -187,7 +229,8 @@ class _BaseIP1Hook(BaseHook):
             extra=extra,
             overrides=self._overrides,
         )
-        if unknown:
+        if unknown and not self._warned:
+            self._warned = True
             self.log.warning(
                 "Connection %r has extras that the iP.1 provider does not know: %s.",
                 self.ip1_conn_id,
@@ -231,13 +274,16 @@ class _BaseIP1Hook(BaseHook):
         request = conversation_request(_TEST_PARTICIPANT).page(0, 1, "ASC")
         return self._exchange(settings, request, read_rows, missing=Rows)
 
-    def _count(self, exchange: Exchange[Any], delay: float | None) -> None:
+    def _received(self, exchange: Exchange[Any], outcome: Answer | Failure) -> float | None:
+        """Count what was sent, and let the exchange say what is next."""
         with self._counting:
             self.requests_sent += 1
-            if delay is not None:
-                self.retries += 1
+        delay = exchange.received(outcome, datetime.now(UTC))
         if delay is not None:
+            with self._counting:
+                self.retries += 1
             self.log.info("Asking iP.1 again for %s in %.1f s.", exchange.request.label, delay)
+        return delay
 
     def _pager(
         self,
@@ -367,17 +413,16 @@ class IP1Hook(_BaseIP1Hook):
     def _transport_settings(self) -> Mapping[str, Any]:
         """Proxies and certificates, with the environment's looked up once and not for every request."""
         settings = self.settings
-        return self._session.merge_environment_settings(
+        found = self._session.merge_environment_settings(
             settings.base_url, dict(settings.proxies or {}), True, settings.verify, None
         )
+        if isinstance(found["verify"], str):
+            _ssl_context(found["verify"], settings.conn_id)
+        return found
 
     @cached_property
     def _rate(self) -> _SharedRate:
         return _SharedRate.of(self.settings)
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=64, thread_name_prefix="ip1-read-ahead")
 
     def get_conn(self) -> requests.Session:
         """
@@ -389,12 +434,11 @@ class IP1Hook(_BaseIP1Hook):
 
     def close(self) -> None:
         """Close the session and its connections. The hook opens a new one when it is used again."""
-        for name in ("_session", "_prepared", "_threads", "_transport_settings"):
-            opened = self.__dict__.pop(name, None)
-            if isinstance(opened, ThreadPoolExecutor):
-                opened.shutdown(wait=False, cancel_futures=True)
-            elif isinstance(opened, requests.Session):
-                opened.close()
+        session = self.__dict__.pop("_session", None)
+        for name in ("_prepared", "_transport_settings"):
+            self.__dict__.pop(name, None)
+        if session is not None:
+            session.close()
 
     def iter_messages(
         self,
@@ -473,15 +517,16 @@ class IP1Hook(_BaseIP1Hook):
         """
         check_argument("page_size", page_size)
         check_argument("concurrency", concurrency)
+        normalized = [normalize_participant(participant) for participant in participants]
         pagers = partial(
             self._conversation_pagers,
-            [normalize_participant(participant) for participant in participants],
+            normalized,
             direction=_check_direction(direction),
             order=_check_order(order),
             page_size=page_size,
             concurrency=concurrency,
         )
-        return self._read(pagers, concurrency, is_last_page)
+        return self._read(pagers, concurrency, is_last_page, is_one_list=len(normalized) == 1)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
@@ -503,7 +548,7 @@ class IP1Hook(_BaseIP1Hook):
         def pagers(settings: Settings) -> Iterable[Callable[[], Pager]]:
             return [partial(self._pager, request, settings, order=checked_order, page_size=page_size, concurrency=None)]
 
-        return self._messages_of(self._read(pagers, None, None))
+        return self._messages_of(self._read(pagers, None))
 
     def get_summary(self, participant: str) -> ConversationSummary:
         """
@@ -550,9 +595,7 @@ class IP1Hook(_BaseIP1Hook):
                 closed.wait(pause)
             if closed.is_set():
                 raise _ClosedReading
-            outcome = self._send(exchange.url)
-            delay = exchange.received(outcome, datetime.now(UTC))
-            self._count(exchange, delay)
+            delay = self._received(exchange, self._send(exchange.url))
             if delay is None:
                 return exchange.result
             if closed.wait(delay):
@@ -567,16 +610,16 @@ class IP1Hook(_BaseIP1Hook):
                 request, timeout=self.settings.timeout, allow_redirects=False, **self._transport_settings
             ) as response:
                 return self._receive(response)
-        except requests.exceptions.SSLError as error:
-            return Failure(f"the server's certificate is not trusted ({_cause(error)})", kind="settings")
-        except (requests.RequestException, OSError) as error:
-            return Failure(_cause(error))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _failure(error)
 
     def _receive(self, response: requests.Response) -> Answer | Failure:
         read_timeout = self.settings.timeout[1]
         deadline = time.monotonic() + MAX_BODY_TIMEOUTS * read_timeout
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        # Unlike iter_content, read1 comes back with what is there, so that the deadline holds for a trickle, too.
+        response.raw.decode_content = True
+        while chunk := response.raw.read1(_CHUNK):
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 return Failure(f"the answer is larger than {MAX_BODY_BYTES:,} bytes", kind="answer")
@@ -596,20 +639,20 @@ class IP1Hook(_BaseIP1Hook):
         self,
         pagers: Callable[[Settings], Iterable[Callable[[], Pager]]],
         concurrency: int | None,
-        is_last_page: Callable[[Page], bool] | None,
+        is_last_page: Callable[[Page], bool] | None = None,
+        is_one_list: bool = True,
     ) -> Iterator[Page]:
         settings = self.settings
         ahead = ReadAhead(pagers(settings), concurrency or settings.concurrency)
         progress = Progress(time.monotonic())
+        # Of several lists, or of one that is not read to its end, the total says nothing about the time left.
+        has_total = is_one_list and is_last_page is None
         closed = threading.Event()
         pending: dict[Future[Rows], PageRequest] = {}
 
-        def fetch(wanted: PageRequest) -> Rows:
-            return self._run(self._page_exchange(settings, wanted), closed)
-
         def send() -> None:
             for wanted in ahead.wanted():
-                pending[self._threads.submit(fetch, wanted)] = wanted
+                pending[_in_thread(partial(self._run, self._page_exchange(settings, wanted), closed))] = wanted
 
         try:
             send()
@@ -622,7 +665,8 @@ class IP1Hook(_BaseIP1Hook):
                     continue
                 if is_last_page is not None and is_last_page(page):
                     ahead.skip_rest()
-                line = progress.add(len(page), page.total_hint, time.monotonic())
+                total_hint = page.total_hint if has_total else None
+                line = progress.add(len(page), total_hint, time.monotonic())
                 if line:
                     self.log.info("Reading from iP.1: %s.", line)
                 # The consumer takes its time with this page; the next ones are fetched meanwhile.
@@ -643,8 +687,18 @@ class IP1Hook(_BaseIP1Hook):
             ahead.received(pending.pop(future), error if error is not None else future.result())
 
 
+def _ssl_context(ca_path: str, conn_id: str) -> ssl.SSLContext:
+    try:
+        return _load_ssl_context(ca_path)
+    except OSError:
+        problem = "cannot be read as CA certificates. Give a file in PEM format."
+    raise IP1ConnectionError(
+        f"Connection {conn_id!r}: what extra 'verify', REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {problem}"
+    )
+
+
 @cache
-def _ssl_context(ca_path: str) -> ssl.SSLContext:
+def _load_ssl_context(ca_path: str) -> ssl.SSLContext:
     is_folder = os.path.isdir(ca_path)
     return ssl.create_default_context(cafile=None if is_folder else ca_path, capath=ca_path if is_folder else None)
 
@@ -761,17 +815,33 @@ class IP1AsyncHook(_BaseIP1Hook):
         concurrency: int | None = None,
     ) -> AsyncIterator[Page]:
         """See :meth:`IP1Hook.iter_pages`; an async iterator."""
+        return self.iter_pages_of(
+            [participant], direction=direction, order=order, page_size=page_size, concurrency=concurrency
+        )
+
+    def iter_pages_of(
+        self,
+        participants: Iterable[str],
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+        is_last_page: Callable[[Page], bool] | None = None,
+    ) -> AsyncIterator[Page]:
+        """See :meth:`IP1Hook.iter_pages_of`; an async iterator."""
         check_argument("page_size", page_size)
         check_argument("concurrency", concurrency)
+        normalized = [normalize_participant(participant) for participant in participants]
         pagers = partial(
             self._conversation_pagers,
-            [normalize_participant(participant)],
+            normalized,
             direction=_check_direction(direction),
             order=_check_order(order),
             page_size=page_size,
             concurrency=concurrency,
         )
-        return self._read(pagers, concurrency)
+        return self._read(pagers, concurrency, is_last_page, is_one_list=len(normalized) == 1)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
@@ -809,12 +879,12 @@ class IP1AsyncHook(_BaseIP1Hook):
 
     async def _run(self, exchange: Exchange[T]) -> T:
         while True:
-            _, session, how, rate = await self._open()
+            _, _, _, rate = await self._open()
             if (pause := rate.reserve()) > 0:
                 await asyncio.sleep(pause)
-            outcome = await self._send(session, exchange.url, how)
-            delay = exchange.received(outcome, datetime.now(UTC))
-            self._count(exchange, delay)
+            # Anew: the hook may have been closed during the pause.
+            _, session, how, _ = await self._open()
+            delay = self._received(exchange, await self._send(session, exchange.url, how))
             if delay is None:
                 return exchange.result
             await asyncio.sleep(delay)
@@ -830,12 +900,8 @@ class IP1AsyncHook(_BaseIP1Hook):
                         return Failure(f"the answer is larger than {MAX_BODY_BYTES:,} bytes", kind="answer")
                 headers = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
                 return Answer(response.status, headers, bytes(body))
-        except aiohttp.ClientSSLError as error:
-            return Failure(f"the server's certificate is not trusted ({_cause(error)})", kind="settings")
-        except TimeoutError:
-            return Failure("the server did not answer in time")
         except (aiohttp.ClientError, OSError) as error:
-            return Failure(_cause(error))
+            return _failure(error)
 
     # -- reading ahead
 
@@ -846,11 +912,17 @@ class IP1AsyncHook(_BaseIP1Hook):
                     yield message
 
     async def _read(
-        self, pagers: Callable[[Settings], Iterable[Callable[[], Pager]]], concurrency: int | None
+        self,
+        pagers: Callable[[Settings], Iterable[Callable[[], Pager]]],
+        concurrency: int | None,
+        is_last_page: Callable[[Page], bool] | None = None,
+        is_one_list: bool = True,
     ) -> AsyncIterator[Page]:
         settings = await self.get_settings()
         ahead = ReadAhead(pagers(settings), concurrency or settings.concurrency)
         progress = Progress(time.monotonic())
+        # Of several lists, or of one that is not read to its end, the total says nothing about the time left.
+        has_total = is_one_list and is_last_page is None
         pending: dict[asyncio.Task[Rows], PageRequest] = {}
 
         def send() -> None:
@@ -866,7 +938,10 @@ class IP1AsyncHook(_BaseIP1Hook):
                     if pending:
                         await self._collect(ahead, pending)
                     continue
-                line = progress.add(len(page), page.total_hint, time.monotonic())
+                if is_last_page is not None and is_last_page(page):
+                    ahead.skip_rest()
+                total_hint = page.total_hint if has_total else None
+                line = progress.add(len(page), total_hint, time.monotonic())
                 if line:
                     self.log.info("Reading from iP.1: %s.", line)
                 send()
@@ -894,4 +969,4 @@ def _aiohttp_arguments(settings: Settings) -> Mapping[str, Any]:
         )
     proxy = requests.utils.select_proxy(settings.base_url, found["proxies"])
     verify = found["verify"]
-    return {"proxy": proxy, "ssl": _ssl_context(verify) if isinstance(verify, str) else verify}
+    return {"proxy": proxy, "ssl": _ssl_context(verify, settings.conn_id) if isinstance(verify, str) else verify}

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_ip1.api.messages import mask_number
 
-_CONVERSATION = re.compile(r"(/v2/conversations/)([^/?\s\"'<>]+)")
+_CONVERSATION = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
 
 
 def mask_conversation_paths(text: str) -> str:
@@ -25,8 +25,9 @@ class _ConversationPathFilter(logging.Filter):
     """urllib3 logs the path of each request at DEBUG, and the participant is part of the path."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if "/v2/conversations/" in (message := record.getMessage()):
-            record.msg, record.args = mask_conversation_paths(message), ()
+        message = record.getMessage()
+        if (masked := mask_conversation_paths(message)) != message:
+            record.msg, record.args = masked, ()
         return True
 
 
