@@ -42,12 +42,13 @@ from local_stack import (  # noqa: E402
 
 BUCKET = "ip1-bench"
 OPERATOR, SEQUENTIAL, TUNED = "this operator", "this operator, 1 at a time", "hand-tuned ceiling"
-HANDWRITTEN, DLT = "requests + S3Hook", "dlt rest_api"
+HANDWRITTEN, HANDWRITTEN_GZIP, DLT = "requests + S3Hook, not compressed", "requests + S3Hook", "dlt rest_api"
 SCRIPTS = {
     OPERATOR: "provider.py",
     SEQUENTIAL: "provider.py",
     TUNED: "tuned.py",
     HANDWRITTEN: "handwritten.py",
+    HANDWRITTEN_GZIP: "handwritten.py",
     DLT: "dlt_rest_api.py",
 }
 MIB = 1024 * 1024
@@ -85,7 +86,8 @@ class Servers:
     def measure(self, case: Case) -> dict[str, Any]:
         """Run one case once."""
         ip1_url = self.ip1[case.messages, case.latency]
-        suffix = {"parquet": ".parquet"}.get(case.file_format, f".{case.file_format}.gz")
+        is_gzip = case.file_format != "parquet" and case.contender != HANDWRITTEN
+        suffix = f".{case.file_format}" + (".gz" if is_gzip else "")
         job = Job(
             ip1_url=ip1_url,
             ip1_key=SANDBOX_KEY,
@@ -205,7 +207,7 @@ def main() -> None:
         Case(contender, messages, latency, page_size)
         for messages, latency in ((fast, 0.0), (slow, 0.05))
         for page_size in options.page_sizes
-        for contender in (OPERATOR, TUNED, HANDWRITTEN, DLT, *([SEQUENTIAL] if latency else []))
+        for contender in (OPERATOR, TUNED, HANDWRITTEN, HANDWRITTEN_GZIP, DLT, *([SEQUENTIAL] if latency else []))
     ]
     memory_cases = [
         Case(OPERATOR, messages, 0.0, 1000, file_format)

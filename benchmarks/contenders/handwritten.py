@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0 (see LICENSE).
-"""What people write in a PythonOperator: requests, a list, and S3Hook.load_string."""
+"""What people write in a PythonOperator: requests, a list, and S3Hook.load_string. A key ending in .gz is gzipped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def export(job: Job) -> None:
                 break
     assert len(messages) == job.messages
     lines = "".join(json.dumps(message, ensure_ascii=False) + "\n" for message in messages)
-    S3Hook("aws_default").load_string(lines, job.key, job.bucket, replace=True, compression="gzip")
+    compression = "gzip" if job.key.endswith(".gz") else None
+    S3Hook("aws_default").load_string(lines, job.key, job.bucket, replace=True, compression=compression)
 
 
 if __name__ == "__main__":
