@@ -168,6 +168,21 @@ def test_no_secret_is_written_in_the_files(name: str, settings: dict[str, Any]) 
             assert word.startswith("${"), key
 
 
+def test_the_pool_keeps_all_tasks_together_under_the_rate_limit() -> None:
+    environment = LOCAL["scheduler"]["environment"]
+    (pool, slots) = re.findall(r'airflow pools set (\w+) "([^"]+)"', LOCAL["init"]["command"][-1])[0]
+    assert environment["IP1_POOL"] == pool
+    (per_task,) = re.findall(r'"requests_per_second": (\$\{[^}]*\})', environment["AIRFLOW_CONN_IP1_DEFAULT"])
+    # 30 a second is what iP.1 documents for its newer API; nothing is documented for this one.
+    assert int(default_of(slots)) * float(default_of(per_task)) < 30
+
+
+def test_the_sandbox_has_the_conversations_that_the_example_reads() -> None:
+    command = LOCAL["sandbox"]["command"]
+    given = command[command.index("--conversations") + 1]
+    assert given == LOCAL["scheduler"]["environment"]["IP1_CONVERSATIONS"] == "200"
+
+
 def test_every_variable_is_in_the_example_and_every_secret_is_made() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     offered = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", example))
