@@ -1,0 +1,261 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Write the cassettes that come from the sandbox and from iP.1's documentation: the same files every time.
+
+Needs no network and no key. ``record.py`` records the real API.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cassettes
+import documented_answers as documented
+from api_expectations import differing, exchanges_of
+from cassettes import Call, Cassette
+
+from airflow_provider_ip1.sandbox import world
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+MESSAGES = 23
+PAGE = {"page_size": 10}
+ONCE = {"max_attempts": 1}
+CONVERSATION = {"participant": world.MAIN}
+SMALL = {"participant": world.SEVEN}
+MIXED = world.DEMO_BATCHES["mixed"][0]
+_STARTED = 1_795_000_000
+_AN_HOUR = 3600
+
+
+class Clock:
+    """The sandbox's idea of time: stands still, so that its answers are always the same."""
+
+    def __init__(self) -> None:
+        self.now = _STARTED
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextmanager
+def still_sandbox(**options: Any) -> Iterator[SandboxServer]:
+    """A sandbox in which all deliveries are done and no time passes any more."""
+    clock = Clock()
+    with SandboxServer(clock=clock, **options) as server:
+        clock.now += _AN_HOUR
+        yield server
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """
+    One cassette to be made.
+
+    :param about: what it shows, in a sentence.
+    :param call: what to ask.
+    :param faults: of the sandbox, see ``python -m airflow_provider_ip1.sandbox --help``.
+    :param options: further options of the sandbox.
+    """
+
+    about: str
+    call: Call
+    faults: Sequence[str] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self) -> Cassette:
+        options = {"messages": MESSAGES, **self.options}
+        with still_sandbox(faults=self.faults, **options) as server:
+            recorded, outcome, _ = cassettes.record(self.call, server.url, server.key)
+            interactions = cassettes.tidy(recorded, server.url)
+        settings = ", ".join(f"{name}={value}" for name, value in options.items())
+        faults = ", ".join(self.faults) or "none"
+        return _finished("sandbox", self.about, f"{settings}; faults: {faults}", self.call, outcome, interactions)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One cassette to be made from an example in the documentation."""
+
+    about: str
+    page: str
+    call: Call
+    server: documented.DocumentedServer
+
+    def record(self) -> Cassette:
+        with self.server.running() as base_url:
+            recorded, outcome, _ = cassettes.record(self.call, base_url, "any-key")
+            interactions = cassettes.tidy(recorded, base_url)
+        return _finished("documentation", self.about, self.page, self.call, outcome, interactions)
+
+
+def _finished(
+    source: cassettes.Source,
+    about: str,
+    origin: str,
+    call: Call,
+    outcome: str,
+    interactions: Sequence[cassettes.Interaction],
+) -> Cassette:
+    cassette = Cassette(source, about, origin, call, outcome, interactions)
+    return Cassette(source, about, origin, call, outcome, interactions, differing(exchanges_of(cassette)))
+
+
+def _pages(about: str, *faults: str, **arguments: Any) -> Scenario:
+    return Scenario(about, Call("iter_messages", CONVERSATION | arguments, PAGE), faults)
+
+
+def _error(about: str, fault: str, *, hook: Mapping[str, Any] = ONCE) -> Scenario:
+    return Scenario(about, Call("iter_messages", SMALL, hook), [fault])
+
+
+SANDBOX: Mapping[str, Scenario] = {
+    "conversation_pages": _pages("A conversation in several pages, oldest first."),
+    "conversation_pages_newest_first": _pages("A conversation in several pages, newest first.", order="DESC"),
+    "conversation_sent": _pages("What was sent in a conversation (/mt).", direction="mt"),
+    "conversation_received": _pages("What was received in a conversation (/mo).", direction="mo"),
+    "conversation_single_page": Scenario("A conversation in a single page.", Call("iter_messages", SMALL)),
+    "conversation_of_a_name": Scenario(
+        "A conversation with a sender name that has a space in it.",
+        Call("iter_messages", {"participant": world.NAME_WITH_SPACE}),
+    ),
+    "conversation_empty": Scenario(
+        "A conversation without messages: 404.", Call("iter_messages", {"participant": world.EMPTY})
+    ),
+    "summary": Scenario("The summary of a conversation.", Call("get_summary", CONVERSATION)),
+    "summary_empty": Scenario(
+        "The summary of a conversation without messages: 404.", Call("get_summary", {"participant": world.EMPTY})
+    ),
+    "batch_messages": Scenario(
+        "The messages of a batch, each with its latest status.",
+        Call("iter_batch_messages", {"batch_id": MIXED}),
+    ),
+    "batch_messages_pages": Scenario(
+        "The messages of a batch in several pages.",
+        Call("iter_batch_messages", {"batch_id": MIXED}, {"page_size": 2}),
+    ),
+    "batch_unknown": Scenario(
+        "The messages of a batch that is not there: 404.",
+        Call("iter_batch_messages", {"batch_id": "69000000c0000000000000ff"}),
+    ),
+    "message_history": Scenario(
+        "One message with its full status history.",
+        Call("get_message", {"batch_id": MIXED, "message_id": "69000000d000006000000002"}),
+    ),
+    "message_unknown": Scenario(
+        "A message that is not in its batch: 404.",
+        Call("get_message", {"batch_id": MIXED, "message_id": "69000000d0000060000000ff"}),
+    ),
+    "participant_invalid": Scenario(
+        "A participant that is invalid: 400.", Call("iter_messages", {"participant": "not a <participant>"})
+    ),
+    "key_missing": Scenario("No API key: 401.", Call("iter_messages", SMALL, key="missing")),
+    "key_wrong": Scenario("A wrong API key: 401.", Call("iter_messages", SMALL, key="wrong")),
+    "address_refused": _error("A key that may not be used from this address: 403.", "403"),
+    "address_refused_by_gateway": _error("The same, with a body as a gateway writes it.", "403:body=gateway"),
+    "too_many_requests": _error("Too many requests: 429 with Retry-After.", "429:retry-after=2"),
+    "too_many_requests_then_fine": _error("429 with Retry-After, then an answer.", "429@1:retry-after=2", hook={}),
+    "server_error_500": _error("A server error: 500.", "500"),
+    "server_error_502": _error("A bad gateway: 502 with an HTML page.", "502:body=html"),
+    "server_error_503": _error("Not available: 503 with Retry-After and no body.", "503:retry-after=3,body=empty"),
+    "server_error_504": _error("A gateway timeout: 504 with a text.", "504:body=text"),
+    "server_error_then_fine": _error("503 twice, then an answer.", "503@1-2", hook={}),
+    "page_of_html": _error("200 with a web page in place of JSON.", "html"),
+    "json_cut_then_fine": _error("JSON that is cut, then whole.", "badjson@1", hook={}),
+    "enums_as_strings": _pages("direction, type and datacoding as strings in mixed case.", "enums=strings"),
+    "status_code_unknown": _pages("A status code that is not documented.", "unknown-status=777"),
+    "limit_clamped": _pages("A server that gives fewer messages than asked for.", "clamp=4"),
+    "start_from_one": _pages("A server that counts start from 1.", "start=1-based"),
+    "end_by_404": Scenario(
+        "A server that gives one message at a time, and 404 behind the end.",
+        Call("iter_messages", SMALL),
+        ["clamp=1", "past-end=404"],
+    ),
+    "end_by_empty_list": Scenario(
+        "A server that gives one message at a time, and an empty list behind the end.",
+        Call("iter_messages", SMALL),
+        ["clamp=1"],
+    ),
+    **{
+        f"link_{style.replace('-', '_')}": _pages(f"Link header: {about}.", f"link={style}")
+        for style, about in {
+            "no-semicolon": "without ';' before rel, as older documentation prints it",
+            "swallowed": "without URLs, as captures of the documentation show it",
+            "off-by-one": "next is one message too far, like the numbers in the documentation's example",
+            "none": "not there",
+            "several": "one header per link",
+            "uppercase": "REL in upper case",
+            "relative": "URLs without a host",
+            "foreign": "URLs of another host, which must not be followed",
+        }.items()
+    },
+}
+
+_LINKED = Call("iter_messages", {"participant": documented.PARTICIPANT}, {"page_size": 100})
+DOCUMENTATION: Mapping[str, Example] = {
+    "summary": Example(
+        "The summary that is printed as an example.",
+        "https://ip1sms.com/en/developer/conversations",
+        Call("get_summary", {"participant": documented.PARTICIPANT}),
+        documented.DocumentedServer(documented.SUMMARY),
+    ),
+    "message": Example(
+        "The message that is printed as an example, with enumerations as strings.",
+        "https://ip1sms.com/en/developer/readinsms",
+        Call("get_message", {"batch_id": documented.BATCH, "message_id": documented.MESSAGE}),
+        documented.DocumentedServer(documented.SINGLE),
+    ),
+    "incoming_message": Example(
+        "The received message that is printed for the callback, as the only one of a conversation.",
+        "https://ip1sms.com/en/developer/receiving-incoming-sms/",
+        Call("iter_messages", {"participant": documented.PARTICIPANT, "direction": "mo"}),
+        documented.DocumentedServer([documented.INCOMING]),
+    ),
+    **{
+        name: Example(
+            f"The Link header as it is printed: {header.partition(',')[0]}, ...",
+            page,
+            _LINKED,
+            documented.DocumentedServer(documented.short_messages(103), header),
+        )
+        for name, (header, page) in documented.LINKS.items()
+    },
+}
+
+
+def write(folder: Path) -> list[Path]:
+    """
+    Make all cassettes.
+
+    :param folder: gets a folder for each source.
+    :return: the files.
+    """
+    written = []
+    for source, recordings in (("sandbox", SANDBOX), ("documentation", DOCUMENTATION)):
+        for name, recording in recordings.items():
+            path = folder / source / f"{name}.yaml"
+            recording.record().save(path)
+            written.append(path)
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--to", type=Path, default=cassettes.FOLDER, help="folder to write into (default: %(default)s)")
+    folder = parser.parse_args(arguments).to
+    written = write(folder)
+    for source in ("sandbox", "documentation"):
+        for path in (folder / source).glob("*.yaml"):
+            if path not in written:
+                path.unlink()
+    print(f"{len(written)} cassettes in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+One suite of expectations for the recordings, the sandbox and, with a key, the real API.
+
+Set ``IP1_API_KEY`` and ``IP1_PARTICIPANT`` to ask the real API as well, with GET requests only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import api_expectations
+import cassettes
+import check_live
+import pytest
+import record_sandbox
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+NAMES = [expectation.name for expectation in api_expectations.EXPECTATIONS]
+
+
+def ask_sandbox(*faults: str) -> Sequence[api_expectations.Exchange]:
+    with SandboxServer(messages=70, faults=faults) as server:
+        return check_live.ask(check_live.Api(server.url, server.key), "46701740605").everything
+
+
+def ask_iP1() -> Sequence[api_expectations.Exchange]:
+    base_url, key, participant = check_live.from_environment()
+    return check_live.ask(check_live.Api(base_url, key), participant).everything
+
+
+LIVE = pytest.param(
+    ask_iP1, id="live", marks=pytest.mark.skipif(not os.environ.get("IP1_API_KEY"), reason="IP1_API_KEY is not set")
+)
+
+
+@pytest.fixture(scope="module")
+def exchanges(request: pytest.FixtureRequest) -> Sequence[api_expectations.Exchange]:
+    ask: Callable[[], Sequence[api_expectations.Exchange]] = request.param
+    return ask()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("exchanges", [pytest.param(ask_sandbox, id="sandbox"), LIVE], indirect=True)
+def test_server(exchanges: Sequence[api_expectations.Exchange], name: str) -> None:
+    (verdict,) = [each for each in api_expectations.judge(exchanges) if each.expectation.name == name]
+    assert verdict.seen, "nothing in the answers could show it"
+    assert verdict.problems == ()
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in cassettes.paths()]
+)
+def test_recording(path: Path) -> None:
+    """A recording differs from the expectations exactly as its note says."""
+    cassette = cassettes.load(path)
+    assert api_expectations.differing(api_expectations.exchanges_of(cassette)) == list(cassette.differs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, scenario in record_sandbox.SANDBOX.items() if not scenario.faults],
+)
+def test_the_faultless_sandbox_is_recorded_as_expected(name: str) -> None:
+    assert cassettes.load(cassettes.FOLDER / "sandbox" / f"{name}.yaml").differs == []
+
+
+# What differs with which faults of the sandbox.
+FAULTS: Sequence[tuple[list[str], set[str]]] = (
+    (["403@5"], {"status"}),
+    (["503@6:body=gateway"], {"status", "error-body"}),
+    (["401@5"], {"key"}),
+    (["html@5"], {"json"}),
+    (["clamp=20"], {"limit", "directions"}),
+    (["start=1-based"], {"offsets", "link-numbers"}),
+    (["ignore-order"], {"order"}),
+    (["ignore-start"], {"offsets", "limit"}),
+    (["past-end=404"], {"past-end"}),
+    (["enums=strings"], {"enums"}),
+    (["unknown-status=777"], {"codes"}),
+    (["link=no-semicolon"], {"link-form"}),
+    (["link=swallowed"], {"link-form", "link-numbers"}),
+    (["link=none"], {"link-form", "link-next"}),
+    (["link=uppercase"], {"link-form"}),
+    (["link=relative"], {"link-target"}),
+    (["link=foreign"], {"link-target"}),
+    (["link=off-by-one"], {"link-numbers"}),
+    (["insert@3:count=2"], {"summary-count"}),
+)
+# What differs when bodies or statuses are changed in ways that the sandbox does not know.
+CHANGES: Mapping[str, tuple[str, str]] = {
+    "schema": (r'"segments":1,', '"segments":"1",'),
+    "fields": (r'"mcc":', '"country":'),
+    "times": (r'Z"', '"'),
+    "ids": (r'"id":"[0-9a-f]{24}"', '"id":"same"'),
+    "one-status": (r'"statuses":\[', '"statuses":[{"code":101},'),
+    "history": (r'"statuses":\[.*?\]', '"statuses":[]'),
+    "summary": (r'"totalMessageCount":', '"totalMessageCount":1'),
+    "no-messages": (r'^\{.*"status": 404.*', "[]"),
+    "invalid-participant": (r'^\{.*"status": 400.*', "[]"),
+}
+
+
+@pytest.mark.parametrize(("faults", "differing"), FAULTS, ids=[faults[0] for faults, _ in FAULTS])
+def test_a_server_that_differs_is_noticed(faults: list[str], differing: set[str]) -> None:
+    assert differing <= set(api_expectations.differing(ask_sandbox(*faults)))
+
+
+@pytest.fixture(scope="module")
+def as_expected() -> Sequence[api_expectations.Exchange]:
+    return ask_sandbox()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_answer_that_differs_is_noticed(as_expected: Sequence[api_expectations.Exchange], name: str) -> None:
+    pattern, replacement = CHANGES[name]
+    changed = []
+    for each in as_expected:
+        body = re.sub(pattern, replacement, each.body.decode()).encode()
+        status = 200 if body == b"[]" and each.status >= 400 else each.status
+        changed.append(dataclasses.replace(each, body=body, status=status))
+    assert name in api_expectations.differing(changed)
+
+
+def test_each_expectation_can_fail() -> None:
+    assert set(NAMES) == set(CHANGES).union(*(differing for _, differing in FAULTS))
+
+
+def test_verdicts_hold_no_personal_data() -> None:
+    with SandboxServer(messages=70, faults=["503@6", "clamp=20", "enums=strings", "start=1-based"]) as server:
+        found = check_live.ask(check_live.Api(server.url, server.key), "46701740605").everything
+        messages = server.conversation()
+    text = "\n".join(problem for verdict in api_expectations.judge(found) for problem in verdict.problems)
+    assert text
+    for message in messages:
+        assert not any(str(message[name]) in text for name in ("id", "batchId", "body", "sender", "recipient"))

@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Replaying the cassettes of this folder, with the network blocked."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import cassettes
+import pytest
+
+from airflow_provider_ip1.api.protocol import Exchange
+
+KEY = "any-key"
+
+# It logs whole answers.
+logging.getLogger("vcr").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    return str(cassettes.FOLDER)
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    return {"record_mode": "none"}
+
+
+@pytest.fixture
+def default_cassette_name(request: pytest.FixtureRequest) -> str:
+    """The parameter ``cassette_name`` of the test, such as ``sandbox/summary``."""
+    return request.node.callspec.params["cassette_name"]
+
+
+@pytest.fixture
+def cassette(default_cassette_name: str) -> cassettes.Cassette:
+    return cassettes.load(cassettes.FOLDER / f"{default_cassette_name}.yaml")
+
+
+@pytest.fixture
+def ip1_conn_id(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An Airflow connection to iP.1's own address."""
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", json.dumps({"conn_type": "ip1", "password": KEY}))
+    return "ip1_default"
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The seconds that the hook was told to wait before it asked again. It does not wait them."""
+    asked: list[float] = []
+    received = Exchange.received
+
+    def received_at_once(self: Exchange[Any], *arguments: Any) -> float | None:
+        delay = received(self, *arguments)
+        if delay is None:
+            return None
+        asked.append(delay)
+        return 0.0
+
+    monkeypatch.setattr(Exchange, "received", received_at_once)
+    yield asked

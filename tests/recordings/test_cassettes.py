@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What the cassettes say of themselves is true, and making them again gives the same files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import api_expectations
+import cassettes
+import pytest
+import record_sandbox
+
+SOURCES = ("live", "sandbox", "documentation")
+each_path = pytest.mark.parametrize(
+    "path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in cassettes.paths()]
+)
+
+
+@each_path
+def test_the_note_is_true(path: Path) -> None:
+    cassette = cassettes.load(path)
+    assert cassette.source in SOURCES
+    assert path.parent == cassettes.FOLDER / cassette.source
+    assert cassette.about.endswith(".")
+    if cassette.source == "documentation":
+        assert cassette.origin.startswith("https://")
+    if cassette.source == "live":
+        assert re.search(r"recorded 20[0-9]{2}-[0-9]{2}-[0-9]{2}", cassette.origin)
+    assert cassette.interactions
+    for each in cassette.interactions:
+        assert each.url.startswith(f"{cassettes.BASE_URL}/v2/")
+        assert all(cassettes.is_kept(name) for name in each.headers)
+
+
+@each_path
+def test_the_file_is_written_as_it_is_read(path: Path) -> None:
+    assert cassettes.load(path).to_yaml() == path.read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_cassette() -> None:
+    readme = (cassettes.FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([a-z]+/[a-z0-9_]+)` \| (.*) \|$", readme, re.MULTILINE))
+    recorded = {f"{path.parent.name}/{path.stem}": cassettes.load(path) for path in cassettes.paths()}
+    about = {name: cassette.about for name, cassette in recorded.items() if cassette.source != "live"}
+    assert {name: text.partition(" | ")[0].strip() for name, text in listed.items()} == about
+    for name, cassette in recorded.items():
+        assert cassette.source != "documentation" or cassette.origin in listed[name]
+
+
+def test_nothing_but_get_is_recorded() -> None:
+    for path in cassettes.paths():
+        assert set(re.findall(r"^- request:\n    method: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)) == {
+            "GET"
+        }
+
+
+def test_each_field_of_the_schema_is_recorded() -> None:
+    found = set()
+    for path in cassettes.paths():
+        for exchange in api_expectations.exchanges_of(cassettes.load(path)):
+            found |= {name for message in exchange.messages for name in message}
+    assert found == set(api_expectations.SCHEMA["items"]["properties"])
+
+
+@pytest.mark.slow
+def test_making_them_again_gives_the_same_files(tmp_path: Path) -> None:
+    record_sandbox.write(tmp_path)
+    made = {path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.yaml")}
+    there = [*cassettes.paths("sandbox"), *cassettes.paths("documentation")]
+    assert made == {path.relative_to(cassettes.FOLDER): path.read_text(encoding="utf-8") for path in there}
+
+
+@pytest.mark.parametrize("name", record_sandbox.DOCUMENTATION)
+def test_documented_answers_are_only_said_to_be_documented(name: str) -> None:
+    assert cassettes.load(cassettes.FOLDER / "documentation" / f"{name}.yaml").source == "documentation"
+
+
+def test_what_recording_writes_survives_json_of_any_text(tmp_path: Path) -> None:
+    """YAML must give back what JSON held: line separators, emoji, quotes, a leading byte order mark."""
+    body = json.dumps(["\u2028 \x85 \U0001f600 ' \" # : - \ufeff \t", "\x7f"], ensure_ascii=False).encode()
+    call = cassettes.Call("get_summary", {"participant": "46701740605"})
+    exchange = cassettes.Interaction(f"{cassettes.BASE_URL}/v2/x", 200, "OK", {}, body)
+    cassettes.Cassette("sandbox", "About.", "origin", call, "ok", [exchange]).save(tmp_path / "x.yaml")
+    assert cassettes.load(tmp_path / "x.yaml").interactions == [exchange]

@@ -1,0 +1,169 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Both hooks read what is recorded, each over its own HTTP library, from the same files."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import api_expectations
+import cassettes
+import pytest
+from vcr.cassette import Cassette as Replay
+from vcr.errors import CannotOverwriteExistingCassetteException
+
+from airflow_provider_ip1 import exceptions
+from airflow_provider_ip1.api.messages import ConversationSummary, Message
+from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
+
+NAMES = [path.relative_to(cassettes.FOLDER).with_suffix("").as_posix() for path in cassettes.paths()]
+each_cassette = pytest.mark.parametrize("cassette_name", NAMES)
+one_cassette = pytest.mark.parametrize("cassette_name", ["sandbox/conversation_pages"])
+pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
+
+
+async def run(hook_class: type, conn_id: str, call: cassettes.Call) -> list[Any]:
+    if hook_class is IP1Hook:
+        hook = IP1Hook(conn_id, **call.hook_arguments)
+        try:
+            return call.run(hook)
+        finally:
+            hook.close()
+    async with IP1AsyncHook(conn_id, **call.hook_arguments) as hook:
+        result = getattr(hook, call.method)(**call.arguments)
+        return [each async for each in result] if call.method.startswith("iter_") else [await result]
+
+
+def recorded_messages(cassette: cassettes.Cassette) -> dict[str, dict[str, Any]]:
+    """Every message that the answers hold, in the order of its first appearance, read without this provider."""
+    messages: dict[str, dict[str, Any]] = {}
+    for each in cassette.interactions:
+        try:
+            document = json.loads(each.body, parse_float=Decimal) if each.status == 200 else []
+        except ValueError:
+            document = []
+        for row in document if isinstance(document, list) else [document]:
+            messages.setdefault(row["id"], row)
+    return messages
+
+
+@pytest.mark.parametrize("hook_class", [IP1Hook, IP1AsyncHook])
+@each_cassette
+async def test_replay(
+    cassette_name: str,
+    hook_class: type,
+    cassette: cassettes.Cassette,
+    vcr: Replay,
+    ip1_conn_id: str,
+    waits: list[float],
+) -> None:
+    if cassette.outcome != "ok":
+        with pytest.raises(exceptions.IP1Error) as raised:
+            await run(hook_class, ip1_conn_id, cassette.call)
+        assert type(raised.value).__name__ == cassette.outcome
+        participant = cassette.call.arguments.get("participant")
+        assert participant is None or not participant.isdigit() or participant not in str(raised.value)
+    else:
+        given = await run(hook_class, ip1_conn_id, cassette.call)
+        if cassette.call.method == "get_summary":
+            check_summary(given, cassette)
+        else:
+            check_messages(given, cassette)
+    assert vcr.all_played
+    retried = [each for each in cassette.interactions[:-1] if each.status >= 400 or not is_json(each.body)]
+    assert len(waits) == len(retried)
+    for wait, each in zip(waits, retried, strict=True):
+        if "Retry-After" in each.headers:
+            assert wait == float(each.headers["Retry-After"][0])
+
+
+def is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+def check_messages(given: list[Message], cassette: cassettes.Cassette) -> None:
+    recorded = recorded_messages(cassette)
+    assert [message.id for message in given] == list(recorded)
+    for message, row in zip(given, recorded.values(), strict=True):
+        assert json.loads(message.raw_json, parse_float=Decimal) == row
+        check_message(message, row, cassette.call.arguments.get("participant"))
+        direction = cassette.call.arguments.get("direction")
+        assert direction is None or message.direction == direction
+
+
+def check_message(message: Message, row: dict[str, Any], participant: str | None) -> None:
+    """The message says what the row says, in the types of the documented schema's fields."""
+    documented = api_expectations.SCHEMA["items"]["properties"]
+    assert set(row) <= set(documented), "a recording has a field that the schema lacks"
+    # The schema does not say what the integers of direction mean; without a participant they stay as they are.
+    is_explained = isinstance(row.get("direction"), str) or participant is not None
+    assert message.extra_fields == ({} if is_explained or "direction" not in row else {"direction": row["direction"]})
+    same = {"id": "id", "batchId": "batch_id", "owner": "owner", "sender": "sender", "recipient": "recipient"}
+    same |= {"body": "body", "segments": "segments", "priority": "priority", "price": "price"}
+    same |= {"reference": "reference", "mcc": "mcc", "mnc": "mnc"}
+    read = {name: getattr(message, attribute) for name, attribute in same.items()}
+    assert {name: value for name, value in read.items() if value is not None} == {
+        name: row[name] for name in same if row.get(name) is not None
+    }
+    if "currency" in row:
+        assert message.currency == row["currency"].upper()
+    if "type" in row:
+        assert message.type in ("sms", "flash") and message.datacoding in ("gsm", "ucs")
+        assert message.direction == (expected_direction(row, participant) if is_explained else None)
+    assert [status.code for status in message.statuses] == [status["code"] for status in row.get("statuses", ())]
+    assert message.modified is not None and message.modified.isoformat()[:19] == row["modified"][:19]
+
+
+def expected_direction(row: dict[str, Any], participant: str | None) -> str:
+    if isinstance(row["direction"], str):
+        return row["direction"].lower()
+    assert participant in (row["sender"], row["recipient"])
+    return "mt" if row["recipient"] == participant else "mo"
+
+
+def check_summary(given: list[ConversationSummary], cassette: cassettes.Cassette) -> None:
+    (summary,) = given
+    (recorded,) = cassette.interactions
+    document = json.loads(recorded.body) if recorded.status == 200 else {}
+    assert summary.participant == cassette.call.arguments["participant"]
+    assert summary.total_messages == document.get("totalMessageCount", 0)
+    assert summary.total_sms == document.get("totalSmsCount", 0)
+
+
+@one_cassette
+async def test_replay_with_reading_ahead(cassette_name: str, vcr: Replay, ip1_conn_id: str) -> None:
+    """Several requests in flight ask for the same pages, in any order."""
+    vcr.allow_playback_repeats = True
+    hook = IP1Hook(ip1_conn_id, page_size=10, concurrency=4, requests_per_second=0)
+    assert [message.id for message in hook.iter_messages("46701740605")] == list(
+        recorded_messages(cassettes.load(cassettes.FOLDER / f"{cassette_name}.yaml"))
+    )
+    hook.close()
+
+
+@pytest.mark.parametrize("hook_class", [IP1Hook, IP1AsyncHook])
+@one_cassette
+async def test_what_is_not_recorded_is_an_error(cassette_name: str, hook_class: type, ip1_conn_id: str) -> None:
+    call = cassettes.Call("get_summary", {"participant": "46701740605"}, {"max_attempts": 1})
+    with pytest.raises(CannotOverwriteExistingCassetteException):
+        await run(hook_class, ip1_conn_id, call)
+
+
+@pytest.mark.parametrize("hook_class", [IP1Hook, IP1AsyncHook])
+@one_cassette
+async def test_the_network_is_blocked(
+    cassette_name: str, hook_class: type, vcr: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even what goes past vcrpy does not get out."""
+    monkeypatch.setattr(type(vcr), "can_play_response_for", lambda *_: False)
+    monkeypatch.setattr(type(vcr), "write_protected", property(lambda _: False))
+    connection = json.dumps({"conn_type": "ip1", "host": "https://127.0.0.1:9", "password": "any-key"})
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)
+    call = cassettes.Call("get_summary", {"participant": "46701740605"}, {"max_attempts": 1})
+    with pytest.raises(RuntimeError, match="Network is disabled"):
+        await run(hook_class, "ip1_default", call)
