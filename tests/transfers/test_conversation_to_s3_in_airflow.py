@@ -1,0 +1,216 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What the export tells Airflow: XCom, asset events, metrics, the link, lineage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.common.compat.sdk import Stats
+from conftest import MAIN, Bucket
+
+from airflow_provider_ip1.exceptions import IP1AuthError
+from airflow_provider_ip1.formats.table import COLUMN_NAMES
+from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+DAG_FILE = """
+    import json
+    import sys
+    from datetime import datetime, timezone
+
+    from airflow.providers.common.compat.sdk import DAG, Asset, task
+
+    from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+    REPORT = sys.argv[1] if __name__ == "__main__" else None
+
+    with DAG(
+        dag_id="lake",
+        schedule=None,
+        start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        params={"bucket": "BUCKET", "since": None, "day": "2026-10-31"},
+        render_template_as_native_obj=True,
+    ) as dag:
+
+        @task
+        def numbers():
+            return ["46701740606", "46701740605"]
+
+        export = ConversationToS3Operator(
+            task_id="export",
+            participant=numbers(),
+            s3_bucket="{{ params.bucket }}",
+            s3_key="lake/{{ params.day }}.jsonl.gz",
+            since="{{ params.since }}",
+            until="{{ params.day }}",
+            outlets=[Asset("s3://BUCKET/lake")],
+        )
+        mapped = ConversationToS3Operator.partial(
+            task_id="mapped", s3_bucket="BUCKET", s3_key="lake/customer-{{ ti.map_index }}.jsonl"
+        ).expand(participant=numbers())
+
+        @task
+        def keep(exported, several):
+            with open(REPORT, "w") as file:
+                json.dump({"exported": exported, "several": list(several)}, file)
+
+        keep(export.output, mapped.output)
+
+    if __name__ == "__main__":
+        run = dag.test()
+        print("ended as", run.state)
+        from airflow.settings import Session
+        try:
+            from airflow.models.asset import AssetEvent
+        except ImportError:
+            from airflow.models.dataset import DatasetEvent as AssetEvent
+        from airflow.models.xcom import XComModel
+        with Session() as session:
+            events = [event.extra for event in session.query(AssetEvent)]
+            links = [
+                x.value.strip('"')
+                for x in session.query(XComModel).filter(XComModel.task_id == "export")
+                if x.key == "_link_S3ObjectLink"
+            ]
+        with open(REPORT) as file:
+            report = json.load(file)
+        with open(REPORT, "w") as file:
+            json.dump(report | {"events": events, "links": links}, file)
+"""
+
+
+@pytest.mark.slow
+def test_a_dag_run_gets_results_events_and_the_link(
+    sandbox: SandboxServer,
+    ip1_connection: str,
+    bucket: Bucket,
+    airflow_db: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dag_file, report = tmp_path / "dags" / "lake.py", tmp_path / "report.json"
+    dag_file.parent.mkdir()
+    dag_file.write_text(textwrap.dedent(DAG_FILE).replace("BUCKET", bucket.name))
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dag_file.parent))
+    done = subprocess.run(
+        [sys.executable, str(dag_file), str(report)], capture_output=True, text=True, check=False, timeout=600
+    )
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log[-5000:]
+    told = json.loads(report.read_text())
+    assert told["exported"]["uri"] == f"s3://{bucket.name}/lake/2026-10-31.jsonl.gz"
+    assert 4900 < told["exported"]["messages"] < 5007
+    assert told["events"] == [told["exported"]]
+    assert told["links"] == [f"{bucket.client.meta.endpoint_url}/{bucket.name}/lake/2026-10-31.jsonl.gz"]
+    assert [result["messages"] for result in told["several"]] == [7, 5000]
+    assert bucket.keys() == [
+        "lake/2026-10-31.jsonl.gz", "lake/customer-0.jsonl", "lake/customer-1.jsonl"
+    ]  # fmt: skip
+    # Airflow itself logs what the task before returned, as it would in any DAG that lists numbers.
+    told_by_us = [line for line in log.splitlines() if "ConversationToS3Operator" in line or "hooks.ip1" in line]
+    assert told_by_us
+    assert not any(MAIN in line for line in told_by_us)
+
+
+def test_metrics(
+    operator: Callable[..., ConversationToS3Operator],
+    ip1_connection: str,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: dict[str, int] = {}
+    monkeypatch.setattr(Stats, "incr", lambda name, count=1: counted.update({name: counted.get(name, 0) + count}))
+    sandbox.faults.add("503@2:retry-after=0")
+    operator(page_size=1000).execute({})
+    assert counted == {"ip1.messages_exported": 5000, "ip1.requests": len(sandbox.requests), "ip1.retries": 1}
+    sandbox.key, before = "another", len(sandbox.requests)
+    counted.clear()
+    with pytest.raises(IP1AuthError):
+        operator(page_size=1000).execute({})
+    assert counted == {"ip1.requests": len(sandbox.requests) - before, "ip1.retries": 0}
+
+
+def test_the_link_leads_to_the_store_of_the_connection(aws_connection: str, bucket: Bucket) -> None:
+    url = s3_object_url(S3Hook(aws_conn_id=aws_connection), bucket.name, "a b/c+d.jsonl")
+    assert url == f"{bucket.client.meta.endpoint_url}/{bucket.name}/a%20b/c%2Bd.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-north-1", "console.aws.amazon.com"),
+        ("cn-north-1", "console.amazonaws.cn"),
+        ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_link_leads_to_the_console_of_aws(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"region_name": region}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    url = urlsplit(s3_object_url(S3Hook(aws_conn_id="aws_default"), "lake", "a b/c+d.jsonl"))
+    assert (url.scheme, url.netloc, url.path) == ("https", host, "/s3/object/lake")
+    assert parse_qs(url.query) == {"region": [region], "prefix": ["a b/c+d.jsonl"]}
+
+
+def test_the_operator_offers_the_link(operator: Callable[..., ConversationToS3Operator]) -> None:
+    (link,) = operator().operator_extra_links
+    assert isinstance(link, S3ObjectLink)
+    assert link.name == "S3 object"
+
+
+@pytest.mark.parametrize(("file_format", "key"), [("jsonl", "out.jsonl.gz"), ("parquet", "out.parquet")])
+def test_lineage(
+    operator: Callable[..., ConversationToS3Operator],
+    ip1_connection: str,
+    sandbox: SandboxServer,
+    bucket: Bucket,
+    file_format: str,
+    key: str,
+) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    export = operator(s3_key=key, file_format=file_format, page_size=1000)
+    assert export.get_openlineage_facets_on_complete(SimpleNamespace()).outputs == []
+    result = export.execute({})
+    lineage = export.get_openlineage_facets_on_complete(SimpleNamespace())
+    (read,), (written,) = lineage.inputs, lineage.outputs
+    assert (read.namespace, read.name) == (sandbox.url, "v2/conversations")
+    assert (written.namespace, written.name) == (f"s3://{bucket.name}", key)
+    names = [field.name for field in written.facets["schema"].fields]
+    if file_format == "parquet":
+        assert names == list(COLUMN_NAMES)
+    else:
+        assert {"batchId", "statuses", "modified"} < set(names) and "extra" not in names
+    statistics = written.outputFacets["outputStatistics"]
+    assert (statistics.rowCount, statistics.size) == (5000, result["bytes"])
+    assert MAIN not in repr(lineage)
+
+
+def test_importing_the_operator_warns_of_nothing() -> None:
+    code = "import airflow_provider_ip1.transfers.conversation_to_s3 as m; m.Stats.incr('ip1.requests', 1)"
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    about_us = [line for line in done.stderr.splitlines() if "airflow_provider_ip1" in line]
+    assert about_us == []
+
+
+def test_an_outlet_of_another_kind_is_left_alone(
+    operator: Callable[..., ConversationToS3Operator], ip1_connection: str
+) -> None:
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+    asset, alias = Asset("s3://lake/conversations"), AssetAlias("lake")
+    events: dict[Any, Any] = {asset: SimpleNamespace(extra={"kept": 1})}
+    result = operator(outlets=[asset, alias]).execute({"outlet_events": events})
+    assert events[asset].extra == {"kept": 1} | result
