@@ -198,8 +198,9 @@ def _status(value: int | str, name: str) -> int | str:
         text = int(text)
     if isinstance(text, int) and not isinstance(text, bool) and 100 <= text <= 999:
         return text
+    shown = repr(value) if len(str(value)) < 7 else mask_number(repr(value))
     raise ValueError(
-        f"{name} has {mask_number(repr(value))}, which is neither a status code of three digits (such as 201) nor one "
+        f"{name} has {shown}, which is neither a status code of three digits (such as 201) nor one "
         f"of the categories {', '.join(CATEGORIES)}"
     )
 

@@ -703,6 +703,21 @@ def _load_ssl_context(ca_path: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if is_folder else ca_path, capath=ca_path if is_folder else None)
 
 
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """
+    Keep aiohttp from sending a request again of its own accord when the connection breaks.
+
+    That is decided, counted and paced by :class:`~airflow_provider_ip1.api.protocol.Exchange`. aiohttp does it for two
+    kinds of errors only, so these leave here as another.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError from error
+
+
 class IP1AsyncHook(_BaseIP1Hook):
     """
     :class:`IP1Hook` for event loops, such as the triggerer's: the same methods as coroutines and async iterators.
@@ -785,6 +800,7 @@ class IP1AsyncHook(_BaseIP1Hook):
                     ),
                     connector=aiohttp.TCPConnector(limit=64),
                     cookie_jar=aiohttp.DummyCookieJar(),
+                    middlewares=(_send_once,),
                 )
                 how = await asyncio.to_thread(_aiohttp_arguments, settings)
                 self._opened = settings, session, how, _SharedRate.of(settings)

@@ -175,7 +175,7 @@ class MessageStatusSensor(BaseSensorOperator):
 
         :return: whether the wait is over, with the statuses.
         :raises IP1DeliveryError: a message failed.
-        :raises AirflowSensorTimeout: the time is up while iP.1 does not answer.
+        :raises AirflowSensorTimeout: the time is up.
         :raises IP1Error: iP.1 refuses, or did not answer for too long.
         """
         watch = self._watch or self._begin(context)
@@ -190,8 +190,12 @@ class MessageStatusSensor(BaseSensorOperator):
             self.log.warning("Poll failed (%s in a row): %s", patience.failures, outcome)
             time.sleep(max(0.0, poll_at - time.time()))
         self._remember(context, watch)
-        is_reached = self._check(outcome)
-        return PokeReturnValue(is_reached, outcome.as_dicts() if is_reached else None)
+        if self._check(outcome):
+            return PokeReturnValue(True, outcome.as_dicts())
+        if time.time() >= patience.deadline:
+            # BaseSensorOperator would find out too, but knows less, and treats never_fail in another way than here.
+            raise AirflowSensorTimeout(self._time_up_text(outcome.text))
+        return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """
@@ -256,10 +260,8 @@ class MessageStatusSensor(BaseSensorOperator):
     def _poll(hook: IP1Hook, watch: Watch) -> Standing:
         poll = watch.poll()
         if poll.conversation is not None:
-            with closing(hook.iter_pages(poll.conversation, order="DESC")) as pages:  # type: ignore[type-var]
-                for page in pages:
-                    if poll.take_page(page):
-                        break
+            for _ in hook.iter_pages_of([poll.conversation], order="DESC", is_last_page=poll.take_page):
+                pass  # nothing but take_page looks at the pages
         if poll.batch is not None:
             for message in hook.iter_batch_messages(poll.batch):
                 poll.take(message)

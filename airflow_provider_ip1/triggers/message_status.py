@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -171,10 +170,8 @@ class MessageStatusTrigger(BaseTrigger):
         await self._reload(hook)
         poll = watch.poll()
         if poll.conversation is not None:
-            async with aclosing(hook.iter_pages(poll.conversation, order="DESC")) as pages:  # type: ignore[type-var]
-                async for page in pages:
-                    if poll.take_page(page):
-                        break
+            async for _ in hook.iter_pages_of([poll.conversation], order="DESC", is_last_page=poll.take_page):
+                pass  # nothing but take_page looks at the pages
         if poll.batch is not None:
             async for message in hook.iter_batch_messages(poll.batch):
                 poll.take(message)

@@ -1,0 +1,180 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Runs MessageStatusSensor in each of its modes, on a clock that jumps instead of waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, TaskDeferred
+
+from airflow_provider_ip1.sensors import message_status as sensor_module
+from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
+from airflow_provider_ip1.triggers import message_status as trigger_module
+from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 2
+    from airflow.exceptions import AirflowRescheduleException
+
+MODES = ("poke", "reschedule", "deferrable")
+LOG = logging.getLogger("sensor_modes")
+
+
+class Clock:
+    """Seconds since 1970. Whoever sleeps moves it on; what was planned for a moment happens on the way."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.start = self.now
+        self._plans: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def time(self) -> float:
+        return self.now
+
+    @property
+    def elapsed(self) -> float:
+        return self.now - self.start
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        """Plan something for a moment counted from the start."""
+        heapq.heappush(self._plans, (self.start + seconds, next(self._order), do))
+
+    def sleep(self, seconds: float) -> None:
+        # As a real clock does, it goes on a little however short the sleep is.
+        end = self.now + seconds + 0.001
+        while self._plans and self._plans[0][0] <= end:
+            moment, _, do = heapq.heappop(self._plans)
+            self.now = max(self.now, moment)
+            do()
+        self.now = end
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.sleep(seconds)
+        await asyncio.sleep(0)
+
+    def utcnow(self) -> datetime:
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put it in the place of the real clock in the sensor, its base class and the trigger."""
+        base_module = sys.modules[BaseSensorOperator.__module__]
+        own_time = SimpleNamespace(time=self.time, monotonic=self.time, sleep=self.sleep)
+        monkeypatch.setattr(sensor_module, "time", own_time)
+        monkeypatch.setattr(trigger_module, "time", own_time)
+        monkeypatch.setattr(trigger_module, "asyncio", SimpleNamespace(sleep=self.sleep_async))
+        monkeypatch.setattr(base_module, "time", own_time)
+        monkeypatch.setattr(base_module, "timezone", SimpleNamespace(utcnow=self.utcnow))
+
+
+@dataclass
+class TaskInstance:
+    """As much of a task instance as a rescheduled sensor asks for."""
+
+    clock: Clock
+    first_start: datetime | None = None
+    start_date: datetime = field(init=False)
+    max_tries: int = 0
+    dag_id: str = "dag"
+    task_id: str = "wait"
+    run_id: str = "run"
+    map_index: int = -1
+
+    def __post_init__(self) -> None:
+        self.start_date = self.clock.utcnow()
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first_start
+
+
+@dataclass
+class Outcome:
+    """What Airflow would make of a task: its state, what it returned, and what it raised."""
+
+    state: str
+    result: Any = None
+    error: BaseException | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name of the exception's class; for a skip, of what was skipped."""
+        error = self.error
+        while isinstance(error, AirflowSkipException) and error.__cause__ is not None:
+            error = error.__cause__
+        return type(error).__name__ if error is not None else self.state
+
+
+def run_sensor(mode: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> Outcome:
+    """
+    Run a sensor to its end.
+
+    :param mode: one of ``MODES``.
+    :param clock: see :class:`Clock`; moved on as long as the sensor waits.
+    :param arguments: of the sensor.
+    """
+    clock.rule(monkeypatch)
+    try:
+        return Outcome("success", _MODES[mode](clock, monkeypatch, arguments))
+    except AirflowSkipException as error:
+        return Outcome("skipped", error=error)
+    except Exception as error:
+        return Outcome("failed", error=error)
+
+
+def _sensor(**arguments: Any) -> MessageStatusSensor:
+    return MessageStatusSensor(**{"task_id": "wait", "deferrable": False, **arguments})
+
+
+def _poke(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
+    return _sensor(mode="poke", **arguments).execute({"ti": TaskInstance(clock)})
+
+
+def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
+    task_instance = TaskInstance(clock)
+    base_module = sys.modules[BaseSensorOperator.__module__]
+    if hasattr(base_module, "_orig_start_date"):  # Airflow 2 asks the database
+        monkeypatch.setattr(base_module, "_orig_start_date", lambda **_: task_instance.first_start)
+    while True:
+        try:
+            # Another process each time: nothing is left of the poke before.
+            return _sensor(mode="reschedule", **arguments).execute({"ti": task_instance})
+        except AirflowRescheduleException as later:
+            task_instance.first_start = task_instance.first_start or task_instance.start_date
+            clock.sleep(max(0.0, later.reschedule_date.timestamp() - clock.now))
+
+
+def _deferrable(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
+    try:
+        return _sensor(**{**arguments, "deferrable": True}).execute({"ti": TaskInstance(clock)})
+    except TaskDeferred as deferred:
+        path, kwargs = deferred.trigger.serialize()
+        method = deferred.method_name
+    assert path == f"{MessageStatusTrigger.__module__}.{MessageStatusTrigger.__name__}"
+    payload = run_trigger(json.loads(json.dumps(kwargs)))
+    sensor = _sensor(**{**arguments, "deferrable": True})
+    return sensor.resume_execution(method, {"event": payload}, {"ti": TaskInstance(clock)})
+
+
+def run_trigger(kwargs: dict[str, Any]) -> Any:
+    """Run a trigger in an event loop of its own, to its one event. Its payload goes through JSON."""
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in MessageStatusTrigger(**kwargs).run()]
+
+    (payload,) = asyncio.run(events())
+    return json.loads(json.dumps(payload))
+
+
+_MODES = {"poke": _poke, "reschedule": _reschedule, "deferrable": _deferrable}

@@ -1,0 +1,46 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""A sandbox whose messages get delivered on the tests' clock, and a way to run the sensor in each mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import local_stack
+import pytest
+from sensor_modes import MODES, Clock, Outcome, run_sensor
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """Messages are settled 100 seconds after the start. Each poll is one attempt, so that requests can be counted."""
+    with SandboxServer(messages=450, clock=clock.time, delivery_seconds=100) as server:
+        connect(server, monkeypatch)
+        yield server
+
+
+def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = local_stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(local_stack.SANDBOX_KEY, server.key))
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run the sensor to its end in one mode, with a poll every 30 seconds for at most 10 minutes."""
+
+    def run(**arguments: Any) -> Outcome:
+        return run_sensor(mode, clock, monkeypatch, **{"poke_interval": 30, "timeout": 600, **arguments})
+
+    return run
