@@ -156,7 +156,9 @@ def ask(api: Api, participant: str) -> Answers:
     last = first.links.get("last")
     by_link = (last.start or 0) + _FEW if last is not None else 0
     total = max(counted if isinstance(counted, int) else 0, len(whole.ids)) or by_link
-    batch, message = _batch_of(api, [*first.messages, *whole.messages])
+    sent = api.get(f"{path}/mt", start=0, limit=HUGE_LIMIT, order="ASC")
+    # A sent message has more of a history than a received one.
+    batch, message = _batch_of(api, [*sent.messages, *first.messages])
     return Answers(
         participant=participant,
         first=first,
@@ -168,7 +170,7 @@ def ask(api: Api, participant: str) -> Answers:
         last_page=api.get(path, start=max(total - 2, 0), limit=_FEW, order="ASC"),
         middle=api.get(path, start=1, limit=1, order="ASC"),
         newest=api.get(path, start=0, limit=_FEW, order="DESC"),
-        sent=api.get(f"{path}/mt", start=0, limit=HUGE_LIMIT, order="ASC"),
+        sent=sent,
         received=api.get(f"{path}/mo", start=0, limit=HUGE_LIMIT, order="ASC"),
         summary=summary,
         unknown=api.get(f"/v2/conversations/{UNKNOWN_PARTICIPANT}"),

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Nothing in this repository looks like a real phone number or like an API key."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import local_stack
+import pytest
+
+# Kept free for books and films by the Swedish Post and Telecom Authority.
+RESERVED = (
+    (46701740605, 46701740699),
+    (46313900600, 46313900699),
+    (46406280400, 46406280499),
+    (46846500400, 46846500499),
+    (46980319200, 46980319299),
+)
+# Where people and recordings put numbers. Generated lists of packages are full of hashes and versions.
+SUFFIXES = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".mk", ".example", ".txt", ".cfg", ".sh", ".csv", ""}
+LEFT_OUT = {"LICENSE", "requirements/dev.txt"}
+
+# A number as digits only, in international notation, or in Swedish national notation.
+DIGITS = re.compile(r"(?<![0-9.])[1-9][0-9]{8,14}(?![0-9]|\.[0-9])")
+INTERNATIONAL = re.compile(r"(?<![0-9])(?:\+|00)[1-9][0-9 ()\-]{6,17}[0-9]")
+NATIONAL = re.compile(r"(?<![0-9A-Fa-f.:/+\-])0[1-9][0-9]{0,2}[- ][0-9][0-9 ]{4,9}[0-9](?![0-9])")
+# What is no phone number: ids and hashes in hexadecimal, and characters that are escaped by their number.
+HEXADECIMAL = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{12,}(?![0-9A-Za-z])|\\u[0-9a-f]{4}")
+# Seconds since 1970, from 2001 to 2033. No phone number with a country code has this form.
+UNIX_TIME = re.compile("1[0-9]{9}")
+KEY_LIKE = re.compile(
+    r"""(?i)(?:bearer|api[_-]?key|password|authorization)["']?\s*[:=]\s*["']?([A-Za-z0-9+/_\-]{20,})"""
+)
+BEARER = re.compile(r"Bearer ([A-Za-z0-9+/_\-.]{16,})")
+
+
+# Numbers that are long enough for a phone number and are something else, each with what it is.
+EXCEPTIONS = {
+    "999999999": "seconds, the longest Retry-After that is read",
+}
+
+
+def numbers(text: str) -> Iterator[str]:
+    """What may be a phone number, as digits with country code."""
+    plain = HEXADECIMAL.sub("", text)
+    for pattern in (DIGITS, INTERNATIONAL, NATIONAL):
+        for found in pattern.finditer(plain):
+            digits = re.sub("[^0-9]", "", found[0])
+            is_begun = plain[found.end() : found.end() + 2].lstrip().startswith("{")
+            if not is_begun:  # by an f-string that ends it
+                yield f"46{digits[1:]}" if pattern is NATIONAL else digits.removeprefix("00")
+
+
+def is_harmless(number: str) -> bool:
+    value = int(number)
+    # Code may also name what a range ends before, and leave out the country code.
+    is_reserved = any(first <= each <= last + 1 for first, last in RESERVED for each in (value, 46_000_000_000 + value))
+    return is_reserved or UNIX_TIME.fullmatch(number) is not None or number in EXCEPTIONS
+
+
+def keys(text: str) -> Iterator[str]:
+    for pattern in (KEY_LIKE, BEARER):
+        for found in pattern.finditer(text):
+            # A key is random: letters and digits, and not words of a sentence or of code.
+            if re.search("[0-9]", found[1]) and re.search("[A-Za-z]", found[1]):
+                yield found[1]
+
+
+def files() -> list[Path]:
+    """What is in the repository, or will be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=local_stack.PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    names = [name for name in listed.stdout.decode().split("\0") if name and name not in LEFT_OUT]
+    return [path for name in names if (path := local_stack.PROJECT / name).is_file() and path.suffix in SUFFIXES]
+
+
+def test_phone_numbers_are_from_the_reserved_ranges() -> None:
+    wrong = []
+    for path in files():
+        for number in numbers(path.read_text(encoding="utf-8")):
+            if not is_harmless(number):
+                wrong.append(f"{path.relative_to(local_stack.PROJECT)}: {number}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "form", ["{0}", "+{0}", "00{0}", "sms{0}ok", "+46 {1}-{2} {3}", "0{1}-{2} {3}", "tel:+46-{1}-{2}{3}", "%2B{0}"]
+)
+def test_a_real_number_would_be_found(form: str) -> None:
+    last = 1234567
+    number = f"4670{last}"
+    text = form.format(number, "70", f"{last}"[:3], f"{last}"[3:])
+    assert number in list(numbers(f'"recipient": "{text}",'))
+    assert not is_harmless(number)
+
+
+def test_a_key_would_be_found() -> None:
+    key = "a1" * 16
+    assert list(keys(f"Authorization: Bearer {key}")) and list(keys(f'IP1_API_KEY="{key}"'))
+
+
+def test_there_are_no_keys() -> None:
+    wrong = [path.name for path in files() for _ in keys(path.read_text(encoding="utf-8"))]
+    assert wrong == []
+
+
+def test_recordings_hold_no_request_headers() -> None:
+    """That is where a key would be."""
+    recordings = local_stack.PROJECT / "tests" / "recordings" / "cassettes"
+    for path in recordings.rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert "uthorization" not in text
+        assert text.count("    body: null\n    headers: {}\n") == text.count("- request:\n")
