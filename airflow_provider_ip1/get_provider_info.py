@@ -45,6 +45,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_provider_ip1.transfers.conversation_to_s3",
             }
         ],
+        "extra-links": ["airflow_provider_ip1.links.s3.S3ObjectLink"],
         "connection-types": [
             {
                 "connection-type": "ip1",
