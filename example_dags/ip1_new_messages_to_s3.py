@@ -1,0 +1,37 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Every hour, write what is new in one SMS conversation to S3: the messages that came in or got another status.
+
+Each run makes one object. A message that changes again is in a later object again; the newest version of a message is
+the one with the latest ``modified``.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+with DAG(
+    dag_id="ip1_new_messages_to_s3",
+    description="What is new in one SMS conversation to S3, every hour",
+    schedule="@hourly",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["ip1", "example"],
+):
+    # [START howto_operator_conversation_to_s3_new]
+    ConversationToS3Operator(
+        task_id="export_new_messages",
+        participant=os.environ.get("IP1_PARTICIPANT", "46701740605"),
+        s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+        s3_key="new-messages/customer-000/{{ run_id }}.jsonl.gz",
+        # Empty in the first run, and in a manual run without a logical date: the whole conversation.
+        since="{{ prev_data_interval_end_success | default('', true) }}",
+        on_empty="skip",
+    )
+    # [END howto_operator_conversation_to_s3_new]

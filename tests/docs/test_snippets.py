@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+The code that the documentation shows is code that runs.
+
+Each page's ``python`` and ``pycon`` blocks are run from top to bottom in one namespace, against the sandbox and a real
+S3 server; what ``pycon`` blocks print is compared.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import local_stack
+import pytest
+
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+ROOT = local_stack.PROJECT
+PAGES = [
+    *sorted(path for path in (ROOT / "docs").glob("*.md")),
+    ROOT / "README.md",
+    ROOT / "airflow_provider_ip1" / "sandbox" / "README.md",
+]
+BUCKET = "my-lake"
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[^\n`]*)\n(?P<code>.*?)^(?P=indent)(?P=ticks) *$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text.count("\n", 0, found.start("code")) + 1, found["language"], found["code"])
+        for found in _FENCE.finditer(text)
+    ]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def where(value: Any) -> str:
+    path, line = (value.page, f":{value.line}") if isinstance(value, Block) else (value, "")
+    return f"{path.relative_to(ROOT)}{line}" if isinstance(path, Path) else ""
+
+
+@pytest.fixture
+def lake(s3_server: local_stack.S3Server, aws_connection: str) -> Iterator[None]:
+    """The bucket that the pages write to."""
+    client = s3_server.client()
+    client.create_bucket(Bucket=BUCKET)
+    yield
+    client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def environment() -> Iterator[None]:
+    """The pages set variables of their own; they are gone afterwards."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.usefixtures("environment", "lake")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(b.language in ("python", "pycon") for b in blocks_of(page))], ids=where
+)
+def test_python_runs(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with SandboxServer() as sandbox:
+        os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox.url)
+        for block in blocks_of(page):
+            if block.language == "python":
+                code = "\n" * (block.line - 1) + block.code
+                exec(compile(code, str(page), "exec"), namespace)  # noqa: S102
+            elif block.language == "pycon":
+                run_doctest(block, namespace)
+
+
+class WithoutLog(doctest.OutputChecker):
+    """Compares what was printed without the lines of Airflow's log, which goes to the same place."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        printed = [line for line in got.splitlines(keepends=True) if not re.match(r"\d{4}-\d\d-\d\dT\S+ \[", line)]
+        return super().check_output(want, "".join(printed), optionflags)
+
+
+def run_doctest(block: Block, namespace: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(block.code, namespace, where(block), str(block.page), block.line - 1)
+    assert test.examples, f"{where(block)} is marked as pycon and has no >>>"
+    # The namespace goes on to the next block of the page.
+    test.globs = namespace
+    told: list[str] = []
+    doctest.DocTestRunner(WithoutLog(), verbose=False).run(test, out=told.append, clear_globs=False)
+    assert not told, "".join(told)
+
+
+CONNECTIONS = [
+    (block_or_page, value)
+    for block_or_page in PAGES
+    for value in re.findall(r"AIRFLOW_CONN_IP1_DEFAULT='([^']*)'", block_or_page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize(("page", "value"), CONNECTIONS, ids=where)
+def test_connections_can_be_used(
+    page: Path, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", value)
+    settings = IP1Hook().settings
+    assert settings.api_key in ("YOUR-API-KEY", local_stack.SANDBOX_KEY)
+    assert "extras that the iP.1 provider does not know" not in caplog.text
+
+
+def test_the_two_forms_of_a_connection_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for page, value in CONNECTIONS:
+        if page.name == "connection.md":
+            monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", value)
+            said.append(IP1Hook().settings)
+    in_json, in_uri, sandbox_in_json, sandbox_in_uri = said
+    assert in_json == in_uri
+    assert (in_json.timeout, in_json.page_size) == ((5.0, 30.0), 500)
+    assert sandbox_in_json == sandbox_in_uri
+    assert sandbox_in_json.base_url == "http://127.0.0.1:8099"
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "console"], ids=where)
+def test_make_targets_and_scripts_exist(block: Block) -> None:
+    makefiles = [ROOT / "Makefile", *(ROOT / "make").glob("*.mk")]
+    targets = {name for file in makefiles for name in re.findall(r"^([\w-]+):", file.read_text(), re.M)}
+    commands = [line.removeprefix("$ ") for line in block.code.splitlines() if line.startswith("$ ")]
+    assert commands, f"{where(block)} is marked as console and has no command after $"
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        for before, word in zip(["", *words], words, strict=False):
+            if before == "make" and "=" not in word:
+                assert word in targets, command
+            if re.fullmatch(r"(scripts|benchmarks)/\S+", word):
+                assert (ROOT / word).exists(), command
