@@ -121,7 +121,7 @@ def test_only_the_first_search_reads_the_whole_conversation(
     run(participant=MAIN, message_id="not-there", timeout=300)
     first, *later = [int(request.query["start"]) for request in server.requests]
     assert first == 0
-    # 450 messages are three pages of 200, and a look whether there is more; all polls after the first look at the newest page alone.
+    # 450 messages are three pages of 200, and a look for more. All later polls take the newest page alone.
     assert sum(start > 200 for start in later) <= 4
     assert 9 <= later.count(0) <= 10
 

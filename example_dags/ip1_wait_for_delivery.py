@@ -1,0 +1,91 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Wait until a batch of SMS is delivered, then write the conversation with its recipient to S3.
+
+The wait is deferred: it holds no worker, however long it takes. Trigger the DAG with the id of a batch that you have
+sent; the default is a batch of the sandbox.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, Param
+
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1ParticipantError
+from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+
+# [START howto_sensor_message_status_on_failure]
+def tell_what_failed(context: Any) -> None:
+    """Log which messages were not delivered. Send an e-mail or open a ticket here instead."""
+    error = context.get("exception")
+    if isinstance(error, IP1DeliveryError):
+        for message in error.messages:
+            logging.getLogger(__name__).error("Message %s: %s", message["message_id"], message["category"])
+
+
+# [END howto_sensor_message_status_on_failure]
+
+# An outage that outlasts the sensor's own patience is worth another try. A message that failed is not: IP1DeliveryError
+# ends a task at once, whatever "retries" says.
+retrying: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(minutes=10)}
+# [START howto_sensor_message_status_retry_policy]
+try:
+    from airflow.providers.common.compat.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+except ImportError:
+    pass  # before Airflow 3.3
+else:
+    # Neither is a wrong key or number: a retry would only make the same mistake again.
+    hopeless = [
+        RetryRule(exception=error, action=RetryAction.FAIL, reason="needs a person")
+        for error in (IP1AuthError, IP1ParticipantError)
+    ]
+    retrying["retry_policy"] = ExceptionRetryPolicy(rules=hopeless)
+# [END howto_sensor_message_status_retry_policy]
+
+with DAG(
+    dag_id="ip1_wait_for_delivery",
+    description="Wait for the delivery of a batch, then its conversation to S3",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["ip1", "example"],
+    params={
+        "batch_id": Param(
+            os.environ.get("IP1_BATCH_ID", "69000000c000000000000001"),
+            type="string",
+            description="The batch, as iP.1 named it when it was sent",
+        ),
+        "participant": Param(
+            os.environ.get("IP1_BATCH_PARTICIPANT", "46701740609"),
+            type="string",
+            description="A recipient of the batch: phone number with country code",
+        ),
+        "bucket": Param(os.environ.get("IP1_S3_BUCKET", "ip1-demo"), type="string", description="S3 bucket"),
+    },
+):
+    # [START howto_sensor_message_status]
+    wait = MessageStatusSensor(
+        task_id="wait_for_delivery",
+        batch_id="{{ params.batch_id }}",
+        expected="delivered",
+        deferrable=True,
+        poke_interval=10,
+        timeout=timedelta(hours=6),
+        on_failure_callback=tell_what_failed,
+        **retrying,
+    )
+    # [END howto_sensor_message_status]
+    export = ConversationToS3Operator(
+        task_id="export_conversation",
+        participant="{{ params.participant }}",
+        s3_bucket="{{ params.bucket }}",
+        s3_key="deliveries/{{ params.batch_id }}.jsonl.gz",
+    )
+    wait >> export

@@ -1,0 +1,80 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The example DAG ip1_wait_for_delivery, run by ``dag.test()`` (which is what ``airflow dags test`` does)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import local_stack
+import pytest
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
+
+pytestmark = pytest.mark.slow
+DELIVERED, EXPIRED = DEMO_BATCHES["delivered"][0], DEMO_BATCHES["expired"][0]
+
+
+def dag_test(batch_id: str, sandbox: SandboxServer, bucket: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "test", "ip1_wait_for_delivery"],
+        env=os.environ
+        | {
+            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+            "IP1_BATCH_ID": batch_id,
+            "IP1_S3_BUCKET": bucket,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return done.stdout + done.stderr
+
+
+class FromFirstRequest:
+    """The time, standing still until the sandbox has been asked something. So the first look is never too late."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self._stands = time.time()
+
+    def __call__(self) -> float:
+        if not self.requests:
+            self._stands = time.time() - 0.001
+            return 1_800_000_000.0
+        return 1_800_000_000.0 + time.time() - self._stands
+
+
+def test_exports_after_the_delivery(
+    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+) -> None:
+    clock = FromFirstRequest()
+    with SandboxServer(delivery_seconds=3, clock=clock) as sandbox:
+        clock.requests = sandbox.requests
+        told = dag_test(DELIVERED, sandbox, s3_bucket)
+        assert "running trigger in line" in told
+        key = f"deliveries/{DELIVERED}.jsonl.gz"
+        exported = s3_server.client().get_object(Bucket=s3_bucket, Key=key)["Body"].read()
+        messages = [json.loads(line) for line in gzip.decompress(exported).splitlines()]
+        (message,) = (each for each in messages if each["batchId"] == DELIVERED)
+        assert message["statuses"][0]["code"] == 201
+    assert LIVE not in told
+
+
+def test_a_message_that_fails_fails_the_run_and_calls_back(
+    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+) -> None:
+    with SandboxServer(delivery_seconds=1) as sandbox:
+        told = dag_test(EXPIRED, sandbox, s3_bucket)
+    assert "202 Expired (undelivered)" in told
+    assert ": undelivered" in told
+    assert "Contents" not in s3_server.client().list_objects_v2(Bucket=s3_bucket)
+    assert LIVE not in told
