@@ -40,8 +40,9 @@ REMEMBERED_ROWS = 1000
 MAX_STALLED_ANSWERS = 40
 #: Requests spent on finding a delivered row again after the list has moved.
 MAX_SEARCH_REQUESTS = 60
-#: An offset that no conversation reaches: an answer with rows there means that ``start`` is ignored.
-UNREACHABLE_START = 1_000_000_000
+#: An offset that no conversation reaches and that every server can read: an answer with rows there means that
+#: ``start`` is ignored.
+UNREACHABLE_START = 999_999_999
 #: iP.1's default for ``limit``. A server that ignores ``start`` but has fewer rows than this has shown them all.
 DEFAULT_LIMIT = 50
 

@@ -76,6 +76,14 @@ class _BearerAuth(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone: :class:`~airflow_provider_ip1.api.protocol.Exchange` judges them."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None. With any other answer, requests reads a redirect's body to its end even when it need not follow."""
+        return None
+
+
 class _SharedRate:
     """A :class:`RequestRate` for all hooks of a process that use the same key, whatever thread they run in."""
 
@@ -395,10 +403,9 @@ class IP1Hook(_BaseIP1Hook):
     @cached_property
     def _session(self) -> requests.Session:
         mask_urllib3_log()
-        session = requests.Session()
+        session = _Session()
         session.headers.update({"Accept": "application/json", "User-Agent": _user_agent()})
         session.auth = _BearerAuth(self.settings.api_key)
-        session.max_redirects = 0
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=64, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
