@@ -24,7 +24,8 @@ def test_loads_without_a_warning(path: Path) -> None:
 import runpy, warnings
 # Their own warnings are not ours.
 import aiohttp, msgspec, pendulum, requests
-import airflow.providers.amazon.aws.hooks.s3
+import airflow.providers.amazon.aws.hooks.s3, airflow.triggers.base
+from airflow.providers.common.compat.sdk import DAG
 warnings.simplefilter("error")
 runpy.run_path({str(path)!r})
 """

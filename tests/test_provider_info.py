@@ -37,8 +37,11 @@ def test_fits_the_schema_of_the_running_airflow() -> None:
 
 
 def test_fits_the_strict_schema_of_the_official_providers() -> None:
+    strict = schema("provider.yaml.schema.json")
+    if "conn-fields" not in json.dumps(strict):
+        pytest.skip("this Airflow's schema is older than connection forms without Python")
     kept_by_release_managers = {"state": "ready", "source-date-epoch": 0}
-    jsonschema.validate(get_provider_info() | kept_by_release_managers, schema("provider.yaml.schema.json"))
+    jsonschema.validate(get_provider_info() | kept_by_release_managers, strict)
 
 
 def test_names_the_distribution_that_holds_it() -> None:

@@ -1,0 +1,29 @@
+# Every version that pyproject.toml claims, and what is published. The sessions are in noxfile.py.
+NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox
+PINNED_AIRFLOWS := 2.11 3.0 3.1
+OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
+
+.PHONY: test-oldest test-all dist matrix-requirements
+
+test-oldest: $(INSTALLED) ## Run the quick tests with the oldest Airflow, 2.11
+	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))"
+
+test-all: test ## Run the tests with every version of Airflow and Python that is here (half an hour)
+	$(NOX)
+
+dist: $(INSTALLED) ## Build wheel and sdist into dist/ and check them
+	rm -rf dist
+	$(UV) build --quiet
+	$(RUN) -m twine check --strict dist/*
+	$(RUN) -m check_wheel_contents dist/*.whl
+
+# From the old pins on: only what the old Airflows or our bounds ask for moves, unless UPGRADE=--upgrade.
+matrix-requirements: $(UV) ## Pin the versions for the older Airflows and for our lower bounds
+	@for airflow in $(PINNED_AIRFLOWS); do \
+		echo "apache-airflow==$$airflow.*" | $(UV) pip compile --quiet --universal $(UPGRADE) --python-version 3.11 \
+			--extra parquet --group test --custom-compile-command "make matrix-requirements" \
+			--output-file requirements/airflow-$$airflow.txt pyproject.toml - || exit 1; \
+	done
+	@$(UV) pip compile --quiet --universal $(UPGRADE) --python-version 3.11 --resolution lowest-direct \
+		--extra parquet --group test --custom-compile-command "make matrix-requirements" \
+		--output-file requirements/lowest.txt pyproject.toml

@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+The versions that this project claims to work with, each in an environment of its own below .nox.
+
+``make test-all`` runs every session whose Python is here. One of them, with arguments for pytest::
+
+    .venv/bin/nox --session "tests(airflow-2.11-python-3.12)" -- tests/triggers
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lowest", "newest"]
+
+# pyenv hides all but one of its interpreters until they are asked for.
+PYENV_VERSIONS = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+if PYENV_VERSIONS.is_dir():
+    os.environ.setdefault("PYENV_VERSION", ":".join(sorted(path.name for path in PYENV_VERSIONS.iterdir())))
+
+#: Airflow, its pinned requirements, and the Pythons that both it and this provider support.
+MATRIX = {
+    "2.11": ("requirements/airflow-2.11.txt", ["3.11", "3.12"]),
+    "3.0": ("requirements/airflow-3.0.txt", ["3.11", "3.12"]),
+    "3.1": ("requirements/airflow-3.1.txt", ["3.11", "3.12", "3.13"]),
+    "3.3": ("requirements/dev.txt", ["3.11", "3.12", "3.13"]),
+}
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def installed(session: nox.Session, distribution: str) -> Version:
+    code = f"from importlib.metadata import version; print(version({distribution!r}))"
+    return Version(session.run("python", "-c", code, silent=True).strip())
+
+
+def running_airflow(session: nox.Session) -> Version:
+    """Ask Airflow itself: installing something beside it may have replaced it without a word."""
+    code = "import airflow; print('version', airflow.__version__)"
+    printed = session.run("python", "-W", "ignore", "-c", code, silent=True, env={"AIRFLOW_HOME": session.create_tmp()})
+    version = Version(printed.split()[-1])
+    session.log(f"Airflow {version}, {session.run('python', '-VV', silent=True).strip()}")
+    return version
+
+
+def run_tests(session: nox.Session) -> None:
+    session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not slow"]))
+
+
+@nox.session
+@nox.parametrize(
+    ["python", "airflow"],
+    [
+        nox.param(python, airflow, id=f"airflow-{airflow}-python-{python}")
+        for airflow, (_, pythons) in MATRIX.items()
+        for python in pythons
+    ],
+)
+def tests(session: nox.Session, airflow: str) -> None:
+    """The tests with pinned versions."""
+    requirements, _ = MATRIX[airflow]
+    session.run_install("uv", "pip", "sync", "--quiet", requirements)
+    session.install("--quiet", "--no-deps", "--editable", ".")
+    running = running_airflow(session)
+    if f"{running.major}.{running.minor}" != airflow:
+        session.error(f"{requirements} holds Airflow {running}, not {airflow}")
+    run_tests(session)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """The tests with the oldest versions that pyproject.toml allows."""
+    session.run_install("uv", "pip", "sync", "--quiet", "requirements/lowest.txt")
+    session.install("--quiet", "--no-deps", "--editable", ".")
+    project = PROJECT["project"]
+    for requirement in map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"]):
+        version = installed(session, requirement.name)
+        if not any(Version(bound.version) == version for bound in requirement.specifier if bound.operator == ">="):
+            session.error(f"pyproject.toml asks for {requirement}, but {version} is installed")
+    running_airflow(session)
+    run_tests(session)
+
+
+@nox.session(python="3.13")
+def newest(session: nox.Session) -> None:
+    """The tests with the newest versions of everything, resolved now: what a user without pins gets today."""
+    session.install("--quiet", "--upgrade", "--editable", ".[parquet]", "--group", "test")
+    running = running_airflow(session)
+    if running < Version(max(MATRIX, key=Version)):
+        session.error(f"Something holds Airflow back at {running}")
+    run_tests(session)
