@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What is published: complete, nothing else in it, and it works where nothing but it is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+import local_stack
+import pytest
+
+from airflow_provider_ip1 import __version__
+
+PROJECT = local_stack.PROJECT
+uv = pytest.importorskip("uv", reason="only the newest environment has the tools for releases")
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path = PROJECT, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel is built from the sdist, so the sdist holds all that it needs."""
+    directory = tmp_path_factory.mktemp("dist")
+    run(uv.find_uv_bin(), "build", "--quiet", "--out-dir", directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (path,) = dist.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdist(dist: Path) -> Path:
+    (path,) = dist.glob("*.tar.gz")
+    return path
+
+
+def committed(*folders: str) -> set[str]:
+    return set(run("git", "ls-files", *folders).splitlines())
+
+
+def test_names_and_version(wheel: Path, sdist: Path) -> None:
+    assert wheel.name == f"airflow_provider_ip1-{__version__}-py3-none-any.whl"
+    assert sdist.name == f"airflow_provider_ip1-{__version__}.tar.gz"
+
+
+def test_pypi_would_take_and_show_them(wheel: Path, sdist: Path) -> None:
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
+    run(sys.executable, "-m", "check_wheel_contents", wheel)
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = HeaderParser().parsestr(
+            archive.read(f"airflow_provider_ip1-{__version__}.dist-info/METADATA").decode()
+        )
+    info = {name for name in names if PurePosixPath(name).parts[0] == f"airflow_provider_ip1-{__version__}.dist-info"}
+    package = names - info
+    assert {PurePosixPath(name).parts[0] for name in package} == {"airflow_provider_ip1"}
+    assert {PurePosixPath(name).suffix for name in package} <= {".py", ".json", ".md", ".typed"}
+    assert package >= committed("airflow_provider_ip1") >= {"airflow_provider_ip1/py.typed"}
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier", [])
+    # A cap, or a version of exactly one number, makes the package impossible to install beside others.
+    assert [line for line in metadata.get_all("Requires-Dist", []) if "<" in line or "==" in line.split(";")[0]] == []
+
+
+def test_sdist_holds_what_distributors_need(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {PurePosixPath(member.name).relative_to(sdist.name.removesuffix(".tar.gz")) for member in archive}
+    wanted = committed("airflow_provider_ip1", "tests", "docs", "example_dags", "scripts")
+    wanted |= {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
+    assert {name for name in wanted if PurePosixPath(name) not in names} == set()
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An environment with the wheel and what it asks for."""
+    environment = tmp_path_factory.mktemp("environment")
+    run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, environment)
+    python = environment / "bin" / "python"
+    constraints = PROJECT / "requirements" / "dev.txt"
+    run(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", constraints, wheel)
+    yield python
+    shutil.rmtree(environment)
+
+
+USE_IT = """
+import json, sys
+from importlib.resources import files
+from airflow.providers_manager import ProvidersManager
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+ConversationToS3Operator(task_id="export", participant="46701740605", s3_bucket="lake", s3_key="x.jsonl")
+MessageStatusSensor(task_id="wait", batch_id="b", message_id="m")
+package = files("airflow_provider_ip1")
+print(json.dumps({
+    "installed": str(package),
+    "provider": ProvidersManager().providers["airflow-provider-ip1"].version,
+    "typed": package.joinpath("py.typed").is_file(),
+    "schema": json.loads(package.joinpath("api", "schema", "conversation_messages.json").read_text())["type"],
+    "messages": len(list(IP1Hook().iter_messages("46701740605"))),
+}))
+"""
+
+
+def test_installed_alone_it_is_found_and_reads_a_conversation(python: Path, tmp_path: Path) -> None:
+    with local_stack.sandbox(tmp_path, "--messages", "450") as url:
+        env = local_stack.airflow_environment(tmp_path / "airflow") | {
+            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(url),
+            "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+        }
+        printed = run(python, "-c", USE_IT, cwd=tmp_path, env=env)
+    used = json.loads(printed.splitlines()[-1])
+    assert Path(used.pop("installed")).is_relative_to(python.parent.parent)
+    assert used == {"provider": __version__, "typed": True, "schema": "array", "messages": 450}
