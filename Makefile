@@ -35,10 +35,11 @@ airflow: $(INSTALLED) ## The same, in Airflow's web interface, until Ctrl-C (POR
 test: lint ## Run the checks and the tests
 	$(RUN) -m pytest
 
-lint: $(INSTALLED) ## Run the checks: ruff, mypy
+lint: $(INSTALLED) ## Run the checks: ruff, mypy, zizmor
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
+	$(VENV)/bin/zizmor --offline --quiet .github
 
 format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(RUN) -m ruff format

@@ -1,0 +1,44 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Check that a release tag, the package's version and the changelog agree: ``check_release.py v1.2.3``.
+
+Needs nothing installed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def disagreement(tag: str, package: str, changelog: str) -> str | None:
+    """
+    Compare the three places that name a version.
+
+    :param tag: ``v`` and the version.
+    :param package: text of the package's ``__init__.py``.
+    :param changelog: text of CHANGELOG.md; its newest section comes first.
+    :return: what is wrong, or ``None``.
+    """
+    found = re.search(r'^__version__ = "(.+)"$', package, re.M)
+    version = found[1] if found else ""
+    if tag != f"v{version}":
+        return f"The tag is {tag}, and the package's version is {version}."
+    newest = re.search(r"^## (.+)$", changelog, re.M)
+    heading = newest[1] if newest else ""
+    if not re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", heading):
+        return f'The first section of CHANGELOG.md is "{heading}", not "{version} (YYYY-MM-DD)".'
+    return None
+
+
+def main() -> None:
+    (tag,) = sys.argv[1:]
+    package = (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text()
+    sys.exit(disagreement(tag, package, (PROJECT / "CHANGELOG.md").read_text()))
+
+
+if __name__ == "__main__":
+    main()

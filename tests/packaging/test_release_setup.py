@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""The versions that are claimed are the versions that are tested, and a release cannot go out under a wrong name."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import check_release
+import local_stack
+import pytest
+import yaml
+
+PROJECT = local_stack.PROJECT
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+PACKAGE = '__version__ = "1.2.3"\n'
+CHANGELOG = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n### Features\n\n## 1.2.2 (2026-11-01)\n"
+
+
+def test_a_release_whose_names_agree() -> None:
+    assert check_release.disagreement("v1.2.3", PACKAGE, CHANGELOG) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "complaint"),
+    [
+        ("v1.2.4", CHANGELOG, "the package's version is 1.2.3"),
+        ("1.2.3", CHANGELOG, "The tag is 1.2.3"),
+        ("v1.2.3rc1", CHANGELOG, "The tag is v1.2.3rc1"),
+        ("v1.2.3", CHANGELOG.replace("2026-12-01", "unreleased"), r'"1.2.3 \(unreleased\)"'),
+        ("v1.2.3", CHANGELOG.replace("1.2.3", "1x2.3"), "The first section"),
+        ("v1.2.3", "# Changelog\n", "The first section"),
+    ],
+)
+def test_a_release_whose_names_do_not(tag: str, changelog: str, complaint: str) -> None:
+    assert re.search(complaint, check_release.disagreement(tag, PACKAGE, changelog) or "")
+
+
+def test_the_version_is_found_where_it_is_kept() -> None:
+    from airflow_provider_ip1 import __version__
+
+    wrong = check_release.disagreement("v0", (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text(), CHANGELOG)
+    assert wrong == f"The tag is v0, and the package's version is {__version__}."
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in yaml.safe_load(workflow.read_text())["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_checkouts_leave_no_token_behind(workflow: Path) -> None:
+    for step in steps(workflow):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_and_the_pins_can_be_read(workflow: Path) -> None:
+    uses = re.findall(r"uses: (.*)", workflow.read_text())
+    assert [line for line in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_one_action_has_one_pin() -> None:
+    pins = {pin for workflow in WORKFLOWS for pin in re.findall(r"uses: (\S+)", workflow.read_text())}
+    actions = [pin.partition("@")[0] for pin in pins]
+    assert sorted(actions) == sorted(set(actions))
+
+
+def test_every_claimed_python_and_airflow_has_a_session_and_every_session_a_job() -> None:
+    nox = pytest.importorskip("nox", reason="only the newest environment has the tools for releases")
+    assert nox
+    import noxfile
+
+    sessions = {
+        f"tests(airflow-{airflow}-python-{python})"
+        for airflow, (_, pythons) in noxfile.MATRIX.items()
+        for python in pythons
+    }
+    jobs = yaml.safe_load((PROJECT / ".github" / "workflows" / "test.yml").read_text())["jobs"]
+    run = {entry["session"] for entry in jobs["matrix"]["strategy"]["matrix"]["include"]}
+    by_ci_run = {"tests(airflow-2.11-python-3.11)", "tests(airflow-3.3-python-3.11)"}
+    assert run == (sessions - by_ci_run) | {"lowest", "newest"}
+
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    claimed = {text.rpartition(" ")[2] for text in project["classifiers"] if "Python :: 3." in text}
+    assert claimed == {python for _, pythons in noxfile.MATRIX.values() for python in pythons}
