@@ -11,8 +11,10 @@ multipart upload. The object appears whole or not at all, since S3 shows it only
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable
 from datetime import datetime
+from io import BytesIO
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any, Final
@@ -22,8 +24,10 @@ from botocore.exceptions import ClientError
 
 log = logging.getLogger(__name__)
 
-# Parts of 8 MiB that may be in memory at a time: enough to keep the upload ahead of what one process can format.
-_PARTS_IN_MEMORY: Final = 3
+# Parts of the smallest size that S3 takes, two of them sent at a time while a third waits: little memory, and enough
+# to keep up with what one process can format.
+_PART_BYTES: Final = 5 * 1024 * 1024
+_PARTS_IN_FLIGHT: Final = 2
 _CHUNKS_QUEUED: Final = 8
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _MOST_PARTS: Final = 10_000
@@ -44,7 +48,12 @@ def s3_hook_for_streaming(aws_conn_id: str | None, verify: bool | str | None) ->
         aws_conn_id=aws_conn_id,
         verify=verify,
         # boto3's other client, the CRT, ignores these settings.
-        transfer_config_args={"max_concurrency": _PARTS_IN_MEMORY, "preferred_transfer_client": "classic"},
+        transfer_config_args={
+            "multipart_threshold": _PART_BYTES,
+            "multipart_chunksize": _PART_BYTES,
+            "max_concurrency": _PARTS_IN_FLIGHT,
+            "preferred_transfer_client": "classic",
+        },
     )
     s3.transfer_config.max_in_memory_upload_chunks = s3.transfer_config.max_request_concurrency
     return s3
@@ -173,8 +182,7 @@ class _Source:
 
     def __init__(self, upload: StreamingUpload) -> None:
         self._upload = upload
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._left = memoryview(b"")
         self._at_end = False
 
     def read(self, size: int | None = None) -> bytes:
@@ -184,19 +192,20 @@ class _Source:
         :param size: bytes; ``None`` or negative for all that is left.
         :raises UploadCancelled: the upload was told to stop.
         """
-        wanted = None if size is None or size < 0 else size
-        while not self._at_end and (wanted is None or self._held_bytes < wanted):
-            chunk = self._upload._next_chunk()
-            if chunk is None:
-                self._at_end = True
-            else:
-                self._held.append(chunk)
-                self._held_bytes += len(chunk)
-        data = b"".join(self._held)
-        end = len(data) if wanted is None else wanted
-        self._held = [data[end:]]
-        self._held_bytes = len(self._held[0])
-        return data[:end]
+        wanted = sys.maxsize if size is None or size < 0 else size
+        # Unlike a list that is joined, this never holds the part twice.
+        part = BytesIO()
+        while part.tell() < wanted:
+            if not self._left:
+                chunk = None if self._at_end else self._upload._next_chunk()
+                if chunk is None:
+                    self._at_end = True
+                    break
+                self._left = memoryview(chunk)
+            room = wanted - part.tell()
+            part.write(self._left[:room])
+            self._left = self._left[room:]
+        return part.getvalue()
 
 
 def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datetime) -> int:

@@ -46,13 +46,12 @@ def connect_s3(monkeypatch: pytest.MonkeyPatch, server: local_stack.S3Server, **
 
 
 @pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server) -> None:
-    """Parts as small as S3 takes them, so that a few megabytes make several."""
-    connect_s3(monkeypatch, s3_server, multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+def impatient_s3(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server) -> None:
+    connect_s3(monkeypatch, s3_server)
 
 
 @pytest.fixture
-def upload(small_parts: None, bucket: Bucket) -> StreamingUpload:
+def upload(impatient_s3: None, bucket: Bucket) -> StreamingUpload:
     s3 = s3_hook_for_streaming("aws_default", None)
     return StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
 
@@ -84,7 +83,7 @@ def test_a_large_object_is_sent_in_parts(
         stored = bucket.get("out.jsonl")
         assert stored is not None
         assert len(stored) == result["bytes"] > 25_000_000
-        assert calls.count("UploadPart") == -(-len(stored) // (8 * MIB)), "boto3's default part size"
+        assert calls.count("UploadPart") == -(-len(stored) // (5 * MIB))
         lines = stored.splitlines()
         assert len(lines) == result["messages"] == 40_000
         assert b"[" + b",".join(lines[:10_000]) + b"]" == from_api(sandbox)
@@ -104,7 +103,7 @@ def test_sizes_around_the_part_size(upload: StreamingUpload, bucket: Bucket, siz
 def test_what_the_connection_says_about_transfers_comes_first(
     monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
 ) -> None:
-    assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 3
+    assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 2
     connect_s3(monkeypatch, s3_server, multipart_chunksize=7 * MIB, max_concurrency=6)
     config = s3_hook_for_streaming("aws_default", None).transfer_config
     assert (config.multipart_chunksize, config.max_request_concurrency) == (7 * MIB, 6)
@@ -114,7 +113,7 @@ def test_what_the_connection_says_about_transfers_comes_first(
 def test_more_than_s3_takes_is_refused_in_time(
     monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
 ) -> None:
-    connect_s3(monkeypatch, s3_server, multipart_chunksize=5 * MIB)
+    connect_s3(monkeypatch, s3_server)
     s3 = s3_hook_for_streaming("aws_default", None)
     upload = StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
     monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MOST_PARTS", 2)
@@ -128,7 +127,7 @@ def test_more_than_s3_takes_is_refused_in_time(
 
 def test_a_refusal_in_the_middle_leaves_the_old_object(
     monkeypatch: pytest.MonkeyPatch,
-    small_parts: None,
+    impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
 ) -> None:
@@ -216,8 +215,7 @@ def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
     through_proxy = replace(s3_server, endpoint_url=proxy.url)
-    sizes = {"multipart_threshold": 5 * MIB, "multipart_chunksize": 5 * MIB}
-    connect_s3(monkeypatch, through_proxy, **sizes)
+    connect_s3(monkeypatch, through_proxy)
     proxy.die_after = 12 * MIB
     with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
         with pytest.raises((BotoCoreError, ClientError)):
@@ -226,7 +224,7 @@ def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up
         assert bucket.get("out.jsonl") == b"from yesterday"
         assert bucket.unfinished_uploads() == ["out.jsonl"], "nobody was there to remove it"
         assert "could not be removed" in caplog.text
-    connect_s3(monkeypatch, s3_server, **sizes)
+    connect_s3(monkeypatch, s3_server)
     with connected_sandbox(monkeypatch, messages=10_000) as sandbox:
         operator(page_size=5000).execute({"ti": FakeTaskInstance(try_number=2)})
         stored = bucket.get("out.jsonl")
@@ -241,8 +239,7 @@ def test_a_refused_upload_ends_the_reading_and_is_the_error_that_is_raised(
     bucket: Bucket,
     s3_server: local_stack.S3Server,
 ) -> None:
-    sizes = {"multipart_threshold": 5 * MIB, "multipart_chunksize": 5 * MIB}
-    connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"), **sizes)
+    connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))
     with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
         with pytest.raises(ClientError, match="CreateMultipartUpload"):
             operator(page_size=1000).execute({})
@@ -260,7 +257,7 @@ class TimeIsUp(BaseException):
 @pytest.mark.parametrize("by", ["on_kill", "exception"])
 def test_a_task_that_is_stopped_in_the_middle_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
-    small_parts: None,
+    impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
     by: str,
@@ -359,7 +356,7 @@ WORKER = """
 @pytest.mark.slow
 def test_a_killed_worker_leaves_the_old_object_and_the_next_try_cleans_up(
     monkeypatch: pytest.MonkeyPatch,
-    small_parts: None,
+    impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
 ) -> None:
@@ -394,7 +391,7 @@ def test_a_first_try_leaves_the_uploads_of_others_alone(
     bucket.client.abort_multipart_upload(Bucket=bucket.name, Key="out.jsonl", UploadId=other["UploadId"])
 
 
-def test_uploads_begun_later_are_left_alone(small_parts: None, bucket: Bucket) -> None:
+def test_uploads_begun_later_are_left_alone(impatient_s3: None, bucket: Bucket) -> None:
     s3 = s3_hook_for_streaming("aws_default", None)
     bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out")
     now = datetime.now(UTC)

@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""Exports that take minutes: ``make test-large``. The worker is a process of its own, as it is in Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import local_stack
+import pytest
+from conftest import Bucket
+
+pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
+
+MB = 1_000_000
+# The export of 1,000,000 messages may need so much more than the one of 100,000.
+MOST_GROWTH = 30 * MB
+
+WORKER = """
+    import json, resource, sys
+    from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+    arguments = json.loads(sys.argv[1])
+    result = ConversationToS3Operator(task_id="export", participant="46701740605", **arguments).execute({})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"result": result, "peak": peak}))
+"""
+
+
+def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
+    """Export in a process of its own. The result, and the peak of its memory in bytes."""
+    env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(url, requests_per_second=0)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WORKER), json.dumps({"page_size": 1000} | arguments)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    return told["result"], told["peak"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with local_stack.sandbox(tmp_path_factory.mktemp("small"), "--messages", "100000") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with local_stack.sandbox(tmp_path_factory.mktemp("large"), "--messages", "1000000") as url:
+        yield url
+
+
+@pytest.mark.parametrize("key", ["out.jsonl.gz", "out.jsonl", "out.csv.gz", "out.parquet"])
+def test_memory_does_not_grow_with_the_conversation(bucket: Bucket, small: str, large: str, key: str) -> None:
+    arguments = {"s3_bucket": bucket.name, "s3_key": key, "file_format": key.split(".")[1]}
+    few, few_peak = run_worker(small, **arguments)
+    many, many_peak = run_worker(large, **arguments)
+    assert (few["messages"], many["messages"]) == (100_000, 1_000_000)
+    print(f"{key}: {few_peak / MB:.0f} MB, {many_peak / MB:.0f} MB, {1e6 / many['seconds']:.0f} messages/s")
+    assert many_peak - few_peak < MOST_GROWTH
+
+
+def test_an_object_of_300_megabytes_is_whole(bucket: Bucket, tmp_path: Path) -> None:
+    with local_stack.sandbox(tmp_path, "--messages", "480000") as url:
+        result, _ = run_worker(url, s3_bucket=bucket.name, s3_key="out.jsonl")
+    assert result["bytes"] > 300 * MB
+    ids: set[str] = set()
+    for line in bucket.client.get_object(Bucket=bucket.name, Key="out.jsonl")["Body"].iter_lines(1024 * 1024):
+        ids.add(json.loads(line)["id"])
+    assert len(ids) == 480_000
+    assert bucket.unfinished_uploads() == []
