@@ -143,9 +143,10 @@ def _failure(error: Exception) -> Failure:
     """What went wrong on the network, in words that quote no URL."""
     name = type(error).__name__
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure(f"the server's certificate is not trusted ({cause.verify_message})", kind="settings")
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        # aiohttp's own error of this type lacks the message.
+        reason = next((cause.verify_message for cause in causes if hasattr(cause, "verify_message")), name)
+        return Failure(f"the server's certificate is not trusted ({reason})", kind="settings")
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
             return Failure(f"{name}: {cause.strerror}")
@@ -795,6 +796,7 @@ class IP1AsyncHook(_BaseIP1Hook):
         async with self._opening:
             if self._opened is None:
                 settings = await self._lookup()
+                how = await asyncio.to_thread(_aiohttp_arguments, settings)
                 connect, read = settings.timeout
                 session = aiohttp.ClientSession(
                     headers={
@@ -809,7 +811,6 @@ class IP1AsyncHook(_BaseIP1Hook):
                     cookie_jar=aiohttp.DummyCookieJar(),
                     middlewares=(_send_once,),
                 )
-                how = await asyncio.to_thread(_aiohttp_arguments, settings)
                 self._opened = settings, session, how, _SharedRate.of(settings)
             return self._opened
 
