@@ -66,7 +66,8 @@ def get_provider_info() -> dict[str, Any]:
                         "label": "Timeout",
                         "description": "Seconds to wait for the server, above 0: one number, or [connect, read]. "
                         "Default: [10, 60].",
-                        "schema": {"type": ["string", "number", "array", "null"], "default": "[10, 60]"},
+                        # A list of types would make it a large box for JSON.
+                        "schema": {"type": ["string", "null"], "default": "[10, 60]"},
                     },
                     "page_size": {
                         "label": "Page size",
@@ -91,9 +92,9 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "verify": {
                         "label": "Verify the certificate",
-                        "description": "Whether the server's TLS certificate is checked; a path in Extra names a file "
-                        "of trusted authorities. Default: yes.",
-                        "schema": {"type": ["boolean", "string", "null"], "default": True},
+                        "description": "Whether the server's TLS certificate is checked. In the extras' JSON also the "
+                        "path of a file of trusted authorities. Default: yes.",
+                        "schema": {"type": ["boolean", "null"], "default": True},
                     },
                     "proxies": {
                         "label": "Proxies",

@@ -200,9 +200,10 @@ def _whole(value: Any, low: int, high: int) -> int:
 
 def _timeout(value: Any) -> tuple[float, float]:
     what = "seconds above 0, or [connect, read]"
-    if isinstance(value, str) and value.lstrip().startswith("["):
+    # Airflow's form shows the list [10, 60] as 10,60.
+    if isinstance(value, str) and ("," in value or "[" in value):
         try:
-            value = json.loads(value)
+            value = json.loads(f"[{value.strip().removeprefix('[').removesuffix(']')}]")
         except ValueError:
             value = ()
     pair = value if isinstance(value, (list, tuple)) else (value, value)

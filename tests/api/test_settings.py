@@ -174,6 +174,7 @@ def test_defaults() -> None:
         ("timeout", [3, 40], (3.0, 40.0)),
         ("timeout", (3, "40"), (3.0, 40.0)),
         ("timeout", "[3, 40]", (3.0, 40.0)),
+        ("timeout", "3,40", (3.0, 40.0)),
         ("page_size", 1, 1),
         ("page_size", 10_000, 10_000),
         ("page_size", "50", 50),
