@@ -1,11 +1,13 @@
 # Licensed under the Apache License, Version 2.0 (see LICENSE).
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.formats.compression import choose_compression, in_blocks
+from airflow_provider_ip1.formats.compression import choose_compression, compress, in_blocks
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,16 @@ def test_blocks_hold_the_same_bytes_in_equal_sizes(chunks: list[bytes], size: in
     assert b"".join(blocks) == b"".join(chunks)
     assert all(len(block) == size for block in blocks[:-1])
     assert all(0 < len(block) <= size for block in blocks[-1:])
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_the_compressed_bytes_do_not_depend_on_the_cuts(compression: str) -> None:
+    # As varied as real texts are. On texts that repeat soon, even a compressor that minds the cuts would not show it.
+    rng = Random(1)
+    words = [f"{rng.getrandbits(32):x}" for _ in range(3000)]
+    text = " ".join(rng.choice(words) for _ in range(200_000)).encode()
+    written = {
+        b"".join(compress((text[start : start + size] for start in range(0, len(text), size)), compression))
+        for size in (1000, 50_000, len(text))
+    }
+    assert len(written) == 1
