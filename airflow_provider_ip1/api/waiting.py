@@ -49,6 +49,8 @@ MIN_PAUSE = 1.0
 MAX_PAUSE_AFTER_FAILURE = 60.0
 #: Pauses are longer by up to this share, so that waits that began together do not poll together for ever.
 JITTER = 0.1
+#: Seconds over which polls that are overdue are spread, so that the many waits of a restarted triggerer take turns.
+OVERDUE_SPREAD = 10.0
 #: Errors that may be gone at the next poll. Others (a refused key, bad settings, an invalid participant) end a wait.
 PASSING_ERRORS: Final = (IP1ServerError, IP1RateLimitError, IP1ResponseError, IP1PagingError)
 
@@ -538,6 +540,18 @@ class Patience:
         self._max_wait = max_wait
         self._never_gives_up = never_gives_up
         self._uniform = uniform
+
+    def first_poll(self, planned_at: float, now: float) -> float:
+        """
+        When a wait that was planned somewhere else begins to poll here.
+
+        :param planned_at: when it was to poll, seconds since 1970.
+        :param now: seconds since 1970.
+        :return: when to poll, seconds since 1970.
+        """
+        if planned_at > now:
+            return planned_at
+        return now + self._uniform(0.0, min(self._interval, OVERDUE_SPREAD))
 
     def after_answer(self, now: float) -> float | None:
         """

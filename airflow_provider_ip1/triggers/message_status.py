@@ -48,7 +48,7 @@ class MessageStatusTrigger(BaseTrigger):
     :param ip1_conn_id: Airflow connection; looked up anew for each poll, so that its key may be changed meanwhile.
     :param deadline: end of the wait, seconds since 1970.
     :param started_at: its beginning, seconds since 1970.
-    :param poll_at: when to poll first, seconds since 1970. Default: at once.
+    :param poll_at: when to poll first, seconds since 1970. Where that has passed, as by default, it is within seconds.
     :param poke_interval: seconds between polls, 0 or more (less than 1 counts as 1). Default 60.
     :param exponential_backoff: wait longer from poll to poll. Default no.
     :param max_wait: most seconds between polls with ``exponential_backoff``. Default: no limit.
@@ -143,7 +143,7 @@ class MessageStatusTrigger(BaseTrigger):
             never_gives_up=self.silent_fail,
             failures=self.failures,
         )
-        poll_at: float | None = self.poll_at
+        poll_at: float | None = patience.first_poll(self.poll_at, time.time())
         last_text = "no poll yet"
         while poll_at is not None:
             # Even where a poll is due, the others in this event loop get their turn.

@@ -1,0 +1,176 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Many MessageStatusTriggers in one event loop, as in a triggerer: ``python benchmarks/triggers.py``.
+
+The sandbox runs in a process of its own. Its message never arrives, so all triggers poll as long as the measurement
+lasts. Reported are how long the loop was blocked at most, the memory per trigger, and the requests per second.
+
+A block is what a watchdog task sees: how much later than asked for it wakes up, all callbacks of a round of the loop
+together. Where the machine is busy with other things, the loop's thread waits for a processor too; the column "own
+work" is the processor time that the thread itself used in the longest such round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from bisect import bisect_left
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+import local_stack  # noqa: E402
+
+BATCH, MESSAGE = "69000000c000000000000005", "69000000d000005000000000"
+TICK = 0.005
+MIB = 1024 * 1024
+
+
+@dataclass
+class Watchdog:
+    """Looks at the clock as often as the loop lets it."""
+
+    blocked: float = 0.0
+    own_work: float = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            began, used = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(TICK)
+            self.blocked = max(self.blocked, time.perf_counter() - began - TICK)
+            self.own_work = max(self.own_work, time.thread_time() - used)
+
+
+@dataclass
+class Result:
+    """What one setting came to."""
+
+    starting: Watchdog
+    running: Watchdog
+    memory_per_trigger: float
+    busiest_second: int
+    sockets: int
+
+
+def rss() -> int:
+    gc.collect()
+    return psutil.Process().memory_info().rss
+
+
+def sockets() -> int:
+    return len(psutil.Process().net_connections(kind="tcp"))
+
+
+def moments(log: Path) -> list[float]:
+    """When the sandbox answered, in seconds."""
+    return [
+        datetime.fromisoformat(line[:23].replace(",", ".")).timestamp()
+        for line in log.read_text().splitlines()
+        if " -> 200" in line
+    ]
+
+
+async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_interval: float) -> Result:
+    """
+    Run triggers for a while.
+
+    "requests/s" is the busiest second that the sandbox saw.
+
+    :param log: of the sandbox, one line per request.
+    :param triggers: how many.
+    :param limit: requests per second, 0 for none.
+    :param seconds: how long, once all have been started.
+    :param poke_interval: of each trigger, in seconds.
+    """
+    from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
+    def trigger(now: float) -> MessageStatusTrigger:
+        return MessageStatusTrigger(
+            batch_id=BATCH, message_id=MESSAGE, started_at=now, deadline=now + 86400, poke_interval=poke_interval
+        )
+
+    async def run(trigger: MessageStatusTrigger) -> None:
+        async for _ in trigger.run():
+            raise RuntimeError("a trigger ended, though nothing happened")
+
+    # Airflow imports its secrets backends when a process first looks up a connection; that is not a trigger's doing.
+    warm_up = asyncio.create_task(run(trigger(time.time() - 86300)))
+    while not moments(log):
+        await asyncio.sleep(0.1)
+    warm_up.cancel()
+    memory = rss()
+    starting, running = Watchdog(), Watchdog()
+    watching = asyncio.create_task(starting.watch())
+    now = time.time()
+    tasks = []
+    for _ in range(triggers):
+        tasks.append(asyncio.create_task(run(trigger(now))))
+        await asyncio.sleep(0)  # as the triggerer does
+    # All are overdue, as after the restart of a triggerer. Starting ends when each has polled, or is in the queue.
+    await asyncio.sleep(15)
+    watching.cancel()
+    watching = asyncio.create_task(running.watch())
+    await asyncio.sleep(seconds)
+    watching.cancel()
+    grown, open_sockets = rss() - memory, sockets()
+    for task in tasks:
+        task.cancel()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if not isinstance(end, asyncio.CancelledError):
+            raise RuntimeError("a trigger failed") from end
+    asked = moments(log)[1:]
+    busiest = max(bisect_left(asked, moment + 1.0) - index for index, moment in enumerate(asked))
+    return Result(starting, running, grown / triggers, busiest, open_sockets)
+
+
+def measure_in_this_process(log: Path, url: str, options: argparse.Namespace, limit: float) -> Result:
+    os.environ.update(local_stack.airflow_environment(log.parent / "airflow"))
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+    os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(url, requests_per_second=limit)
+    return asyncio.run(measure(log, options.triggers, limit, options.seconds, options.poke_interval))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
+    parser.add_argument("--triggers", type=int, default=2000, help="in one event loop (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=40, help="per setting (default: %(default)s)")
+    parser.add_argument("--poke-interval", type=float, default=20, help="of each trigger (default: %(default)s)")
+    parser.add_argument(
+        "--limits", type=float, nargs="+", default=[20, 100], help="requests_per_second to try (default: 20 100)"
+    )
+    options = parser.parse_args()
+    local_stack.stop_on_signals()
+    print(f"{options.triggers} triggers in one event loop, poke_interval {options.poke_interval:.0f} s")
+    print("limit   blocked, starting / running     own work, same      per trigger   requests/s   sockets")
+    for limit in options.limits:
+        with tempfile.TemporaryDirectory(prefix="ip1-bench-") as name:
+            directory = Path(name)
+            with local_stack.sandbox(directory, "--messages", "0", "--delivery-seconds", "864000") as url:
+                # A process of its own: memory that another setting has left behind would hide what this one takes.
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                    arguments = directory / "sandbox.log", url, options, limit
+                    result = process.submit(measure_in_this_process, *arguments).result()
+        blocked, work = (
+            f"{getattr(result.starting, name) * 1000:.0f} / {getattr(result.running, name) * 1000:.0f} ms"
+            for name in ("blocked", "own_work")
+        )
+        print(
+            f"{limit or 'none':>5}{blocked:>28}{work:>21}{result.memory_per_trigger / 1024:13.1f} KiB"
+            f"{result.busiest_second:13}{result.sockets:10}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
