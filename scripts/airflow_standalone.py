@@ -9,10 +9,12 @@ server start afresh each time.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import local_stack
@@ -29,6 +31,20 @@ def is_free(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
+def set_connections(env: dict[str, str], **connections: str) -> None:
+    """
+    Put connections into Airflow's database. Those in environment variables would not be listed in the web interface.
+
+    :param env: with AIRFLOW_HOME.
+    :param connections: each connection in Airflow's JSON form.
+    """
+    local_stack.run_airflow(env, "db", "migrate", seconds=600)
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir=env["AIRFLOW_HOME"]) as file:
+        json.dump({name: json.loads(value) for name, value in connections.items()}, file)
+        file.flush()
+        local_stack.run_airflow(env, "connections", "import", "--overwrite", file.name, seconds=600)
+
+
 def serve(directory: Path, port: int) -> None:
     """
     Serve until a signal comes.
@@ -42,14 +58,19 @@ def serve(directory: Path, port: int) -> None:
     shutil.rmtree(directory / "s3", ignore_errors=True)
     for log in directory.glob("*.log"):
         log.unlink()
-    env = local_stack.airflow_environment(home) | {"IP1_S3_BUCKET": BUCKET}
+    env = local_stack.airflow_environment(home) | {
+        "IP1_S3_BUCKET": BUCKET,
+        # Otherwise their first runs start before the api-server is up on a busy machine, and fail.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    }
     print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first time takes a minute", flush=True)
     with (
         local_stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
         local_stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
-        env["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox_url)
-        env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(store)
+        set_connections(
+            env, ip1_default=local_stack.ip1_connection(sandbox_url), aws_default=local_stack.aws_connection(store)
+        )
         with local_stack.airflow_standalone(directory, env, port=port) as airflow:
             print(
                 f"\n  Airflow    {airflow.url}\n"
@@ -57,7 +78,7 @@ def serve(directory: Path, port: int) -> None:
                 f"  Objects    {store.browser_url}{BUCKET}/\n"
                 f"  Sandbox    {sandbox_url} (API key {local_stack.SANDBOX_KEY})\n"
                 f"  Logs       {directory}/*.log\n\n"
-                "The connections ip1_default and aws_default are set, and the example DAGs run on their schedule.\n"
+                "The connections ip1_default and aws_default are set; the example DAGs are paused.\n"
                 "Trigger ip1_conversation_to_s3, then look at the objects. Ctrl-C stops everything.",
                 flush=True,
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,26 +29,6 @@ STARTED = time.monotonic()
 
 def say(text: str) -> None:
     print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
-
-
-def airflow(env: dict[str, str], *arguments: str, seconds: float) -> None:
-    """
-    Run an Airflow command to its end.
-
-    :param env: its environment. What it prints goes to ``airflow.log`` beside AIRFLOW_HOME.
-    :param arguments: after ``airflow``.
-    :param seconds: the longest it may take.
-    :raises StackError: it failed, or took longer.
-    """
-    log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
-    command = [sys.executable, "-m", "airflow", *arguments]
-    with local_stack.running(f"airflow {' '.join(arguments)}", command, log_path=log_path, env=env) as process:
-        try:
-            code = process.popen.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise process.failure(f"was not done within {seconds:.0f} s") from None
-        if code != 0:
-            raise process.failure(f"ended with exit code {code}")
 
 
 def presentable(line: bytes) -> str:
@@ -111,9 +90,9 @@ def demo(directory: Path, messages: int) -> None:
         env["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox_url)
         env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(store)
         say("Airflow makes its metadata database (airflow db migrate)")
-        airflow(env, "db", "migrate", seconds=300)
+        local_stack.run_airflow(env, "db", "migrate", seconds=300)
         say(f"Airflow runs the DAG (airflow dags test {DAG_ID})")
-        airflow(env, "dags", "test", DAG_ID, seconds=600)
+        local_stack.run_airflow(env, "dags", "test", DAG_ID, seconds=600)
         show(store)
 
 

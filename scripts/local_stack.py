@@ -356,6 +356,26 @@ def airflow_environment(home: Path) -> dict[str, str]:
     }
 
 
+def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None:
+    """
+    Run an Airflow command to its end.
+
+    :param env: from :func:`airflow_environment`. What the command prints goes to ``airflow.log`` beside AIRFLOW_HOME.
+    :param arguments: after ``airflow``.
+    :param seconds: the longest it may take.
+    :raises StackError: it failed, or took longer.
+    """
+    log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
+    command = [sys.executable, "-m", "airflow", *arguments]
+    with running(f"airflow {' '.join(arguments)}", command, log_path=log_path, env=env) as process:
+        try:
+            code = process.popen.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise process.failure(f"was not done within {seconds:.0f} s") from None
+        if code != 0:
+            raise process.failure(f"ended with exit code {code}")
+
+
 @dataclass(frozen=True)
 class AirflowServer:
     """
@@ -397,6 +417,9 @@ def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | N
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+        # On a busy machine the scheduler starts tasks long before the api-server answers them. Let them wait for it.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
     }
 
     def healthy() -> bool:
@@ -405,6 +428,6 @@ def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | N
 
     command = [sys.executable, "-m", "airflow", "standalone"]
     with running("Airflow", command, log_path=directory / "airflow.log", env={**settings, **env}) as process:
-        process.wait_until(healthy, seconds=300)
+        process.wait_until(healthy, seconds=600)
         passwords = json.loads(Path(env["AIRFLOW_HOME"], "simple_auth_manager_passwords.json.generated").read_text())
         yield AirflowServer(url, "admin", passwords["admin"], process)
