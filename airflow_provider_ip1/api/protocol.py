@@ -416,7 +416,8 @@ class Exchange(Generic[T]):
         if status == 400 and self.request.names_participant:
             return IP1ParticipantError(
                 f"iP.1 says that the participant is invalid (400, {self.request.label}). "
-                "Give a phone number with country code and digits only, or a sender name."
+                "Give a phone number with country code and digits only, or a sender name. If it is right, ask for fewer "
+                "messages at once (page_size): the largest limit is not documented."
             )
         if status == 404:
             return IP1NotFoundError(f"iP.1 does not know {self.request.label} (404). Check the ids and the account.")
