@@ -106,7 +106,9 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
     # Airflow imports its secrets backends when a process first looks up a connection; that is not a trigger's doing.
     warm_up = asyncio.create_task(run(trigger(time.time() - 86300)))
     while not moments(log):
-        await asyncio.sleep(0.1)
+        await asyncio.wait([warm_up], timeout=0.1)
+        if warm_up.done():
+            warm_up.result()
     warm_up.cancel()
     memory = rss()
     starting, running = Watchdog(), Watchdog()

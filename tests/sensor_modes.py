@@ -7,7 +7,6 @@ import asyncio
 import heapq
 import itertools
 import json
-import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +14,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import local_stack
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, TaskDeferred
 
+from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors import message_status as sensor_module
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.triggers import message_status as trigger_module
@@ -29,7 +30,12 @@ except ImportError:  # Airflow 2
     from airflow.exceptions import AirflowRescheduleException
 
 MODES = ("poke", "reschedule", "deferrable")
-LOG = logging.getLogger("sensor_modes")
+
+
+def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the default connection lead to the sandbox, with its present key and one attempt per poll."""
+    connection = local_stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(local_stack.SANDBOX_KEY, server.key))
 
 
 class Clock:

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import local_stack
 import pytest
-from sensor_modes import MODES, Clock, Outcome, run_sensor
+from sensor_modes import MODES, Clock, Outcome, connect, run_sensor
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 
@@ -24,11 +23,6 @@ def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxSer
     with SandboxServer(messages=450, clock=clock.time, delivery_seconds=100) as server:
         connect(server, monkeypatch)
         yield server
-
-
-def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = local_stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(local_stack.SANDBOX_KEY, server.key))
 
 
 @pytest.fixture(params=MODES)

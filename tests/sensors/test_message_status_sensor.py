@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
-from conftest import connect
-from sensor_modes import Clock, Outcome
+from sensor_modes import Clock, Outcome, connect
 
 from airflow_provider_ip1.api.waiting import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error

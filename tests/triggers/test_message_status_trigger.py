@@ -11,9 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-import local_stack
 import pytest
-from sensor_modes import Clock, run_trigger
+from sensor_modes import Clock, connect, run_trigger
 
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -53,8 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     with SandboxServer(messages=0, clock=clock.time, delivery_seconds=100) as server:
-        connection = local_stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
-        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)
+        connect(server, monkeypatch)
         yield server
 
 
