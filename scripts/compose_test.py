@@ -41,6 +41,7 @@ WORKERS = 2
 CONVERSATIONS = 200
 # Requests a second: what iP.1 documents for its newer API, as nothing is documented for this one.
 RATE_LIMIT = 30
+MANY_DAG = "ip1_many_conversations"
 # The DAG with the deferrable sensor, and whom it waits for: the sandbox's number for messages on their way.
 WAITING_DAG = "ip1_wait_for_delivery"
 RECIPIENT = "46701740609"
@@ -256,7 +257,7 @@ class Stack:
             "Compose": self.compose("version", "--short").strip(),
             "Airflow": self.api("GET", "/api/v2/version")["version"],
             "Python": first_line("scheduler", "python", "--version").removeprefix("Python "),
-            "PostgreSQL": first_line("postgres", "postgres", "--version").split()[-1],
+            "PostgreSQL": first_line("postgres", "postgres", "--version").split()[2],
             "SeaweedFS": first_line("seaweedfs", "weed", "version").split()[2],
         }
         providers = self.api("GET", "/api/v2/providers?limit=100")["providers"]
@@ -348,11 +349,13 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
     memory.start()
     try:
         stack.log_in()
-        for dag_id in sorted(path.stem for path in (ROOT / "example_dags").glob("ip1_*.py")):
+        dags = sorted(path.stem for path in (ROOT / "example_dags").glob("ip1_*.py"))
+        # The one that takes minutes comes last.
+        for dag_id in sorted(dags, key=MANY_DAG.__eq__):
             run = stack.run_waiting_dag() if dag_id == WAITING_DAG else stack.run_dag(dag_id)
             measured[f"`{dag_id}`"] = f"{run.seconds:.0f} s, {run.tasks} tasks on {len(run.hosts)} hosts"
             say(f"{dag_id}: success, {measured[f'`{dag_id}`']}")
-            if dag_id == "ip1_many_conversations":
+            if dag_id == MANY_DAG:
                 if run.tasks != CONVERSATIONS:
                     raise Failed(f"{dag_id}: {run.tasks} tasks, not {CONVERSATIONS}")
                 if stack.mode == "celery" and len(run.hosts) != WORKERS:
