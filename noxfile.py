@@ -38,15 +38,11 @@ MATRIX = {
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def installed(session: nox.Session, distribution: str) -> Version:
-    code = f"from importlib.metadata import version; print(version({distribution!r}))"
-    return Version(session.run("python", "-c", code, silent=True).strip())
-
-
 def running_airflow(session: nox.Session) -> Version:
     """Ask Airflow itself: installing something beside it may have replaced it without a word."""
     code = "import airflow; print('version', airflow.__version__)"
-    printed = session.run("python", "-W", "ignore", "-c", code, silent=True, env={"AIRFLOW_HOME": session.create_tmp()})
+    env = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
+    printed = session.run("python", "-W", "ignore", "-c", code, silent=True, env=env)
     version = Version(printed.split()[-1])
     session.log(f"Airflow {version}, {session.run('python', '-VV', silent=True).strip()}")
     return version
@@ -82,10 +78,12 @@ def lowest(session: nox.Session) -> None:
     session.run_install("uv", "pip", "sync", "--quiet", "requirements/lowest.txt")
     session.install("--quiet", "--no-deps", "--editable", ".")
     project = PROJECT["project"]
-    for requirement in map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"]):
-        version = installed(session, requirement.name)
-        if not any(Version(bound.version) == version for bound in requirement.specifier if bound.operator == ">="):
-            session.error(f"pyproject.toml asks for {requirement}, but {version} is installed")
+    bounds = [*map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"])]
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    printed = session.run("python", "-c", code, *(bound.name for bound in bounds), silent=True)
+    for bound, version in zip(bounds, map(Version, printed.split()), strict=True):
+        if not any(each.operator == ">=" and Version(each.version) == version for each in bound.specifier):
+            session.error(f"pyproject.toml asks for {bound}, but {version} is installed")
     running_airflow(session)
     run_tests(session)
 
