@@ -2,7 +2,7 @@
 """
 Hooks for the iP.1 SMS API: one on requests, one on aiohttp.
 
-What to send, how to page, what to retry and when to give up is decided under :mod:`airflow_provider_ip1.api`. The
+What to send, how to page, what to retry and when to give up is decided under ``airflow_provider_ip1.api``. The
 hooks send, wait and look up the Airflow connection.
 """
 
@@ -519,7 +519,7 @@ class IP1Hook(_BaseIP1Hook):
         :param concurrency: most requests in flight, 1 to 64; default as the hook's.
         :param is_last_page: called with each page before it is yielded; where it returns true, the rest of that
             conversation is not read.
-        :return: an iterator of pages; :attr:`~airflow_provider_ip1.api.paging.Page.participant` says whose they are.
+        :return: an iterator of pages; ``participant`` of a page says whose it is.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; names it.
         """

@@ -86,7 +86,7 @@ class Sandbox:
     :param conversations: further conversations, 0 to 489; default 0.
     :param seed: the same seed gives the same messages and the same faults by chance; default 1.
     :param key: the API key that is accepted; default ``sandbox-key``.
-    :param faults: see :data:`airflow_provider_ip1.sandbox.faults.GRAMMAR`.
+    :param faults: see the faults that ``--help`` lists.
     :param latency: seconds that each answer takes at least; default 0.
     :param delivery_seconds: seconds from a message's acceptance to its final status; default 20.
     :param history_end: no message of the past is newer than this (aware); default 2026-11-01 UTC.

@@ -221,7 +221,7 @@ class Faults:
     """
     The faults of a sandbox; may be changed while it runs.
 
-    :param specs: see ``GRAMMAR``.
+    :param specs: as ``--help`` of the sandbox lists them.
     :param seed: decides which requests a fault with a probability hits.
     """
 

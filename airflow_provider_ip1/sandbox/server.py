@@ -144,11 +144,11 @@ class SandboxServer:
         return [json.loads(raw) for raw in self.conversation_bytes(participant, direction)]
 
     def insert(self, participant: str = data.MAIN, count: int = 1, at: str | int = "tail") -> list[str]:
-        """Put messages of the past into a conversation; see :meth:`Conversation.insert`."""
+        """Put messages of the past into a conversation; see :meth:`.Conversation.insert`."""
         return self.sandbox.world.conversations[participant].insert(count, at)
 
     def delete(self, participant: str = data.MAIN, count: int = 1, at: str | int = "head") -> list[str]:
-        """Take messages out of a conversation; see :meth:`Conversation.delete`."""
+        """Take messages out of a conversation; see :meth:`.Conversation.delete`."""
         return self.sandbox.world.conversations[participant].delete(count, at)
 
     def send(

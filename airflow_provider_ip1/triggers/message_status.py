@@ -54,7 +54,7 @@ class MessageStatusTrigger(BaseTrigger):
     :param max_wait: most seconds between polls with ``exponential_backoff``. Default: no limit.
     :param silent_fail: wait errors out until the deadline, as a poking sensor does. Default no.
     :param failures: failed polls in a row before this trigger began. Default 0.
-    :param state: what the worker found already, see :meth:`~airflow_provider_ip1.api.waiting.Watch.state`.
+    :param state: what the worker found already, as the sensor hands it over.
     """
 
     def __init__(

@@ -98,6 +98,9 @@ class StatusCodes(Generated):
 class ConnectionExtras(Generated):
     """The extras of the connection, as the form in Airflow declares them."""
 
+    # In JSON they may be more than the form can show.
+    types = {"timeout": "number or [connect, read]", "verify": "boolean or path", "proxies": "object"}
+
     def markdown(self) -> str:
         (connection_type,) = get_provider_info()["connection-types"]
         return markdown_table(
@@ -106,7 +109,7 @@ class ConnectionExtras(Generated):
                 [
                     code(name),
                     declared["label"],
-                    " or ".join(kind for kind in declared["schema"]["type"] if kind != "null"),
+                    self.types.get(name, declared["schema"]["type"][0]),
                     self.range_of(declared["schema"]),
                     code(json.dumps(default).strip('"'))
                     if (default := declared["schema"].get("default")) is not None
