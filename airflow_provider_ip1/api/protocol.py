@@ -416,8 +416,8 @@ class Exchange(Generic[T]):
         if status == 400 and self.request.names_participant:
             return IP1ParticipantError(
                 f"iP.1 says that the participant is invalid (400, {self.request.label}). "
-                "Give a phone number with country code and digits only, or a sender name. If it is right, ask for fewer "
-                "messages at once (page_size): the largest limit is not documented."
+                "Give a phone number with country code and digits only, or a sender name. If it is right, ask for "
+                "fewer messages at once (page_size): the largest limit is not documented."
             )
         if status == 404:
             return IP1NotFoundError(f"iP.1 does not know {self.request.label} (404). Check the ids and the account.")
@@ -455,11 +455,11 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 
 def _redirect_target(url: str, location: str, base_url: str) -> str | None:
-    """
+    r"""
     The URL that a redirect leads to, ``None`` where it leads to another origin.
 
     Only path and query are taken from the header. The origin is written down anew, because HTTP libraries do not all
-    agree with urllib on which part of a crooked URL (``http://a\\@b/``) is the host.
+    agree with urllib on which part of a crooked URL (``http://a\@b/``) is the host.
     """
     try:
         target = urljoin(url, location)
