@@ -46,8 +46,7 @@ class IP1RateLimitError(_OutlastedError):
 
 class IP1ServerError(_OutlastedError):
     """
-    iP.1 answered 5xx, or could not be reached, until the last attempt, or asked for a longer pause than a hook should
-    wait.
+    iP.1 answered 5xx or could not be reached until the last attempt, or asked for a longer pause than a hook waits.
 
     :param message: what happened and what to do.
     :param retry_after: seconds that the server asked to wait, ``None`` where it did not say.

@@ -56,8 +56,9 @@ def parse_link(values: str | Iterable[str] | None) -> dict[str, LinkTarget]:
 
 def _links(value: str) -> Iterable[tuple[str, str, str]]:
     """
-    Each link's URL, the text of its parameters, and that text with all that is quoted made unreadable, so that a comma,
-    a bracket or a "rel=" in it means nothing.
+    Each link's URL, the text of its parameters, and that text with all that is quoted made unreadable.
+
+    A comma, a bracket or a "rel=" in quotes then means nothing.
     """
     pieces = _PIECE.findall(value)
     has_targets = any(piece[0] == "<" and piece[-1] == ">" for piece in pieces)

@@ -11,8 +11,8 @@ from airflow_provider_ip1.formats.batch import Batch
 
 
 def write_jsonl(batches: Iterable[Batch]) -> Iterator[bytes]:
-    """
-    Write messages as JSON Lines, UTF-8, each line ended by ``\\n``.
+    r"""
+    Write messages as JSON Lines, UTF-8, each line ended by ``\n``.
 
     A message's bytes are passed on untouched. Only line breaks between its JSON tokens are left out, since a line is
     a message; inside JSON texts they are always escaped (RFC 8259, section 7).
