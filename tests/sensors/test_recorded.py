@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+The sensor and the trigger on recorded answers, with the network blocked.
+
+``documentation/`` holds what iP.1's pages print, ``sandbox/`` what the sandbox answered; see docs/recordings.md.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import cassettes
+import pytest
+from sensor_modes import run_trigger
+
+from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
+
+# It logs whole answers.
+logging.getLogger("vcr").setLevel(logging.WARNING)
+pytestmark = [
+    pytest.mark.vcr,
+    pytest.mark.block_network,
+    pytest.mark.parametrize("name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]),
+]
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    return str(cassettes.FOLDER)
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    return {"record_mode": "none"}
+
+
+@pytest.fixture
+def default_cassette_name(name: str) -> str:
+    return name
+
+
+@pytest.fixture
+def cassette(name: str, monkeypatch: pytest.MonkeyPatch) -> cassettes.Cassette:
+    """With an Airflow connection to the address that the cassettes are for."""
+    connection = {"conn_type": "ip1", "password": "any-key", "extra": {"requests_per_second": 0, "concurrency": 1}}
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", json.dumps(connection))
+    return cassettes.load(cassettes.FOLDER / f"{name}.yaml")
+
+
+def latest_codes(cassette: cassettes.Cassette) -> dict[str, int]:
+    """The latest status code of each message, read without this provider."""
+    bodies = [json.loads(each.body) for each in cassette.interactions if each.status == 200]
+    rows = [row for body in bodies for row in (body if isinstance(body, list) else [body])]
+    return {row["id"]: max(row["statuses"], key=lambda status: status["created"])["code"] for row in rows}
+
+
+def test_poke(cassette: cassettes.Cassette) -> None:
+    codes = latest_codes(cassette)
+    sensor = MessageStatusSensor(task_id="wait", expected=list(codes.values()), **cassette.call.arguments)
+    found = sensor.poke({})
+    assert found.is_done
+    assert {message["message_id"]: message["code"] for message in found.xcom_value} == codes
+
+
+def test_trigger(cassette: cassettes.Cassette) -> None:
+    codes = latest_codes(cassette)
+    now = time.time()
+    event = run_trigger(
+        {
+            "started_at": now,
+            "deadline": now + 60,
+            "poll_at": now + 0.01,
+            "expected": list(codes.values()),
+            **cassette.call.arguments,
+        }
+    )
+    assert event["status"] == "success"
+    assert {message["message_id"]: message["code"] for message in event["messages"]} == codes
