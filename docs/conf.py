@@ -37,6 +37,8 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_ip1|IP1|Message|Conversation)[\w.\[\]]*")]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = f"iP.1 provider for Airflow {version}"
 html_theme_options = {
     "source_repository": "https://github.com/ip1-community/airflow-provider-ip1/",

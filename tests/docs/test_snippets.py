@@ -13,11 +13,14 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import local_stack
 import pytest
+from airflow.timetables.base import DataInterval, TimeRestriction
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -29,6 +32,9 @@ PAGES = [
     ROOT / "airflow_provider_ip1" / "sandbox" / "README.md",
 ]
 BUCKET = "my-lake"
+# What pages show that older versions of Airflow do not have, and the first version that has it.
+NEWER = {"from airflow.sdk import": (3, 0), "ExceptionRetryPolicy": (3, 3)}
+AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[^\n`]*)\n(?P<code>.*?)^(?P=indent)(?P=ticks) *$",
@@ -85,6 +91,9 @@ def environment() -> Iterator[None]:
     "page", [page for page in PAGES if any(b.language in ("python", "pycon") for b in blocks_of(page))], ids=where
 )
 def test_python_runs(page: Path) -> None:
+    for needed, since in NEWER.items():
+        if AIRFLOW < since and needed in page.read_text(encoding="utf-8"):
+            pytest.skip(f"shows what came with Airflow {since[0]}.{since[1]}")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with SandboxServer() as sandbox:
         os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox.url)
@@ -157,3 +166,22 @@ def test_make_targets_and_scripts_exist(block: Block) -> None:
                 assert word in targets, command
             if re.fullmatch(r"(scripts|benchmarks)/\S+", word):
                 assert (ROOT / word).exists(), command
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 0), reason="shows what came with Airflow 3.0")
+def test_the_intervals_of_the_scheduled_export_follow_one_another() -> None:
+    """What the page promises of the DAG: no moment between two runs is in none of them, or in both."""
+    (block,) = (b for b in blocks_of(ROOT / "docs" / "export.md") if 'DAG(\n    "conversation_by_day"' in b.code)
+    namespace: dict[str, Any] = {}
+    exec(compile(block.code, where(block), "exec"), namespace)  # noqa: S102
+    dag = namespace["by_day"]
+    (task,) = dag.tasks
+    assert (task.since, task.until) == ("{{ data_interval_start }}", "{{ data_interval_end }}")
+    restriction = TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup)
+    intervals: list[DataInterval] = []
+    for _ in range(3):
+        last = intervals[-1] if intervals else None
+        run = dag.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        intervals.append(run.data_interval)
+    assert intervals[0].start == dag.start_date
+    assert all(before.end == after.start > before.start for before, after in pairwise(intervals))
