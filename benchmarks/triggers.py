@@ -7,7 +7,8 @@ lasts. Reported are how long the loop was blocked at most, the memory per trigge
 
 A block is what a watchdog task sees: how much later than asked for it wakes up, all callbacks of a round of the loop
 together. Where the machine is busy with other things, the loop's thread waits for a processor too; the column "own
-work" is the processor time that the thread itself used in the longest such round.
+work" is the processor time that the thread itself used in the longest such round. "Collector" is the longest pass of
+Python's garbage collector, which is part of that work.
 """
 
 from __future__ import annotations
@@ -51,12 +52,27 @@ class Watchdog:
             self.own_work = max(self.own_work, time.thread_time() - used)
 
 
+class Collector:
+    """Measures the passes of the garbage collector."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._began = 0.0
+
+    def __call__(self, phase: str, info: object) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self.longest = max(self.longest, time.thread_time() - self._began)
+
+
 @dataclass
 class Result:
     """What one setting came to."""
 
     starting: Watchdog
     running: Watchdog
+    collector: float
     memory_per_trigger: float
     busiest_second: int
     sockets: int
@@ -110,8 +126,13 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
         if warm_up.done():
             warm_up.result()
     warm_up.cancel()
+    await asyncio.wait([warm_up])
+    # Nor is it a trigger's doing that Python's garbage collector goes through all of Airflow's objects now and then,
+    # which takes longer than anything here. It still goes through those of the triggers.
+    gc.freeze()
     memory = rss()
-    starting, running = Watchdog(), Watchdog()
+    starting, running, collector = Watchdog(), Watchdog(), Collector()
+    gc.callbacks.append(collector)
     watching = asyncio.create_task(starting.watch())
     now = time.time()
     tasks = []
@@ -124,6 +145,7 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
     watching = asyncio.create_task(running.watch())
     await asyncio.sleep(seconds)
     watching.cancel()
+    gc.callbacks.remove(collector)
     grown, open_sockets = rss() - memory, sockets()
     for task in tasks:
         task.cancel()
@@ -133,7 +155,7 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
             raise RuntimeError("a trigger failed") from end
     asked = moments(log)[1:]
     busiest = max(bisect_left(asked, moment + 1.0) - index for index, moment in enumerate(asked))
-    return Result(starting, running, grown / triggers, busiest, open_sockets)
+    return Result(starting, running, collector.longest, grown / triggers, busiest, open_sockets)
 
 
 def measure_in_this_process(log: Path, url: str, options: argparse.Namespace, limit: float) -> Result:
@@ -154,7 +176,7 @@ def main() -> None:
     options = parser.parse_args()
     local_stack.stop_on_signals()
     print(f"{options.triggers} triggers in one event loop, poke_interval {options.poke_interval:.0f} s")
-    print("limit   blocked, starting / running     own work, same      per trigger   requests/s   sockets")
+    print("limit   blocked, starting / running     own work, same   collector     per trigger   requests/s   sockets")
     for limit in options.limits:
         with tempfile.TemporaryDirectory(prefix="ip1-bench-") as name:
             directory = Path(name)
@@ -168,8 +190,8 @@ def main() -> None:
             for name in ("blocked", "own_work")
         )
         print(
-            f"{limit or 'none':>5}{blocked:>28}{work:>21}{result.memory_per_trigger / 1024:13.1f} KiB"
-            f"{result.busiest_second:13}{result.sockets:10}",
+            f"{limit or 'none':>5}{blocked:>28}{work:>21}{result.collector * 1000:9.0f} ms"
+            f"{result.memory_per_trigger / 1024:13.1f} KiB{result.busiest_second:13}{result.sockets:10}",
             flush=True,
         )
 
