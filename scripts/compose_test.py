@@ -264,7 +264,7 @@ class Stack:
         names = ("airflow-provider-ip1", "apache-airflow-providers-amazon", "apache-airflow-providers-common-compat")
         found |= {p["package_name"]: p["version"] for p in providers if p["package_name"] in names}
         if self.mode == "celery":
-            found["Valkey"] = first_line("valkey", "valkey-server", "--version")
+            found["Valkey"] = re.findall(r" v=(\S+)", first_line("valkey", "valkey-server", "--version"))[0]
         return found
 
 
@@ -353,7 +353,7 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
         # The one that takes minutes comes last.
         for dag_id in sorted(dags, key=MANY_DAG.__eq__):
             run = stack.run_waiting_dag() if dag_id == WAITING_DAG else stack.run_dag(dag_id)
-            measured[f"`{dag_id}`"] = f"{run.seconds:.0f} s, {run.tasks} tasks on {len(run.hosts)} hosts"
+            measured[f"`{dag_id}`"] = f"{run.seconds:.0f} s, tasks: {run.tasks}, hosts: {len(run.hosts)}"
             say(f"{dag_id}: success, {measured[f'`{dag_id}`']}")
             if dag_id == MANY_DAG:
                 if run.tasks != CONVERSATIONS:
