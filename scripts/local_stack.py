@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,19 +108,25 @@ def running(
     process = None
     try:
         with log_path.open("ab") as log:
-            process = Process(
-                name,
-                subprocess.Popen(
-                    command,
-                    env=env,
-                    cwd=log_path.parent,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                ),
-                log_path,
-            )
+            # A signal between the start of the program and its entry here would leave it behind.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+            try:
+                process = Process(
+                    name,
+                    subprocess.Popen(
+                        command,
+                        env=env,
+                        cwd=log_path.parent,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                        preexec_fn=partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask),
+                    ),
+                    log_path,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield process
     finally:
         if process is not None:
