@@ -76,7 +76,11 @@ def stack() -> Iterator[Stack]:
         )
         home = directory / "home"
         home.mkdir()
-        env = local_stack.airflow_environment(home) | {"IP1_S3_BUCKET": BUCKET}
+        env = local_stack.airflow_environment(home) | {
+            "IP1_S3_BUCKET": BUCKET,
+            # Only what the tests trigger runs.
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        }
         url = started.enter_context(local_stack.sandbox(directory, "--delivery-seconds", "5", env=env))
         s3 = started.enter_context(local_stack.s3_server(directory, buckets=[BUCKET], env=env))
         env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(s3)
@@ -194,7 +198,8 @@ def run_url(page: Any, stack: Stack) -> str:
     page.goto(f"{stack.airflow.url}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
-    with page.expect_response(lambda response: response.request.method == "POST" and "dagRuns" in response.url) as sent:
+    runs = f"/dags/{DAG}/dagRuns"
+    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith(runs)) as sent:
         dialog.get_by_role("button", name="Trigger", exact=True).click()
     run = sent.value.json()["dag_run_id"]
     deadline = time.monotonic() + RUN_SECONDS
