@@ -109,7 +109,8 @@ class WithoutLog(doctest.OutputChecker):
     """Compares what was printed without the lines of Airflow's log, which goes to the same place."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        printed = [line for line in got.splitlines(keepends=True) if not re.match(r"\[?\d{4}-\d\d-\d\dT\S+ [\[{]", line)]
+        log_line = re.compile(r"\[?\d{4}-\d\d-\d\dT\S+ [\[{]")
+        printed = [line for line in got.splitlines(keepends=True) if not log_line.match(line)]
         return super().check_output(want, "".join(printed), optionflags)
 
 
