@@ -136,8 +136,15 @@ def form(page: Any, stack: Stack) -> Any:
 
 def test_form_is_named_for_ip1(form: Any) -> None:
     labels = [label.strip(" *\n") for label in form.locator("label[data-part=label]").all_inner_texts()]
-    standard = labels[: labels.index("API key") + 1]
-    assert standard == ["Connection ID", "Connection Type", "Description", "Base URL", "API key"]
+    (declared,) = get_provider_info()["connection-types"]
+    first_extra = next(iter(declared["conn-fields"].values()))["label"]
+    assert labels[: labels.index(first_extra)] == [
+        "Connection ID",
+        "Connection Type",
+        "Description",
+        "Base URL",
+        "API key",
+    ]
     assert form.get_by_label("Base URL").get_attribute("placeholder") == "https://api.ip1sms.com"
     assert form.get_by_label("API key").get_attribute("type") == "password"
 
