@@ -336,6 +336,41 @@ class _BaseIP1Hook(BaseHook):
                 direction=direction,
             )
 
+    def _conversation_lists(
+        self,
+        participants: Iterable[str],
+        direction: str | None,
+        order: str,
+        page_size: int | None,
+        concurrency: int | None,
+    ) -> tuple[Callable[[Settings], Iterable[Callable[[], Pager]]], int]:
+        """Check the arguments of a reading of conversations. Gives what makes its pagers, and how many there are."""
+        check_argument("page_size", page_size)
+        check_argument("concurrency", concurrency)
+        normalized = [normalize_participant(participant) for participant in participants]
+        pagers = partial(
+            self._conversation_pagers,
+            normalized,
+            direction=_check_direction(direction),
+            order=_check_order(order),
+            page_size=page_size,
+            concurrency=concurrency,
+        )
+        return pagers, len(normalized)
+
+    def _batch_list(
+        self, batch_id: str, order: str, page_size: int | None
+    ) -> Callable[[Settings], Iterable[Callable[[], Pager]]]:
+        """Check the arguments of a reading of a batch. Gives what makes its pager."""
+        check_argument("page_size", page_size)
+        request = batch_messages_request(check_id(batch_id, "batch_id"))
+        checked_order = _check_order(order)
+
+        def pagers(settings: Settings) -> Iterable[Callable[[], Pager]]:
+            return [partial(self._pager, request, settings, order=checked_order, page_size=page_size, concurrency=None)]
+
+        return pagers
+
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """The connection form's field names on Airflow 2; Airflow 3 reads them from the provider's metadata."""
@@ -523,18 +558,8 @@ class IP1Hook(_BaseIP1Hook):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; names it.
         """
-        check_argument("page_size", page_size)
-        check_argument("concurrency", concurrency)
-        normalized = [normalize_participant(participant) for participant in participants]
-        pagers = partial(
-            self._conversation_pagers,
-            normalized,
-            direction=_check_direction(direction),
-            order=_check_order(order),
-            page_size=page_size,
-            concurrency=concurrency,
-        )
-        return self._read(pagers, concurrency, is_last_page, is_one_list=len(normalized) == 1)
+        pagers, count = self._conversation_lists(participants, direction, order, page_size, concurrency)
+        return self._read(pagers, concurrency, is_last_page, is_one_list=count == 1)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
@@ -549,14 +574,7 @@ class IP1Hook(_BaseIP1Hook):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; names it.
         """
-        check_argument("page_size", page_size)
-        request = batch_messages_request(check_id(batch_id, "batch_id"))
-        checked_order = _check_order(order)
-
-        def pagers(settings: Settings) -> Iterable[Callable[[], Pager]]:
-            return [partial(self._pager, request, settings, order=checked_order, page_size=page_size, concurrency=None)]
-
-        return self._messages_of(self._read(pagers, None))
+        return self._messages_of(self._read(self._batch_list(batch_id, order, page_size), None))
 
     def get_summary(self, participant: str) -> ConversationSummary:
         """
@@ -854,31 +872,14 @@ class IP1AsyncHook(_BaseIP1Hook):
         is_last_page: Callable[[Page], bool] | None = None,
     ) -> AsyncIterator[Page]:
         """See :meth:`IP1Hook.iter_pages_of`; an async iterator."""
-        check_argument("page_size", page_size)
-        check_argument("concurrency", concurrency)
-        normalized = [normalize_participant(participant) for participant in participants]
-        pagers = partial(
-            self._conversation_pagers,
-            normalized,
-            direction=_check_direction(direction),
-            order=_check_order(order),
-            page_size=page_size,
-            concurrency=concurrency,
-        )
-        return self._read(pagers, concurrency, is_last_page, is_one_list=len(normalized) == 1)
+        pagers, count = self._conversation_lists(participants, direction, order, page_size, concurrency)
+        return self._read(pagers, concurrency, is_last_page, is_one_list=count == 1)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
     ) -> AsyncIterator[Message]:
         """See :meth:`IP1Hook.iter_batch_messages`; an async iterator."""
-        check_argument("page_size", page_size)
-        request = batch_messages_request(check_id(batch_id, "batch_id"))
-        checked_order = _check_order(order)
-
-        def pagers(settings: Settings) -> Iterable[Callable[[], Pager]]:
-            return [partial(self._pager, request, settings, order=checked_order, page_size=page_size, concurrency=None)]
-
-        return self._messages_of(self._read(pagers, None))
+        return self._messages_of(self._read(self._batch_list(batch_id, order, page_size), None))
 
     async def get_summary(self, participant: str) -> ConversationSummary:
         """See :meth:`IP1Hook.get_summary`."""
