@@ -18,7 +18,8 @@ import pyarrow.parquet
 import pytest
 import zstandard
 from airflow.providers.common.compat.sdk import AirflowSkipException
-from conftest import MAIN, Bucket, connected_sandbox, from_api, messages_of
+from bucket_contents import Bucket
+from sandbox_conversations import MAIN, connected_sandbox, from_api, messages_of
 
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import Stats
-from conftest import MAIN, Bucket
+from bucket_contents import Bucket
+from sandbox_conversations import MAIN
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES

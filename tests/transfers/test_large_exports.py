@@ -14,7 +14,7 @@ from typing import Any
 
 import local_stack
 import pytest
-from conftest import Bucket
+from bucket_contents import Bucket
 
 pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
 

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 import local_stack
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import Bucket, connected_sandbox, from_api
+from bucket_contents import Bucket
+from sandbox_conversations import connected_sandbox, from_api
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator

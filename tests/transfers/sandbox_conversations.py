@@ -1,0 +1,42 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""What the sandbox has to export, asked for without the code under test."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import local_stack
+import pytest
+
+from airflow_provider_ip1.sandbox.server import SandboxServer
+
+MAIN = "46701740605"
+
+
+@contextmanager
+def connected_sandbox(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[SandboxServer]:
+    """A sandbox of a test's own, with a connection that asks it as fast as it answers and sends nothing twice."""
+    with SandboxServer(**options) as server:
+        connection = local_stack.ip1_connection(server.url, requests_per_second=0, max_attempts=1)
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)
+        yield server
+
+
+def from_api(sandbox: SandboxServer, participant: str = MAIN, path: str = "", order: str = "ASC") -> bytes:
+    """Ask for a whole conversation in one request: a JSON array."""
+    request = urllib.request.Request(
+        f"{sandbox.url}/v2/conversations/{participant}{path}?limit=10000&order={order}",
+        headers={"Authorization": "Bearer sandbox-key"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def messages_of(sandbox: SandboxServer, participant: str = MAIN, **how: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = json.loads(from_api(sandbox, participant, **how))
+    return messages
