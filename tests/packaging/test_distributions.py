@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
@@ -65,12 +67,15 @@ def test_pypi_would_take_and_show_them(wheel: Path, sdist: Path) -> None:
     run(sys.executable, "-m", "check_wheel_contents", wheel)
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return HeaderParser().parsestr(archive.read(f"airflow_provider_ip1-{__version__}.dist-info/METADATA").decode())
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path, metadata: Message) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        metadata = HeaderParser().parsestr(
-            archive.read(f"airflow_provider_ip1-{__version__}.dist-info/METADATA").decode()
-        )
     info = {name for name in names if PurePosixPath(name).parts[0] == f"airflow_provider_ip1-{__version__}.dist-info"}
     package = names - info
     assert {PurePosixPath(name).parts[0] for name in package} == {"airflow_provider_ip1"}
@@ -80,6 +85,26 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier", [])
     # A cap, or a version of exactly one number, makes the package impossible to install beside others.
     assert [line for line in metadata.get_all("Requires-Dist", []) if "<" in line or "==" in line.split(";")[0]] == []
+
+
+def test_links_of_the_readme_also_work_on_pypi(metadata: Message) -> None:
+    readme = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", readme)
+    assert len(links) == (PROJECT / "README.md").read_text().count("](")
+    assert [target for _, target in links if not target.startswith("https://")] == []
+    home = "ip1-community/airflow-provider-ip1"
+    of_pictures, of_pages = (
+        f"https://raw.githubusercontent.com/{home}/v{__version__}/",
+        f"https://github.com/{home}/blob/v{__version__}/",
+    )
+    to_files = [
+        target.removeprefix(of_pictures if picture else of_pages).split("#")[0]
+        for picture, target in links
+        if picture or home in target
+    ]
+    assert to_files
+    assert [path for path in to_files if not (PROJECT / path).is_file()] == []
 
 
 def test_sdist_holds_what_distributors_need(sdist: Path) -> None:
