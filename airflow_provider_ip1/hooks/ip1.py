@@ -28,7 +28,7 @@ import requests
 import urllib3
 import yarl
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 from requests.auth import AuthBase
 
 from airflow_provider_ip1 import __version__
@@ -434,7 +434,11 @@ class IP1Hook(_BaseIP1Hook):
         :raises IP1ConnectionError: the connection cannot be used; names the field.
         """
         connection = self.get_connection(self.ip1_conn_id)
-        return self._read_settings(connection, connection.extra_dejson)
+        settings = self._read_settings(connection, connection.extra_dejson)
+        if settings.redact_key:
+            # Airflow masks extras by their names and does not know this one. IP1AsyncHook never uses it.
+            mask_secret(settings.redact_key)
+        return settings
 
     @cached_property
     def _session(self) -> requests.Session:

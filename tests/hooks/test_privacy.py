@@ -16,9 +16,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from hook_clients import AsyncClient, Client, RawServer, send
+from airflow.providers.common.compat.sdk import redact
+from hook_clients import CONN_ID, AsyncClient, Client, RawServer, send
 
 from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 
@@ -213,3 +215,10 @@ def test_reprs_of_what_people_print(connect: Connect, client: Callable[[], Clien
         texts = [repr(hook.hook), repr(settings), repr(hook.call("get_conn"))]
         texts += [repr(page) for page in pages]
     assert_nothing_leaked(texts, (KEY, BODY))
+
+
+def test_airflow_masks_the_redact_key_in_task_logs(connect: Connect) -> None:
+    connect("http://127.0.0.1:1", redact_key="only-for-hashing")
+    assert IP1Hook(CONN_ID).settings.redact_key == "only-for-hashing"
+    # What Airflow does with each line of a task's log.
+    assert redact("The key is only-for-hashing.") == "The key is ***."
