@@ -13,16 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import local_stack
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import Stats
 from bucket_contents import Bucket
-from sandbox_conversations import MAIN
+from sandbox_conversations import MAIN, messages_of
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.sandbox.world import SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
 DAG_FILE = """
@@ -194,6 +196,23 @@ def test_lineage(
     statistics = written.outputFacets["outputStatistics"]
     assert (statistics.rowCount, statistics.size) == (5000, result["bytes"])
     assert MAIN not in repr(lineage)
+
+
+def test_nothing_personal_in_what_airflow_keeps(
+    operator: Callable[..., ConversationToS3Operator], ip1_connection: str, sandbox: SandboxServer
+) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(try_number=1, xcom_push=lambda key, value: pushed.update({key: value}))
+    export = operator(participant=[MAIN, SEVEN], file_format="csv", s3_key="out.csv", page_size=1000)
+    returned = export.execute({"ti": ti})
+    assert (returned["messages"], list(pushed)) == (5007, [S3ObjectLink.key])
+    kept = json.dumps([returned, pushed]) + repr(export.get_openlineage_facets_on_complete(ti))
+    for message in messages_of(sandbox) + messages_of(sandbox, SEVEN):
+        assert message["body"] not in kept
+        assert message["sender"] not in kept
+        assert message["recipient"] not in kept
+    assert local_stack.SANDBOX_KEY not in kept
 
 
 def test_importing_the_operator_warns_of_nothing() -> None:
