@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -327,42 +327,57 @@ def _repr(thing: MessageStatus | Message | ConversationSummary) -> str:
 # --- Pages -----------------------------------------------------------------------------------------------------------
 
 
-class _Id(msgspec.Struct, gc=False):
+class _Key(msgspec.Struct, gc=False):
     id: str
+    modified: Any = None
 
 
-_IDS = msgspec.json.Decoder(list[_Id])
+_KEYS = msgspec.json.Decoder(list[_Key])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def split_page(body: bytes) -> tuple[list[str], list[BytesLike]]:
+class SplitPage(NamedTuple):
     """
-    Take a page of messages apart without reading more than the ids.
+    A page of messages, in the order it was sent.
+
+    :param ids: the messages' ids.
+    :param raws: each message's JSON object byte for byte as it was sent.
+    :param modified: each message's ``modified`` as it was sent, for :func:`read_moments`.
+    """
+
+    ids: list[str]
+    raws: list[BytesLike]
+    modified: list[Any]
+
+
+def split_page(body: bytes) -> SplitPage:
+    """
+    Take a page of messages apart without reading more than what it is sorted and recognised by.
 
     A byte order mark before the JSON is skipped. Where an object holds a name twice, the last one counts, here and
     for every other field. ``NaN`` and ``Infinity`` are no JSON. Half a UTF-16 pair as an escape is (RFC 8259, 8.2),
     and stays in the bytes as it is.
 
     :param body: the answer's body, UTF-8.
-    :return: the ids and, in the same order, each message's JSON object byte for byte as it was sent.
     :raises UnreadableBody: the body is no JSON in UTF-8, or was cut.
     :raises IP1ResponseError: it is JSON, but no array of objects that each have a non-empty text as ``id``.
     """
     body = bytes(body).removeprefix(_BOM)
     try:
-        ids = [row.id for row in _IDS.decode(body)]
+        keys = _KEYS.decode(body)
+        ids = [key.id for key in keys]
         raws: list[BytesLike] = _RAWS.decode(body)  # type: ignore[assignment]
         # The decoders skip what they do not keep, and do not look whether that is UTF-8.
         if all(ids) and (body.isascii() or str(body, "utf-8")):
-            return ids, raws
+            return SplitPage(ids, raws, [key.modified for key in keys])
     except _UNDECODABLE:
         pass
     return _split_exactly(body)
 
 
-def _split_exactly(body: bytes) -> tuple[list[str], list[BytesLike]]:
+def _split_exactly(body: bytes) -> SplitPage:
     """Do what :func:`split_page` does, by a scanner that knows where and why it stops."""
     page = _parse(body)
     if not isinstance(page, list):
@@ -379,7 +394,7 @@ def _split_exactly(body: bytes) -> tuple[list[str], list[BytesLike]]:
         _, end = _EXACT.raw_decode(text, start)
         raws.append(text[start:end].encode())
         position = _after_space(text, end) + 1
-    return ids, raws
+    return SplitPage(ids, raws, [row.get("modified") for row in page])
 
 
 def _after_space(text: str, position: int) -> int:
@@ -466,12 +481,7 @@ DOCUMENTED_STATUS_FIELDS: Final = frozenset(field.encode_name for field in msgsp
 """iP.1's names of the fields of a status."""
 
 
-class _ModifiedRow(msgspec.Struct, gc=False):
-    modified: str | None = None
-
-
 _ROW = msgspec.json.Decoder(_Row)
-_MODIFIED = msgspec.json.Decoder(_ModifiedRow)
 _DOCUMENTED = msgspec.json.Decoder(_DocumentedRow)
 
 
@@ -528,24 +538,29 @@ def _read(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Messa
     return _read_exactly(bytes(raw), other_side, endpoint)
 
 
-def read_modified(raws: Sequence[BytesLike]) -> list[datetime | None]:
+def read_moments(values: Sequence[Any]) -> list[datetime | None]:
     """
-    Read only when each message was last changed, which costs a fraction of reading the message.
+    Read times as iP.1 writes them, many at a time.
 
-    :param raws: one JSON object per message, such as :func:`split_page` gives.
-    :return: the times in UTC, ``None`` where a message has none, in the same order.
-    :raises UnreadableBody: one of them is no JSON, or was cut.
-    :raises IP1ResponseError: a time cannot be read; names the message id.
+    :param values: JSON values, such as :attr:`SplitPage.modified`.
+    :return: in UTC and in the same order; ``None`` for what is missing or no time.
     """
-    return [_read_modified(raw) for raw in raws]
-
-
-def _read_modified(raw: BytesLike) -> datetime | None:
     try:
-        return _moment(_MODIFIED.decode(raw).modified)
-    except _UNDECODABLE:
+        moments = [_from_iso_format(value) for value in values]
+        if all(moment.tzinfo is UTC for moment in moments) and _BETWEEN_DATE_AND_TIME.issuperset(
+            [value[10:11] for value in values]
+        ):
+            return moments  # type: ignore[return-value]  # a list of the same, without the exceptions
+    except (ValueError, TypeError):
         pass
-    return _message_fields(bytes(raw)).moment("modified")
+    return [_moment_if_any(value) for value in values]
+
+
+def _moment_if_any(value: Any) -> datetime | None:
+    try:
+        return None if value is None else _read_moment(value)
+    except (ValueError, TypeError, ArithmeticError):
+        return None
 
 
 # --- Values ----------------------------------------------------------------------------------------------------------

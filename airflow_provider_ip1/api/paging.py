@@ -24,11 +24,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from itertools import compress
 from typing import Any, Literal
 
 from airflow_provider_ip1.api.link import LinkTarget
-from airflow_provider_ip1.api.messages import Message, read_messages
+from airflow_provider_ip1.api.messages import Message, read_messages, read_moments
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 
 Order = Literal["ASC", "DESC"]
@@ -60,6 +62,7 @@ class Page:
     :param raws: the messages as iP.1 sent them, each the bytes of one JSON object.
     :param total_hint: about how many messages the list has, rounded up to a whole page, as a ``Link`` header told;
         ``None`` where none did.
+    :param modified_values: each message's ``modified`` as iP.1 sent it, for :attr:`modified`.
     """
 
     participant: str | None
@@ -69,6 +72,12 @@ class Page:
     ids: tuple[str, ...]
     raws: tuple[Any, ...] = field(repr=False)
     total_hint: int | None
+    modified_values: tuple[Any, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def modified(self) -> tuple[datetime | None, ...]:
+        """When each message was last changed, in UTC; ``None`` where iP.1 sent no time that can be read."""
+        return tuple(read_moments(self.modified_values))
 
     @cached_property
     def messages(self) -> tuple[Message, ...]:
@@ -91,11 +100,13 @@ class Rows:
     :param ids: message ids in the order received.
     :param raws: the same messages' JSON bytes.
     :param links: what :func:`~airflow_provider_ip1.api.link.parse_link` read.
+    :param modified: the same messages' ``modified`` as it was sent.
     """
 
     ids: Sequence[str] = ()
     raws: Sequence[Any] = field(default=(), repr=False)
     links: Mapping[str, LinkTarget] = field(default_factory=dict)
+    modified: Sequence[Any] = field(default=(), repr=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -392,11 +403,12 @@ class Pager:
         self._capacity = max(self._capacity, len(rows.ids))
         self._position = request.start + len(rows.ids) - 1
         self._previous = (request.start, rows.ids)
-        ids, raws = tuple(rows.ids[first_new:]), tuple(rows.raws[first_new:])
+        ids, raws, modified = (tuple(each[first_new:]) for each in (rows.ids, rows.raws, rows.modified))
         if len(set(ids)) != len(ids) or (self._pages and first_new == 0):
             # A row listed twice within a page, or rows read anew after all delivered ones were gone.
-            once = {key: raw for key, raw in zip(reversed(ids), reversed(raws), strict=True) if not self._knows(key)}
-            ids, raws = tuple(reversed(once)), tuple(reversed(once.values()))
+            last_places = {key: place for place, key in enumerate(ids)}
+            chosen = [last_places[key] == place and not self._knows(key) for place, key in enumerate(ids)]
+            ids, raws, modified = (tuple(compress(each, chosen)) for each in (ids, raws, modified))
         if self._capacity < 2:
             self._slow_down(self._position + 1)
         elif is_full:
@@ -411,7 +423,7 @@ class Pager:
             return None
         self._stalled = 0
         self._keep_in_mind(ids)
-        page = Page(self.participant, self.direction, self._pages, request.start, ids, raws, self.total_hint)
+        page = Page(self.participant, self.direction, self._pages, request.start, ids, raws, self.total_hint, modified)
         self._pages += 1
         return page
 

@@ -208,8 +208,8 @@ def read_rows(answer: Answer) -> Rows:
     :raises UnreadableBody: it is no JSON, or was cut; worth asking for again.
     :raises IP1ResponseError: it is no list of messages.
     """
-    ids, raws = split_page(answer.body)
-    return Rows(ids, raws, parse_link(answer.headers.get("link")))
+    ids, raws, modified = split_page(answer.body)
+    return Rows(ids, raws, parse_link(answer.headers.get("link")), modified)
 
 
 # -- reading answers

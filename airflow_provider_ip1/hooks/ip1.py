@@ -15,11 +15,11 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
+from queue import SimpleQueue
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -168,27 +168,46 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting += [link for link in linked if isinstance(link, BaseException)]
 
 
-def _in_thread(work: Callable[[], T]) -> Future[T]:
+class _Fetchers:
     """
-    Do something in a thread of its own.
+    Threads that send the requests of one reading.
 
     Python waits for the threads of a ThreadPoolExecutor before it exits, here for an answer that nobody wants any more.
-    It does not wait for this one.
+    It does not wait for these.
     """
-    future: Future[T] = Future()
 
-    def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            result = work()
-        except BaseException as error:  # whoever waits for the future gets it
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[PageRequest, Callable[[], Rows]] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[PageRequest, Rows | BaseException]] = SimpleQueue()
+        self._threads = 0
+        #: Requests whose answer was not taken yet.
+        self.pending = 0
 
-    threading.Thread(target=run, name="ip1-read-ahead", daemon=True).start()
-    return future
+    def start(self, wanted: PageRequest, fetch: Callable[[], Rows]) -> None:
+        self.pending += 1
+        self._jobs.put((wanted, fetch))
+        if self.pending > self._threads:
+            self._threads += 1
+            threading.Thread(target=self._work, name="ip1-read-ahead", daemon=True).start()
+
+    def next_result(self) -> tuple[PageRequest, Rows | BaseException]:
+        result = self._results.get()
+        self.pending -= 1
+        return result
+
+    def close(self) -> None:
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            wanted, fetch = job
+            try:
+                self._results.put((wanted, fetch()))
+            except BaseException as error:  # whoever takes the result gets it
+                self._results.put((wanted, error))
+            # Or this thread would hold on to a page until it gets the next.
+            del job, wanted, fetch
 
 
 class _BaseIP1Hook(BaseHook):
@@ -678,11 +697,11 @@ class IP1Hook(_BaseIP1Hook):
         # Of several lists, or of one that is not read to its end, the total says nothing about the time left.
         has_total = is_one_list and is_last_page is None
         closed = threading.Event()
-        pending: dict[Future[Rows], PageRequest] = {}
+        fetchers = _Fetchers()
 
         def send() -> None:
             for wanted in ahead.wanted():
-                pending[_in_thread(partial(self._run, self._page_exchange(settings, wanted), closed))] = wanted
+                fetchers.start(wanted, partial(self._run, self._page_exchange(settings, wanted), closed))
 
         try:
             send()
@@ -690,8 +709,11 @@ class IP1Hook(_BaseIP1Hook):
                 page = ahead.next_page()
                 if page is None:
                     send()
-                    if pending:
-                        self._collect(ahead, pending)
+                    if fetchers.pending:
+                        wanted, answer = fetchers.next_result()
+                        if not isinstance(answer, (Rows, Exception)):
+                            raise answer
+                        ahead.received(wanted, answer)
                     continue
                 if is_last_page is not None and is_last_page(page):
                     ahead.skip_rest()
@@ -704,17 +726,7 @@ class IP1Hook(_BaseIP1Hook):
                 yield page
         finally:
             closed.set()
-            for future in pending:
-                future.cancel()
-
-    @staticmethod
-    def _collect(ahead: ReadAhead, pending: dict[Future[Rows], PageRequest]) -> None:
-        finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in finished:
-            error = future.exception()
-            if error is not None and not isinstance(error, Exception):
-                raise error
-            ahead.received(pending.pop(future), error if error is not None else future.result())
+            fetchers.close()
 
 
 def _ssl_context(ca_path: str, conn_id: str) -> ssl.SSLContext:

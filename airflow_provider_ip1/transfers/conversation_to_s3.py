@@ -35,7 +35,7 @@ from airflow_provider_ip1.transfers.s3_upload import (
     abort_unfinished_uploads,
     s3_hook_for_streaming,
 )
-from airflow_provider_ip1.transfers.window import NewestFirst, Window, modified_times
+from airflow_provider_ip1.transfers.window import NewestFirst, Window
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -468,7 +468,8 @@ class _Selection:
     def take(self, page: Page) -> bool:
         """Pick from the next page. True where the rest of the conversation need not be read."""
         self.tally.pages += 1
-        self.raws, times = page.raws, modified_times(page.raws)
+        raws: Sequence[Any] = page.raws
+        times: Sequence[datetime | None] = page.modified
         end = None
         if self.window.read_back_to is not None:
             if page.number == 0 or self._newest_first is None:
@@ -477,6 +478,7 @@ class _Selection:
         if not self.window.is_open:
             self.tally.undated += times[:end].count(None)
             chosen = [i for i, time in enumerate(times[:end]) if self.window.contains(time)]
-            self.raws, times = [page.raws[i] for i in chosen], [times[i] for i in chosen]
+            raws, times = [raws[i] for i in chosen], [times[i] for i in chosen]
+        self.raws = raws
         self.tally.add(times)
         return end is not None

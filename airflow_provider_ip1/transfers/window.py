@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_ip1.api.messages import BytesLike, read_modified
-from airflow_provider_ip1.exceptions import IP1ResponseError
-
 log = logging.getLogger(__name__)
 
 
@@ -103,27 +100,6 @@ def read_moment(value: Any, argument: str) -> datetime | None:
     except OverflowError:
         pass
     raise ValueError(f"{argument}: {value!s} is outside of the years 1 to 9999 in UTC.")
-
-
-def modified_times(raws: Sequence[BytesLike]) -> list[datetime | None]:
-    """
-    When each message was last changed.
-
-    :param raws: one JSON object per message.
-    :return: in UTC; ``None`` where a message has no time, or none that can be read.
-    """
-    try:
-        return read_modified(raws)
-    except IP1ResponseError:
-        pass
-    return [_modified(raw) for raw in raws]
-
-
-def _modified(raw: BytesLike) -> datetime | None:
-    try:
-        return read_modified([raw])[0]
-    except IP1ResponseError:
-        return None
 
 
 class NewestFirst:

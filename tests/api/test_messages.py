@@ -27,7 +27,7 @@ from airflow_provider_ip1.api.messages import (
     mask_number,
     one_line,
     read_messages,
-    read_modified,
+    read_moments,
     split_page,
 )
 from airflow_provider_ip1.api.status import KNOWN_CODES
@@ -257,18 +257,18 @@ def test_the_fast_path_agrees_with_the_exact_one(fields, participant, direction)
     exactly = outcome(module._read_exactly, raw, address, direction)
     assert outcome(Message.from_json, raw, participant=participant, direction=direction) == exactly
     if isinstance(exactly, Message):
-        assert read_modified([raw]) == [exactly.modified]
+        assert read_moments(split_page(b"[" + raw + b"]").modified) == [exactly.modified]
 
 
 def test_a_page_is_read_in_order_with_unusual_messages_in_it():
     usual = {"id": "a", "segments": 1, "modified": "2020-01-01T00:00:00Z"}
     unusual = {"id": "b", "segments": "2", "modified": "2020-01-02T00:00:00z", "type": True}
     body = json.dumps([usual, unusual, usual | {"id": "c"}]).encode()
-    ids, raws = split_page(body)
+    ids, raws, modified = split_page(body)
     messages = read_messages(raws)
     assert [message.id for message in messages] == ids == ["a", "b", "c"]
     assert [message.segments for message in messages] == [1, 2, 1]
-    assert read_modified(raws) == [message.modified for message in messages]
+    assert read_moments(modified) == [message.modified for message in messages]
 
 
 @pytest.mark.parametrize(
@@ -381,8 +381,21 @@ def test_an_error_in_a_status_names_its_position(report, field):
 
 def test_an_unreadable_modified_names_field_and_id():
     with pytest.raises(IP1ResponseError) as caught:
-        read_modified([dumps({"id": ID, "body": SECRET, "modified": SECRET})])
+        Message.from_json(dumps({"id": ID, "body": SECRET, "modified": SECRET}))
     assert_names(caught.value, ID, "modified")
+
+
+@given(st.lists(moments().map(lambda pair: pair[0]) | anything, max_size=4))
+@example([WrittenNumber("20200101")])
+@example(["2020-01-01T00:00:00Z", None])
+@example(["2020-01-01T00:00:00Z", "2020-W01-1", "soon"])
+def test_times_of_a_page_agree_with_those_of_its_messages(values):
+    body = dumps([{"id": ID, "modified": value} for value in values])
+    expected = []
+    for raw in split_page(body).raws:
+        read = outcome(module._read_exactly, bytes(raw), None, None)
+        expected.append(read.modified if isinstance(read, Message) else None)
+    assert read_moments(split_page(body).modified) == expected
 
 
 @pytest.mark.parametrize("value", ["", None, 17, [SECRET], {"a": SECRET}, True])
@@ -459,7 +472,7 @@ rows = st.fixed_dictionaries({"id": st.text(st.characters(codec="utf-8"), min_si
 def test_a_page_is_taken_apart_byte_for_byte(page, indent, separators, byte_order_mark, around):
     parts = [dumps(row, indent=indent, separators=separators) for row in page]
     body = around + b"[" + around + (around + b"," + around).join(parts) + around + b"]" + around
-    ids, raws = split_page(b"\xef\xbb\xbf" + body if byte_order_mark else body)
+    ids, raws, _ = split_page(b"\xef\xbb\xbf" + body if byte_order_mark else body)
     assert ids == [row["id"] for row in page]
     assert [bytes(raw) for raw in raws] == parts
 
@@ -482,7 +495,7 @@ def test_json_that_is_no_list_of_messages(body):
 
 
 def test_an_empty_page():
-    assert split_page(b" [ ] ") == ([], [])
+    assert split_page(b" [ ] ") == ([], [], [])
 
 
 def test_a_page_that_is_not_utf8_is_unreadable_even_where_no_field_is_read():
@@ -492,7 +505,7 @@ def test_a_page_that_is_not_utf8_is_unreadable_even_where_no_field_is_read():
 
 def test_of_a_name_given_twice_the_last_counts():
     body = b'[{"id": "a", "segments": 1, "id": "b", "segments": 2}]'
-    ids, raws = split_page(body)
+    ids, raws, _ = split_page(body)
     message = read_messages(raws)[0]
     assert ids == [message.id] == ["b"]
     assert message.segments == message.raw["segments"] == 2
@@ -501,7 +514,7 @@ def test_of_a_name_given_twice_the_last_counts():
 
 def test_half_a_utf16_pair_is_read_and_kept():
     row = rb'{"id": "a", "body": "x\ud83d", "other": "\ude00"}'
-    ids, raws = split_page(b'[{"id": "first"}, ' + row + b" ]")
+    ids, raws, _ = split_page(b'[{"id": "first"}, ' + row + b" ]")
     assert ids == ["first", "a"]
     assert bytes(raws[1]) == row
     message = read_messages(raws)[1]

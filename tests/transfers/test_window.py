@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.transfers.window import NewestFirst, Window, modified_times, read_moment
+from airflow_provider_ip1.transfers.window import NewestFirst, Window, read_moment
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -75,11 +75,6 @@ def test_the_window_includes_its_beginning_and_not_its_end() -> None:
     times = [NOON - timedelta(microseconds=1), NOON, NOON + second - timedelta(microseconds=1), NOON + second, None]
     assert [window.contains(time) for time in times] == [False, True, True, False, False]
     assert Window().contains(None)
-
-
-def test_times_that_cannot_be_read_are_unknown() -> None:
-    raws = [b'{"id":"1","modified":"2026-11-01T12:00:00Z"}', b'{"id":"2","modified":"soon"}', b'{"id":"3"}']
-    assert modified_times(raws) == [NOON, None, None]
 
 
 def hours_ago(*hours: float | None) -> list[datetime | None]:
