@@ -85,13 +85,20 @@ class _Session(requests.Session):
 
 
 class _SharedRate:
-    """A :class:`RequestRate` for all hooks of a process that use the same key, whatever thread they run in."""
+    """
+    The request rate of all hooks of a process that use the same key, whatever thread they run in.
+
+    Before sending, wait as long as :meth:`reserve` says, then as long as :meth:`confirm` says. Who was woken late, as
+    all that wait in an event loop are when something blocks it, would else go together with the others.
+    """
 
     _shared: WeakValueDictionary[tuple[str, str, float], _SharedRate] = WeakValueDictionary()
     _sharing = threading.Lock()
 
-    def __init__(self, per_second: float) -> None:
-        self._rate = RequestRate(per_second)
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._planned = RequestRate(per_second)
+        self._sent = RequestRate(per_second)
+        self._clock = clock
         self._lock = threading.Lock()
 
     @classmethod
@@ -106,7 +113,11 @@ class _SharedRate:
 
     def reserve(self) -> float:
         with self._lock:
-            return self._rate.reserve(time.monotonic())
+            return self._planned.reserve(self._clock())
+
+    def confirm(self) -> float:
+        with self._lock:
+            return self._sent.reserve(self._clock())
 
 
 class _ClosedReading(Exception):
@@ -640,8 +651,9 @@ class IP1Hook(_BaseIP1Hook):
     def _run(self, exchange: Exchange[T], closed: threading.Event | None = None) -> T:
         closed = closed or threading.Event()
         while True:
-            if (pause := self._rate.reserve()) > 0:
-                closed.wait(pause)
+            for turn in (self._rate.reserve, self._rate.confirm):
+                if (pause := turn()) > 0:
+                    closed.wait(pause)
             if closed.is_set():
                 raise _ClosedReading
             delay = self._received(exchange, self._send(exchange.url))
@@ -921,8 +933,9 @@ class IP1AsyncHook(_BaseIP1Hook):
     async def _run(self, exchange: Exchange[T]) -> T:
         while True:
             _, _, _, rate = await self._open()
-            if (pause := rate.reserve()) > 0:
-                await asyncio.sleep(pause)
+            for turn in (rate.reserve, rate.confirm):
+                if (pause := turn()) > 0:
+                    await asyncio.sleep(pause)
             # Anew: the hook may have been closed during the pause.
             _, session, how, _ = await self._open()
             delay = self._received(exchange, await self._send(session, exchange.url, how))
