@@ -42,19 +42,6 @@ class Job:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.ip1_key}"}
 
-    def s3_client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            endpoint_url=self.s3_url,
-            aws_access_key_id=self.s3_access_key,
-            aws_secret_access_key=self.s3_secret_key,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-
 
 def read_job() -> Job:
     """The job that the benchmark passed as the first argument, as JSON."""

@@ -12,9 +12,12 @@ import asyncio
 import io
 import queue
 import threading
+from typing import Any
 
 import aiohttp
+import boto3
 import msgspec
+from botocore.config import Config
 from common import Job, run
 from isal import igzip
 
@@ -23,8 +26,19 @@ PART = 8 * 1024 * 1024
 split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+def s3_client(job: Job) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=job.s3_url,
+        aws_access_key_id=job.s3_access_key,
+        aws_secret_access_key=job.s3_secret_key,
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
 def upload_parts(job: Job, parts: queue.Queue[bytes | None]) -> None:
-    client = job.s3_client()
+    client = s3_client(job)
     target = {"Bucket": job.bucket, "Key": job.key}
     upload = client.create_multipart_upload(**target)
     done = []

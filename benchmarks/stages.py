@@ -1,0 +1,127 @@
+# Licensed under the Apache License, Version 2.0 (see LICENSE).
+"""
+Where the processor time of a page goes, in the operator and in the hand-tuned ceiling, stage by stage.
+
+Each stage works on the same pages, alone and in one thread. So this says what a stage costs at least; in an export the
+threads, the sandbox and the S3 server compete for the cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+from isal import igzip
+
+from airflow_provider_ip1.api.link import parse_link
+from airflow_provider_ip1.api.messages import read_moments, split_page
+from airflow_provider_ip1.api.paging import Pager, Rows
+from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.formats.compression import compress
+from airflow_provider_ip1.formats.jsonl import write_jsonl
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+PAGE_SIZE = 200
+PAGES = 150
+ROUNDS = 5
+
+
+def microseconds(work: Callable[[Any], object], items: Sequence[Any]) -> float:
+    """Processor time of this thread per item, the median of some rounds."""
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        for item in items:
+            work(item)
+        rounds.append((time.thread_time() - began) / len(items) * 1e6)
+    return statistics.median(rounds)
+
+
+def microseconds_with_aiohttp(headers: dict[str, str], urls: Sequence[str]) -> float:
+    """The same for requests that are sent as the ceiling sends them, eight at a time."""
+
+    async def fetch_all(_: object) -> None:
+        left = iter(urls)
+        async with aiohttp.ClientSession(headers=headers) as session:
+
+            async def fetch() -> None:
+                for url in left:
+                    async with session.get(url) as response:
+                        await response.read()
+
+            await asyncio.gather(*[fetch() for _ in range(8)])
+
+    return microseconds(lambda _: asyncio.run(fetch_all(_)), [None]) / len(urls)
+
+
+def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, float, float]]:
+    """
+    Measure the stages with the connection ``ip1_default``.
+
+    :param conversation_url: in a sandbox without latency, with at least ``PAGE_SIZE * PAGES`` messages.
+    :param headers: the ceiling's, with the key.
+    :return: name, and microseconds per page of the operator and the ceiling.
+    """
+    urls = [
+        f"{conversation_url}?start={number * (PAGE_SIZE - 1)}&limit={PAGE_SIZE}&order=ASC" for number in range(PAGES)
+    ]
+    hook = IP1Hook()
+    # With all that the hook does to an answer, which a plain get() of the session leaves out.
+    send: Callable[[str], Any] = hook._send
+    answers = [send(url) for url in urls]
+    bodies = [answer.body for answer in answers]
+    split = [split_page(body) for body in bodies]
+    lines = [b"".join(write_jsonl([Batch(page.raws)])) for page in split]
+    raw_pages = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def page_through(_: object) -> None:
+        pager = Pager(page_size=PAGE_SIZE)
+        for ids, raws, modified in split:
+            request = pager.wanted(1)[0]
+            request.answer = Rows(ids, raws, {}, modified)
+            pager.digest()
+            assert pager.next_page() is not None
+
+    def join(raws: Sequence[Any]) -> bytes:
+        return b"\n".join(raws) + b"\n"
+
+    def gzip_fast(_: object) -> None:
+        with igzip.IGzipFile(fileobj=io.BytesIO(), mode="wb", compresslevel=1, mtime=0) as file:
+            for text in lines:
+                file.write(text)
+
+    def gzip_as_exported(_: object) -> None:
+        for _chunk in compress(lines, "gzip"):
+            pass
+
+    stages = [
+        ("request and answer", microseconds(send, urls), microseconds_with_aiohttp(headers, urls)),
+        (
+            "JSON to messages, with their ids and times",
+            microseconds(split_page, bodies),
+            microseconds(raw_pages.decode, bodies),
+        ),
+        ("`Link` header", microseconds(parse_link, [answer.headers.get("link") for answer in answers]), 0.0),
+        ("paging: every message exactly once", microseconds(page_through, [None]) / PAGES, 0.0),
+        ("first and last time", microseconds(read_moments, [page.modified for page in split]), 0.0),
+        (
+            "lines",
+            microseconds(lambda page: list(write_jsonl([Batch(page.raws)])), split),
+            microseconds(join, [page.raws for page in split]),
+        ),
+        ("gzip", microseconds(gzip_as_exported, [None]) / PAGES, microseconds(gzip_fast, [None]) / PAGES),
+    ]
+    hook.close()
+    return stages
+
+
+if __name__ == "__main__":
+    print("RESULT " + json.dumps(measure(sys.argv[1], json.loads(sys.argv[2]))))
