@@ -9,8 +9,9 @@ counts from 0 or 1 is not certain. Therefore every request overlaps what was del
 * The **anchor** is the last delivered row. A page counts only if it shows a row that was delivered; what follows the
   last such row is new. Rows keep their order on the server, so nothing between them can be missed, whenever the page
   was fetched and wherever its offset pointed to.
-* The **end** is believed only where a page that is not full ends with a delivered row, or where nothing is found just
-  behind the anchor. A short page alone proves nothing: the server may have lowered the limit.
+* The **end** is believed only where a page that is not full shows the anchor and nothing else, or where nothing is
+  found just behind the anchor and it is still in its place afterwards. A short page alone proves nothing: the server
+  may have lowered the limit. Neither does an empty one: rows may have moved up to before it.
 * A page that shows no delivered row starts a **search** around the offset. If it finds none,
   :class:`~airflow_provider_ip1.exceptions.IP1PagingError` is raised.
 * ``Link`` headers only say how far reading ahead is worth while.
@@ -164,6 +165,7 @@ class Pager:
         # Position of the last delivered row that was seen, in the server's own count.
         self._position = 0
         self._capacity = 0
+        self._anchor: str | None = None
         self._recent: dict[str, None] = {}
         self._older: dict[str, None] = {}
         self._remember = max(REMEMBERED_ROWS, 2 * self.limit)
@@ -298,15 +300,26 @@ class Pager:
         """A page that starts behind the anchor without showing it: a probe for the end, or read too far ahead."""
         is_probe = not self._queue and request.start == self._position + 1 and self._next_start == request.start
         if is_probe and not rows.ids:
-            self._end()
-            return
-        self._stall()
+            self._on_answer = self._take_last_look
+        else:
+            self._stall()
         self._slow_down(self._position)
+
+    def _take_last_look(self, request: PageRequest, rows: Rows) -> Page | None:
+        """Nothing was behind the anchor. That was the end if the anchor had not moved up by then."""
+        self._on_answer = self._take_following
+        known = self._last_known(rows.ids)
+        # A server that shows one row at a time can prove this of its first row only.
+        is_conclusive = len(rows.ids) < self._capacity or request.start <= 1
+        if known is not None and known + 1 == len(rows.ids) and is_conclusive:
+            self._end()
+            return None
+        return self._take_following(request, rows)
 
     def _take_nothing_new(self, request: PageRequest, rows: Rows, known: int) -> None:
         is_full = len(rows.ids) >= self._capacity
         self._capacity = max(self._capacity, len(rows.ids))
-        if not is_full and "next" not in rows.links:
+        if not is_full and "next" not in rows.links and tuple(rows.ids) == (self._anchor,):
             self._end()
             return
         self._stall()
@@ -318,7 +331,8 @@ class Pager:
             self._on_answer = self._take_unreachable
             self._slow_down(UNREACHABLE_START)
         elif len(rows.ids) == 1 or not is_full:
-            # One row cannot overlap and show more; a short page that promises more is tested behind its end.
+            # One row cannot overlap and show more; a short page that promises more, or that may have been cut where the
+            # delivered rows end, is tested behind its end.
             self._slow_down(self._position + 1)
         else:
             self._slow_down(self._position)
@@ -422,6 +436,7 @@ class Pager:
             self._stall()
             return None
         self._stalled = 0
+        self._anchor = ids[-1]
         self._keep_in_mind(ids)
         page = Page(self.participant, self.direction, self._pages, request.start, ids, raws, self.total_hint, modified)
         self._pages += 1
