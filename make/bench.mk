@@ -4,7 +4,7 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
 .PHONY: bench bench-requirements
 
-bench: $(BENCH_INSTALLED) ## Measure the export against what people use instead (half an hour; ROUNDS=3)
+bench: $(BENCH_INSTALLED) ## Measure the export against what people use instead (ROUNDS=3: half an hour)
 	$(BENCH_VENV)/bin/python benchmarks/export.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-requirements: $(UV) ## Pin the newest versions for the benchmarks
