@@ -193,9 +193,11 @@ def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "ip1"
     from matplotlib import pyplot
 
-    settings = list(dict.fromkeys(case.setting for case in results if case.contender == DLT))
+    settings = list(
+        dict.fromkeys(case.setting for case in results if case.contender == DLT and case.messages > ONE_PAGE)
+    )
     contenders = [name for name in SCRIPTS if any(case.contender == name for case in results)]
-    figure, axes = pyplot.subplots(figsize=(9, 4.2))
+    figure, axes = pyplot.subplots(figsize=(10, 4.8))
     width = 0.8 / len(contenders)
     for index, name in enumerate(contenders):
         speeds = []
@@ -204,10 +206,12 @@ def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
             speeds.append(messages / statistics.median(run["seconds"] for run in runs) if runs else 0)
         axes.bar([place + index * width for place in range(len(settings))], speeds, width, label=name)
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(settings))])
-    axes.set_xticklabels([f"{latency * 1000:.0f} ms\npages of {page_size}" for _, latency, page_size in settings])
+    axes.set_xticklabels(
+        [f"{latency * 1000:.0f} ms latency,\npages of {page_size:,}" for _, latency, page_size in settings], fontsize=8
+    )
     axes.set_yscale("log")
     axes.set_ylabel("messages per second (log scale)")
-    axes.legend(fontsize=8, ncols=len(contenders), loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
