@@ -1,8 +1,9 @@
 # Licensed under the Apache License, Version 2.0 (see LICENSE).
-"""Airflow in a home of its own, the iP.1 sandbox, and a real S3 server."""
+"""Airflow in a home of its own, the iP.1 sandbox, a real S3 server, and recorded answers."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -11,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cassettes
 import local_stack
 import pytest
 
@@ -85,3 +87,28 @@ def aws_connection(s3_server: local_stack.S3Server, monkeypatch: pytest.MonkeyPa
     """The id of an Airflow connection to the S3 server."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", local_stack.aws_connection(s3_server))
     return "aws_default"
+
+
+# It logs whole answers.
+logging.getLogger("vcr").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    return str(cassettes.FOLDER)
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    return {"record_mode": "none"}
+
+
+@pytest.fixture
+def default_cassette_name(cassette_name: str) -> str:
+    """The parameter ``cassette_name`` of the test, such as ``sandbox/summary``."""
+    return cassette_name
+
+
+@pytest.fixture
+def cassette(default_cassette_name: str) -> cassettes.Cassette:
+    return cassettes.load(cassettes.FOLDER / f"{default_cassette_name}.yaml")

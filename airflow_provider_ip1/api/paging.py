@@ -308,10 +308,9 @@ class Pager:
     def _take_last_look(self, request: PageRequest, rows: Rows) -> Page | None:
         """Nothing was behind the anchor. That was the end if the anchor had not moved up by then."""
         self._on_answer = self._take_following
-        known = self._last_known(rows.ids)
         # A server that shows one row at a time can prove this of its first row only.
         is_conclusive = len(rows.ids) < self._capacity or request.start <= 1
-        if known is not None and known + 1 == len(rows.ids) and is_conclusive:
+        if is_conclusive and rows.ids and self._knows(rows.ids[-1]):
             self._end()
             return None
         return self._take_following(request, rows)

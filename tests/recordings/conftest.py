@@ -1,43 +1,17 @@
 # Licensed under the Apache License, Version 2.0 (see LICENSE).
-"""Replaying the cassettes of this folder, with the network blocked."""
+"""What the tests of the hooks on recorded answers need; tests/conftest.py replays the cassettes."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
-import cassettes
 import pytest
 
 from airflow_provider_ip1.api.protocol import Exchange
 
 KEY = "any-key"
-
-# It logs whole answers.
-logging.getLogger("vcr").setLevel(logging.WARNING)
-
-
-@pytest.fixture(scope="module")
-def vcr_cassette_dir() -> str:
-    return str(cassettes.FOLDER)
-
-
-@pytest.fixture(scope="module")
-def vcr_config() -> dict[str, Any]:
-    return {"record_mode": "none"}
-
-
-@pytest.fixture
-def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The parameter ``cassette_name`` of the test, such as ``sandbox/summary``."""
-    return request.node.callspec.params["cassette_name"]
-
-
-@pytest.fixture
-def cassette(default_cassette_name: str) -> cassettes.Cassette:
-    return cassettes.load(cassettes.FOLDER / f"{default_cassette_name}.yaml")
 
 
 @pytest.fixture

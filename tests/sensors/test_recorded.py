@@ -8,9 +8,7 @@ The sensor and the trigger on recorded answers, with the network blocked.
 from __future__ import annotations
 
 import json
-import logging
 import time
-from typing import Any
 
 import cassettes
 import pytest
@@ -18,36 +16,20 @@ from sensor_modes import run_trigger
 
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 
-# It logs whole answers.
-logging.getLogger("vcr").setLevel(logging.WARNING)
 pytestmark = [
     pytest.mark.vcr,
     pytest.mark.block_network,
-    pytest.mark.parametrize("name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]),
+    pytest.mark.parametrize(
+        "cassette_name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]
+    ),
 ]
 
 
-@pytest.fixture(scope="module")
-def vcr_cassette_dir() -> str:
-    return str(cassettes.FOLDER)
-
-
-@pytest.fixture(scope="module")
-def vcr_config() -> dict[str, Any]:
-    return {"record_mode": "none"}
-
-
-@pytest.fixture
-def default_cassette_name(name: str) -> str:
-    return name
-
-
-@pytest.fixture
-def cassette(name: str, monkeypatch: pytest.MonkeyPatch) -> cassettes.Cassette:
-    """With an Airflow connection to the address that the cassettes are for."""
+@pytest.fixture(autouse=True)
+def connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the address that the cassettes are for."""
     connection = {"conn_type": "ip1", "password": "any-key", "extra": {"requests_per_second": 0, "concurrency": 1}}
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", json.dumps(connection))
-    return cassettes.load(cassettes.FOLDER / f"{name}.yaml")
 
 
 def latest_codes(cassette: cassettes.Cassette) -> dict[str, int]:

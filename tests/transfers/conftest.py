@@ -9,8 +9,8 @@ from typing import Any
 import local_stack
 import pytest
 from bucket_contents import Bucket
-from sandbox_conversations import MAIN
 
+from airflow_provider_ip1.sandbox.world import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
 

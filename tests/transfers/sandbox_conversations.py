@@ -13,8 +13,7 @@ import local_stack
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
-
-MAIN = "46701740605"
+from airflow_provider_ip1.sandbox.world import MAIN
 
 
 @contextmanager
@@ -30,7 +29,7 @@ def from_api(sandbox: SandboxServer, participant: str = MAIN, path: str = "", or
     """Ask for a whole conversation in one request: a JSON array."""
     request = urllib.request.Request(
         f"{sandbox.url}/v2/conversations/{participant}{path}?limit=10000&order={order}",
-        headers={"Authorization": "Bearer sandbox-key"},
+        headers={"Authorization": f"Bearer {local_stack.SANDBOX_KEY}"},
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
         body: bytes = answer.read()

@@ -19,7 +19,7 @@ import pytest
 import zstandard
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from bucket_contents import Bucket
-from sandbox_conversations import MAIN, connected_sandbox, from_api, messages_of
+from sandbox_conversations import connected_sandbox, from_api, messages_of
 
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
@@ -29,9 +29,8 @@ from airflow_provider_ip1.exceptions import (
     IP1ServerError,
 )
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
-
-SEVEN, SINGLE, EMPTY = "46701740606", "46701740607", "46701740608"
 
 Export = Callable[..., dict[str, Any]]
 

@@ -18,13 +18,13 @@ import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import Stats
 from bucket_contents import Bucket
-from sandbox_conversations import MAIN, messages_of
+from sandbox_conversations import messages_of
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import SEVEN
+from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
 DAG_FILE = """
