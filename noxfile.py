@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The versions that this project claims to work with, each in an environment of its own below .nox.
 

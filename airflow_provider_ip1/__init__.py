@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The iP.1 SMS provider for Apache Airflow. Importing this package imports nothing else."""
 
 __version__ = "0.1.0"

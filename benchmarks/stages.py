@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Where the processor time of a page goes, in the operator and in the hand-tuned ceiling, stage by stage.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Wait until a batch of SMS is delivered, then write the conversation with its recipient to S3.
 

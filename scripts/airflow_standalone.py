@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Run Airflow's web interface and all it needs, with the iP.1 sandbox and an S3 server, until Ctrl-C. By ``make airflow``.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Cassettes: recorded HTTP exchanges with iP.1 in vcrpy's format, with a note that says where each comes from.
 

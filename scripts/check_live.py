@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Ask the real iP.1 API what its documentation leaves open, and whether it is as this provider expects.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Check that a release tag, the package's version and the changelog agree: ``check_release.py v1.2.3``.
 

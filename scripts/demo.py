@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Read a conversation from the iP.1 sandbox and write it to a real S3 server, with a real Airflow. Run by ``make demo``.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Answers made from the examples that iP.1's documentation prints, given by a small local server.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The servers of a local Airflow with this provider: the iP.1 sandbox and a real S3 store, each on free loopback ports.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Record the real iP.1 API: read it, take out everything personal, show the result, and write it after a yes.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Write the cassettes that come from the sandbox and from iP.1's documentation: the same files every time.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Airflow in a home of its own, the iP.1 sandbox, a real S3 server, and recorded answers."""
 
 from __future__ import annotations

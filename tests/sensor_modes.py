@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Runs MessageStatusSensor in each of its modes, on a clock that jumps instead of waiting."""
 
 from __future__ import annotations

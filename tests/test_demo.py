@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """`make demo`: the conversation arrives, nothing personal is told, nothing is left running."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The example DAGs load without a warning and do what they say."""
 
 from __future__ import annotations

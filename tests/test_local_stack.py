@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The S3 server that other tests rest on behaves as AWS does where it matters to them."""
 
 from __future__ import annotations

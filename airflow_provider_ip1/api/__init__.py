@@ -1,2 +1,2 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What the iP.1 API says, as pure Python: no Airflow, no sockets, no clock of its own."""

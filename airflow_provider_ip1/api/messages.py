@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Messages as iP.1's SMS API v2 gives them, and how they are read from JSON.
 

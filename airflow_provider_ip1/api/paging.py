@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Reading a paginated iP.1 list so that no row is lost and none comes twice, without doing any I/O.
 

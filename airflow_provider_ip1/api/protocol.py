@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 One request to iP.1, without doing any I/O: what to send, what an answer means, and whether to try again.
 

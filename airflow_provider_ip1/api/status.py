@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The status codes of iP.1's SMS API v2: which names are documented, and what a code means for a delivery.
 

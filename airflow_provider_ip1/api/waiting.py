@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Waiting for messages to reach a status: which messages, what their statuses mean, and how long to go on.
 

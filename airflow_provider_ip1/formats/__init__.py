@@ -1,2 +1,2 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Messages in, the bytes of a file out, as they come."""

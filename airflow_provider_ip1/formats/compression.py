@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Which compression an export gets, and compressing a stream of bytes so that equal input gives equal bytes."""
 
 from __future__ import annotations

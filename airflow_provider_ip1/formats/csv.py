@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 CSV as RFC 4180 describes it: UTF-8, commas, CRLF, a header line, quotes doubled inside quotes.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """From messages to the bytes of a file, in any format and compression."""
 
 from __future__ import annotations

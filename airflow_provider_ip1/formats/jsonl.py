@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """JSON Lines: one API object per line, as iP.1 sent it."""
 
 from __future__ import annotations

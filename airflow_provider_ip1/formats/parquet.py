@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Parquet, in row groups of one size, so that the bytes do not depend on how the messages arrived."""
 
 from __future__ import annotations

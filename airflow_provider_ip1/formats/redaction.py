@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Keeping personal data out of an export, in the same way for every format."""
 
 from __future__ import annotations

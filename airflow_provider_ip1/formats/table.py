@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The typed table that csv and parquet files hold: its columns, and the rows that messages make.
 

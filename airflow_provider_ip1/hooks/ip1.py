@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Hooks for the iP.1 SMS API: one on requests, one on aiohttp.
 

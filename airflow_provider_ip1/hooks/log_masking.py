@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Keeping phone numbers out of the debug log of the HTTP library."""
 
 from __future__ import annotations

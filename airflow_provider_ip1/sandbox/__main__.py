@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox's command line: ``python -m airflow_provider_ip1.sandbox``."""
 
 from __future__ import annotations

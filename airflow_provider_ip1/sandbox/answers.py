@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The parts of the sandbox's answers: Link headers, errors, and answers that are broken on purpose."""
 
 from __future__ import annotations

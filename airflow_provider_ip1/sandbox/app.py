@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The sandbox's HTTP side: an aiohttp application with the documented endpoints, and the faults around them.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 Faults: ways in which the sandbox misbehaves on request, so that a DAG or a client can be tested against them.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Single messages of the sandbox: templates for those of the past, objects for those that are on their way."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Running the sandbox: in an event loop that is there, or for tests in a thread of its own."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The texts of the sandbox's messages: invented Swedish reminders, notices and replies that name no real person."""
 
 from __future__ import annotations

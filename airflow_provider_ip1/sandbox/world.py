@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 The sandbox's data: conversations of any length that are made up when they are asked for.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The sensor that waits until SMS messages are delivered, or have another status."""
 
 from __future__ import annotations

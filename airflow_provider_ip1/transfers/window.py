@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Which messages of a conversation an export takes, and how far it has to read for them."""
 
 from __future__ import annotations

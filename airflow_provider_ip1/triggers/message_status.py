@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The trigger that waits for message statuses on the triggerer."""
 
 from __future__ import annotations

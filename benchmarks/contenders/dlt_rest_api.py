@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """dlt's rest_api source to its filesystem destination on S3, gzipped jsonl, nothing nested."""
 
 from __future__ import annotations

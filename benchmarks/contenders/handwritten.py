@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What people write in a PythonOperator: requests, a list, and S3Hook.load_string. A key ending in .gz is gzipped."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Directives for what the code knows better than a page could: the pages cannot fall behind it."""
 
 from __future__ import annotations

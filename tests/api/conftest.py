@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the property tests. None of them measures time, and a busy machine must not fail them."""
 
 from __future__ import annotations

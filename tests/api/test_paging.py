@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """
 The paging state machine against a model server: a list of rows that changes between requests.
 

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What may stand in a connection of type ``ip1``, and what the errors say."""
 
 from __future__ import annotations

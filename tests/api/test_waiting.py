@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The decisions of a wait, without Airflow and HTTP."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What Docker Compose itself makes of the files (`docker compose config`). No container is started."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """scripts/make_env.py writes secrets that nobody else can read and nothing overwrites."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The documentation is whole: every page can be found, every link leads somewhere, every name is told."""
 
 from __future__ import annotations

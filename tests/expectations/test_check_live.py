@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """``make check-live`` tells the truth about servers that behave differently, and nothing about people."""
 
 from __future__ import annotations

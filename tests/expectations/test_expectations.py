@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 One suite of expectations for the recordings, the sandbox and, with a key, the real API.
 

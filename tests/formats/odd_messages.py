@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Messages that are made up to be hard on a file format; their shape is the one of iP.1's documentation."""
 
 from __future__ import annotations

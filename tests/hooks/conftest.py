@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Both hooks, connected to a sandbox or to a server of the test's own."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """One way to use both hooks, so that every test runs against both; and a server that answers as a test wants it to."""
 
 from __future__ import annotations

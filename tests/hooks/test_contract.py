@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What the hooks promise to DAG authors, against the sandbox, for both hooks alike."""
 
 from __future__ import annotations

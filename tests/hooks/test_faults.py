@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong on the way, against the sandbox's faults: every row once and in order, or a typed error."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Reading ahead: how far, when it stops, and that nobody waits for what nobody wants."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Certificates, proxies, netrc files, and the progress lines: what lies between a hook and its surroundings."""
 
 from __future__ import annotations

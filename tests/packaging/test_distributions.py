@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What is published: complete, nothing else in it, and it works where nothing but it is installed."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The versions that are claimed are the versions that are tested, and a release cannot go out under a wrong name."""
 
 from __future__ import annotations

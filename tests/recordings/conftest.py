@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of the hooks on recorded answers need; tests/conftest.py replays the cassettes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What the cassettes say of themselves is true, and making them again gives the same files."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Nothing in this repository looks like a real phone number or like an API key."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """``make record``, run against the sandbox as if it were the real API, with data that must not survive."""
 
 from __future__ import annotations

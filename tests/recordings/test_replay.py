@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Both hooks read what is recorded, each over its own HTTP library, from the same files."""
 
 from __future__ import annotations

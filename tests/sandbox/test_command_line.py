@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox as a program: its help, its ready line, its log, and how it stops."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox's messages: the same for the same seed, different otherwise, plausible, and cheap."""
 
 from __future__ import annotations

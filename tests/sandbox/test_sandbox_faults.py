@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Each fault does what its line in the help text says, when it says, and nothing else."""
 
 from __future__ import annotations

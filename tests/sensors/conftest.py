@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """A sandbox whose messages get delivered on the tests' clock, and a way to run the sensor in each mode."""
 
 from __future__ import annotations

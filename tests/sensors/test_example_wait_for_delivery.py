@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The example DAG ip1_wait_for_delivery, run by ``dag.test()`` (which is what ``airflow dags test`` does)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """MessageStatusSensor: the same cases in all three modes, against the sandbox."""
 
 from __future__ import annotations

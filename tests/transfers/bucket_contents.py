@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What an export left in S3, asked for without the code under test."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """A bucket of a test's own, and the operator that exports the sandbox's main conversation to it."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """What the export tells Airflow: XCom, asset events, metrics, the link, lineage."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Exports that take minutes: ``make test-large``. The worker is a process of its own, as it is in Airflow."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """Uploads that are interrupted: by the API, by S3, by Airflow, by the operating system."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """MessageStatusTrigger by itself. What it shares with the poking sensor is in tests/sensors."""
 
 from __future__ import annotations

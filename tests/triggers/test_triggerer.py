@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """The deferred sensor in a real Airflow, whose triggerer is killed in the middle of the wait."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
+# SPDX-License-Identifier: Apache-2.0
 """
 What a user of Airflow's web interface meets, in a real browser: the connection form, a run, its result, its link.
 
