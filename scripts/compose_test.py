@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
 """Start the compose stack, run the example DAGs through Airflow's REST API, look into the store, take it all down.
 
     compose_test.py local           LocalExecutor

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Licensed under the Apache License, Version 2.0 (see LICENSE).
 """Write .env for docker-compose.yaml: .env.example with fresh secrets, readable only by its owner.
 
 An .env that is there already is never changed. Needs only Python's standard library.
