@@ -21,9 +21,10 @@ import aiohttp
 import msgspec
 from isal import igzip
 
+from airflow_provider_ip1.api.decoding import read_timestamps
 from airflow_provider_ip1.api.link import parse_link
-from airflow_provider_ip1.api.messages import read_moments, split_page
-from airflow_provider_ip1.api.paging import Pager, Rows
+from airflow_provider_ip1.api.page_body import split_page
+from airflow_provider_ip1.api.paging import Pager
 from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
@@ -84,9 +85,9 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
 
     def page_through(_: object) -> None:
         pager = Pager(page_size=PAGE_SIZE)
-        for ids, raws, modified in split:
+        for page in split:
             request = pager.wanted(1)[0]
-            request.answer = Rows(ids, raws, {}, modified)
+            request.answer = page
             pager.digest()
             assert pager.next_page() is not None
 
@@ -111,7 +112,7 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
         ),
         ("`Link` header", microseconds(parse_link, [answer.headers.get("link") for answer in answers]), 0.0),
         ("paging: every message exactly once", microseconds(page_through, [None]) / PAGES, 0.0),
-        ("first and last time", microseconds(read_moments, [page.modified for page in split]), 0.0),
+        ("first and last time", microseconds(read_timestamps, [page.modified for page in split]), 0.0),
         (
             "lines",
             microseconds(lambda page: list(write_jsonl([Batch(page.raws)])), split),

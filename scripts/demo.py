@@ -19,7 +19,7 @@ from typing import Any
 import local_stack
 from local_stack import S3Server, StackError
 
-from airflow_provider_ip1.api.messages import mask_number
+from airflow_provider_ip1.api.privacy import mask_number
 
 DAG_ID = "ip1_conversation_to_s3"
 BUCKET = "ip1-demo"

@@ -23,15 +23,16 @@ and pages in memory. The hooks send what they ask for and hand back what arrives
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import compress
 from typing import Any, Literal
 
-from airflow_provider_ip1.api.link import LinkTarget
-from airflow_provider_ip1.api.messages import Message, read_messages, read_moments
+from airflow_provider_ip1.api.decoding import decode_messages, read_timestamps
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 
 Order = Literal["ASC", "DESC"]
@@ -78,7 +79,7 @@ class Page:
     @cached_property
     def modified(self) -> tuple[datetime | None, ...]:
         """When each message was last changed, in UTC; ``None`` where iP.1 sent no time that can be read."""
-        return tuple(read_moments(self.modified_values))
+        return tuple(read_timestamps(self.modified_values))
 
     @cached_property
     def messages(self) -> tuple[Message, ...]:
@@ -87,27 +88,10 @@ class Page:
 
         :raises IP1ResponseError: one of them cannot be a message; names its field and id.
         """
-        return tuple(read_messages(self.raws, participant=self.participant, direction=self.direction))
+        return tuple(decode_messages(self.raws, participant=self.participant, direction=self.direction))
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """
-    One answer to a :class:`PageRequest`. A 404 is an answer without rows.
-
-    :param ids: message ids in the order received.
-    :param raws: the same messages' JSON bytes.
-    :param links: what :func:`~airflow_provider_ip1.api.link.parse_link` read.
-    :param modified: the same messages' ``modified`` as it was sent.
-    """
-
-    ids: Sequence[str] = ()
-    raws: Sequence[Any] = field(default=(), repr=False)
-    links: Mapping[str, LinkTarget] = field(default_factory=dict)
-    modified: Sequence[Any] = field(default=(), repr=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -123,7 +107,7 @@ class PageRequest:
     pager: Pager
     start: int
     limit: int
-    answer: Rows | Exception | None = field(default=None, repr=False)
+    answer: RawPage | Exception | None = field(default=None, repr=False)
 
 
 class Pager:
@@ -173,7 +157,7 @@ class Pager:
         self._stalled = 0
         self._previous: tuple[int, Sequence[str]] = (0, ())
         self._next_start: int | None = 0
-        self._on_answer: Callable[[PageRequest, Rows], Page | None] = self._take_first
+        self._on_answer: Callable[[PageRequest, RawPage], Page | None] = self._take_first
         self._search: Iterator[int] = iter(())
         self._searched = 0
         self._exhausted_forward = False
@@ -232,7 +216,7 @@ class Pager:
                 if self._on_answer != self._take_unreachable or not refused:
                     self._fail(answer)
                     return
-                answer = Rows()
+                answer = RawPage()
             try:
                 page = self._on_answer(request, answer)
             except IP1PagingError as error:
@@ -269,7 +253,7 @@ class Pager:
         self._end()
         self._failure = error
 
-    def _take_first(self, request: PageRequest, rows: Rows) -> Page | None:
+    def _take_first(self, request: PageRequest, rows: RawPage) -> Page | None:
         if not rows.ids:
             self._end()
             return None
@@ -282,7 +266,7 @@ class Pager:
             self._window = min(2, self._max_window)
         return self._deliver(request, rows, first_new=0)
 
-    def _take_following(self, request: PageRequest, rows: Rows) -> Page | None:
+    def _take_following(self, request: PageRequest, rows: RawPage) -> Page | None:
         self._note_total(rows)
         known = self._last_known(rows.ids)
         if known is None:
@@ -296,7 +280,7 @@ class Pager:
         self._take_nothing_new(request, rows, known)
         return None
 
-    def _take_beyond_anchor(self, request: PageRequest, rows: Rows) -> None:
+    def _take_beyond_anchor(self, request: PageRequest, rows: RawPage) -> None:
         """A page that starts behind the anchor without showing it: a probe for the end, or read too far ahead."""
         is_probe = not self._queue and request.start == self._position + 1 and self._next_start == request.start
         if is_probe and not rows.ids:
@@ -305,7 +289,7 @@ class Pager:
             self._stall()
         self._slow_down(self._position)
 
-    def _take_last_look(self, request: PageRequest, rows: Rows) -> Page | None:
+    def _take_last_look(self, request: PageRequest, rows: RawPage) -> Page | None:
         """Nothing was behind the anchor. That was the end if the anchor had not moved up by then."""
         self._on_answer = self._take_following
         # A server that shows one row at a time can prove this of its first row only.
@@ -315,7 +299,7 @@ class Pager:
             return None
         return self._take_following(request, rows)
 
-    def _take_nothing_new(self, request: PageRequest, rows: Rows, known: int) -> None:
+    def _take_nothing_new(self, request: PageRequest, rows: RawPage, known: int) -> None:
         is_full = len(rows.ids) >= self._capacity
         self._capacity = max(self._capacity, len(rows.ids))
         if not is_full and "next" not in rows.links and tuple(rows.ids) == (self._anchor,):
@@ -336,7 +320,7 @@ class Pager:
         else:
             self._slow_down(self._position)
 
-    def _take_unreachable(self, request: PageRequest, rows: Rows) -> None:
+    def _take_unreachable(self, request: PageRequest, rows: RawPage) -> None:
         self._on_answer = self._take_following
         if rows.ids != self._previous[1]:
             self._previous = (0, ())
@@ -394,7 +378,7 @@ class Pager:
                     ahead += stride
                     yield ahead
 
-    def _take_searched(self, request: PageRequest, rows: Rows) -> Page | None:
+    def _take_searched(self, request: PageRequest, rows: RawPage) -> Page | None:
         if self._last_known(rows.ids) is not None:
             self._on_answer = self._take_following
             return self._take_following(request, rows)
@@ -411,7 +395,7 @@ class Pager:
 
     # -- bookkeeping
 
-    def _deliver(self, request: PageRequest, rows: Rows, first_new: int) -> Page | None:
+    def _deliver(self, request: PageRequest, rows: RawPage, first_new: int) -> Page | None:
         is_full = len(rows.ids) >= self._capacity
         self._capacity = max(self._capacity, len(rows.ids))
         self._position = request.start + len(rows.ids) - 1
@@ -456,7 +440,7 @@ class Pager:
                 "than it can be read. Run the task again, with a larger page_size if it is small."
             )
 
-    def _note_total(self, rows: Rows) -> None:
+    def _note_total(self, rows: RawPage) -> None:
         last = rows.links.get("last")
         if last is not None and last.start is not None and last.start < UNREACHABLE_START:
             self.total_hint = last.start + min(last.limit or self.limit, self.limit)
@@ -520,7 +504,7 @@ class ReadAhead:
         self._in_flight += len(requests)
         return requests
 
-    def received(self, request: PageRequest, answer: Rows | Exception) -> None:
+    def received(self, request: PageRequest, answer: RawPage | Exception) -> None:
         """
         Hand in what came back.
 

@@ -19,9 +19,11 @@ from email.utils import parsedate_to_datetime
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
+from airflow_provider_ip1.api.decoding import UnreadableBody
 from airflow_provider_ip1.api.link import parse_link
-from airflow_provider_ip1.api.messages import UnreadableBody, mask_number, split_page
-from airflow_provider_ip1.api.paging import Direction, Order, Rows
+from airflow_provider_ip1.api.page_body import RawPage, split_page
+from airflow_provider_ip1.api.paging import Direction, Order
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
     IP1ConnectionError,
@@ -200,7 +202,7 @@ def message_request(batch_id: str, message_id: str) -> Request:
     return Request(path, label=path)
 
 
-def read_rows(answer: Answer) -> Rows:
+def read_rows(answer: Answer) -> RawPage:
     """
     Read one page of a list.
 
@@ -208,8 +210,7 @@ def read_rows(answer: Answer) -> Rows:
     :raises UnreadableBody: it is no JSON, or was cut; worth asking for again.
     :raises IP1ResponseError: it is no list of messages.
     """
-    ids, raws, modified = split_page(answer.body)
-    return Rows(ids, raws, parse_link(answer.headers.get("link")), modified)
+    return replace(split_page(answer.body), links=parse_link(answer.headers.get("link")))
 
 
 # -- reading answers
@@ -300,7 +301,7 @@ class Exchange(Generic[T]):
     :param base_url: of the connection; nothing is ever sent to another origin.
     :param conn_id: the Airflow connection, for error texts.
     :param read: turns the body of a 200 answer into the result; may raise
-        :class:`~airflow_provider_ip1.api.messages.UnreadableBody` for a body worth asking for again.
+        :class:`~airflow_provider_ip1.api.decoding.UnreadableBody` for a body worth asking for again.
     :param missing: the result of a 404 where the request is for a list.
     :param policy: how often to try.
     """

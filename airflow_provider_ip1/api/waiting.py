@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from airflow_provider_ip1.api.messages import Message, MessageStatus, mask_number
+from airflow_provider_ip1.api.messages import Message, MessageStatus
 from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.protocol import check_id, normalize_participant
 from airflow_provider_ip1.api.status import (
     CATEGORIES,

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message, read_messages
+from airflow_provider_ip1.api.decoding import decode_messages
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 
@@ -42,7 +43,7 @@ def _read(
     raws: Sequence[BytesLike], participant: str | None, direction: str | None
 ) -> Iterator[tuple[Message, dict[str, Any]]]:
     try:
-        messages = read_messages(raws, participant=participant, direction=direction)
+        messages = decode_messages(raws, participant=participant, direction=direction)
     except IP1ResponseError:
         messages = []
     if len(messages) == len(raws):

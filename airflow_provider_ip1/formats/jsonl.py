@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from airflow_provider_ip1.api.messages import one_line
+import msgspec
+
+from airflow_provider_ip1.api.decoding import UNDECODABLE
+from airflow_provider_ip1.api.messages import BytesLike
 from airflow_provider_ip1.formats.batch import Batch
 
 
@@ -30,3 +34,24 @@ def _lines(raws: Sequence[Any]) -> bytes:
     if lines.count(b"\n") == len(raws) and b"\r" not in lines:
         return lines
     return b"\n".join((*map(one_line, raws), b""))
+
+
+_TOKEN_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')
+
+
+def one_line(raw: BytesLike) -> bytes:
+    """
+    Put a JSON text on one line. A text without line breaks stays as it is, byte for byte.
+
+    :param raw: one JSON text.
+    :return: the same JSON without line breaks; in a text that had some, all insignificant white space is gone.
+    """
+    text = bytes(raw)
+    # JSON strings hold line breaks as escapes only, so a bare one is white space between tokens.
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except UNDECODABLE:
+        # It holds half a UTF-16 pair, which msgspec refuses.
+        return _TOKEN_OR_SPACE.sub(rb"\1", text)

@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message, mask_number
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.formats.batch import Batch
 
 Action = Literal["drop", "hash", "mask"]

@@ -33,7 +33,8 @@ from requests.auth import AuthBase
 
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.paging import Direction, Order, Page, Pager, PageRequest, ReadAhead, Rows
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging import Direction, Order, Page, Pager, PageRequest, ReadAhead
 from airflow_provider_ip1.api.progress import Progress
 from airflow_provider_ip1.api.protocol import (
     Answer,
@@ -188,20 +189,20 @@ class _Fetchers:
     """
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[tuple[PageRequest, Callable[[], Rows]] | None] = SimpleQueue()
-        self._results: SimpleQueue[tuple[PageRequest, Rows | BaseException]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[PageRequest, Callable[[], RawPage]] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[PageRequest, RawPage | BaseException]] = SimpleQueue()
         self._threads = 0
         #: Requests whose answer was not taken yet.
         self.pending = 0
 
-    def start(self, wanted: PageRequest, fetch: Callable[[], Rows]) -> None:
+    def start(self, wanted: PageRequest, fetch: Callable[[], RawPage]) -> None:
         self.pending += 1
         self._jobs.put((wanted, fetch))
         if self.pending > self._threads:
             self._threads += 1
             threading.Thread(target=self._work, name="ip1-read-ahead", daemon=True).start()
 
-    def next_result(self) -> tuple[PageRequest, Rows | BaseException]:
+    def next_result(self) -> tuple[PageRequest, RawPage | BaseException]:
         result = self._results.get()
         self.pending -= 1
         return result
@@ -293,10 +294,10 @@ class _BaseIP1Hook(BaseHook):
             policy=RetryPolicy(settings.max_attempts),
         )
 
-    def _page_exchange(self, settings: Settings, wanted: PageRequest) -> Exchange[Rows]:
+    def _page_exchange(self, settings: Settings, wanted: PageRequest) -> Exchange[RawPage]:
         request: Request = wanted.pager.source
         page = request.page(wanted.start, wanted.limit, wanted.pager.order)
-        return self._exchange(settings, page, read_rows, missing=Rows)
+        return self._exchange(settings, page, read_rows, missing=RawPage)
 
     def _message_exchange(self, settings: Settings, request: Request) -> Exchange[Message]:
         return self._exchange(settings, request, lambda answer: Message.from_json(answer.body))
@@ -309,9 +310,9 @@ class _BaseIP1Hook(BaseHook):
             missing=lambda: ConversationSummary(participant=participant, total_messages=0, total_sms=0),
         )
 
-    def _test_exchange(self, settings: Settings) -> Exchange[Rows]:
+    def _test_exchange(self, settings: Settings) -> Exchange[RawPage]:
         request = conversation_request(_TEST_PARTICIPANT).page(0, 1, "ASC")
-        return self._exchange(settings, request, read_rows, missing=Rows)
+        return self._exchange(settings, request, read_rows, missing=RawPage)
 
     def _received(self, exchange: Exchange[Any], outcome: Answer | Failure) -> float | None:
         """Count what was sent, and let the exchange say what is next."""
@@ -723,7 +724,7 @@ class IP1Hook(_BaseIP1Hook):
                     send()
                     if fetchers.pending:
                         wanted, answer = fetchers.next_result()
-                        if not isinstance(answer, (Rows, Exception)):
+                        if not isinstance(answer, (RawPage, Exception)):
                             raise answer
                         ahead.received(wanted, answer)
                     continue
@@ -977,7 +978,7 @@ class IP1AsyncHook(_BaseIP1Hook):
         progress = Progress(time.monotonic())
         # Of several lists, or of one that is not read to its end, the total says nothing about the time left.
         has_total = is_one_list and is_last_page is None
-        pending: dict[asyncio.Task[Rows], PageRequest] = {}
+        pending: dict[asyncio.Task[RawPage], PageRequest] = {}
 
         def send() -> None:
             for wanted in ahead.wanted():
@@ -1006,7 +1007,7 @@ class IP1AsyncHook(_BaseIP1Hook):
             await asyncio.gather(*pending, return_exceptions=True)
 
     @staticmethod
-    async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[Rows], PageRequest]) -> None:
+    async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRequest]) -> None:
         finished, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
             error = task.exception()

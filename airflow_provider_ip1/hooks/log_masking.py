@@ -4,21 +4,8 @@
 from __future__ import annotations
 
 import logging
-import re
-from urllib.parse import quote, unquote
 
-from airflow_provider_ip1.api.messages import mask_number
-
-_CONVERSATION = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
-
-
-def mask_conversation_paths(text: str) -> str:
-    """
-    Mask the participant in every conversation path of a text.
-
-    :param text: a URL, a path, or a log line with one.
-    """
-    return _CONVERSATION.sub(lambda found: found[1] + quote(mask_number(unquote(found[2])), safe="*"), text)
+from airflow_provider_ip1.api.privacy import mask_conversation_paths
 
 
 class _ConversationPathFilter(logging.Filter):

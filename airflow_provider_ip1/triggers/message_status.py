@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ip1.api.messages import mask_number
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.waiting import (
     Patience,
     Require,

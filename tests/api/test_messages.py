@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api import messages as module
+from airflow_provider_ip1.api import decoding as module
+from airflow_provider_ip1.api.decoding import UnreadableBody, decode_messages, read_timestamps
 from airflow_provider_ip1.api.messages import (
     DOCUMENTED_FIELDS,
     DOCUMENTED_STATUS_FIELDS,
@@ -23,15 +24,12 @@ from airflow_provider_ip1.api.messages import (
     Message,
     MessageStatus,
     StatusCount,
-    UnreadableBody,
-    mask_number,
-    one_line,
-    read_messages,
-    read_moments,
-    split_page,
 )
+from airflow_provider_ip1.api.page_body import RawPage, split_page
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.status import KNOWN_CODES
 from airflow_provider_ip1.exceptions import IP1ResponseError
+from airflow_provider_ip1.formats.jsonl import one_line
 
 SCHEMA = json.loads(files("airflow_provider_ip1.api").joinpath("schema/conversation_messages.json").read_text())
 
@@ -48,6 +46,10 @@ OUTGOING = f"""{{
     "statuses": [{{"code": 201, "duration": 1, "created": "2018-10-23T17:43:19.1234567Z"}}],
     "modified": "2018-10-23T17:43:19Z", "reference": "order 17", "mcc": "240", "mnc": "01"
 }}""".encode()
+
+
+def parts_of(page):
+    return page.ids, page.raws, page.modified
 
 
 def outcome(read, *args, **kwargs):
@@ -257,18 +259,18 @@ def test_the_fast_path_agrees_with_the_exact_one(fields, participant, direction)
     exactly = outcome(module._read_exactly, raw, address, direction)
     assert outcome(Message.from_json, raw, participant=participant, direction=direction) == exactly
     if isinstance(exactly, Message):
-        assert read_moments(split_page(b"[" + raw + b"]").modified) == [exactly.modified]
+        assert read_timestamps(split_page(b"[" + raw + b"]").modified) == [exactly.modified]
 
 
 def test_a_page_is_read_in_order_with_unusual_messages_in_it():
     usual = {"id": "a", "segments": 1, "modified": "2020-01-01T00:00:00Z"}
     unusual = {"id": "b", "segments": "2", "modified": "2020-01-02T00:00:00z", "type": True}
     body = json.dumps([usual, unusual, usual | {"id": "c"}]).encode()
-    ids, raws, modified = split_page(body)
-    messages = read_messages(raws)
+    ids, raws, modified = parts_of(split_page(body))
+    messages = decode_messages(raws)
     assert [message.id for message in messages] == ids == ["a", "b", "c"]
     assert [message.segments for message in messages] == [1, 2, 1]
-    assert read_moments(modified) == [message.modified for message in messages]
+    assert read_timestamps(modified) == [message.modified for message in messages]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_a_direction_by_name_wins():
 
 def test_a_direction_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="direction must be"):
-        read_messages([], direction="out")
+        decode_messages([], direction="out")
 
 
 def status(code, created):
@@ -357,7 +359,7 @@ SECRET = f"hemligt {OTHER_NUMBER}"
 def test_an_error_names_field_and_id_and_not_the_content(field, value):
     raw = dumps({"id": ID, "body": SECRET, field: value})
     with pytest.raises(IP1ResponseError) as caught:
-        read_messages([raw])
+        decode_messages([raw])
     assert_names(caught.value, ID, field)
     assert not isinstance(caught.value, UnreadableBody)
 
@@ -395,7 +397,7 @@ def test_times_of_a_page_agree_with_those_of_its_messages(values):
     for raw in split_page(body).raws:
         read = outcome(module._read_exactly, bytes(raw), None, None)
         expected.append(read.modified if isinstance(read, Message) else None)
-    assert read_moments(split_page(body).modified) == expected
+    assert read_timestamps(split_page(body).modified) == expected
 
 
 @pytest.mark.parametrize("value", ["", None, 17, [SECRET], {"a": SECRET}, True])
@@ -472,7 +474,7 @@ rows = st.fixed_dictionaries({"id": st.text(st.characters(codec="utf-8"), min_si
 def test_a_page_is_taken_apart_byte_for_byte(page, indent, separators, byte_order_mark, around):
     parts = [dumps(row, indent=indent, separators=separators) for row in page]
     body = around + b"[" + around + (around + b"," + around).join(parts) + around + b"]" + around
-    ids, raws, _ = split_page(b"\xef\xbb\xbf" + body if byte_order_mark else body)
+    ids, raws, _ = parts_of(split_page(b"\xef\xbb\xbf" + body if byte_order_mark else body))
     assert ids == [row["id"] for row in page]
     assert [bytes(raw) for raw in raws] == parts
 
@@ -495,7 +497,7 @@ def test_json_that_is_no_list_of_messages(body):
 
 
 def test_an_empty_page():
-    assert split_page(b" [ ] ") == ([], [], [])
+    assert split_page(b" [ ] ") == RawPage([], [], [])
 
 
 def test_a_page_that_is_not_utf8_is_unreadable_even_where_no_field_is_read():
@@ -505,8 +507,8 @@ def test_a_page_that_is_not_utf8_is_unreadable_even_where_no_field_is_read():
 
 def test_of_a_name_given_twice_the_last_counts():
     body = b'[{"id": "a", "segments": 1, "id": "b", "segments": 2}]'
-    ids, raws, _ = split_page(body)
-    message = read_messages(raws)[0]
+    ids, raws, _ = parts_of(split_page(body))
+    message = decode_messages(raws)[0]
     assert ids == [message.id] == ["b"]
     assert message.segments == message.raw["segments"] == 2
     assert message.raw_json == body[1:-1]
@@ -514,10 +516,10 @@ def test_of_a_name_given_twice_the_last_counts():
 
 def test_half_a_utf16_pair_is_read_and_kept():
     row = rb'{"id": "a", "body": "x\ud83d", "other": "\ude00"}'
-    ids, raws, _ = split_page(b'[{"id": "first"}, ' + row + b" ]")
+    ids, raws, _ = parts_of(split_page(b'[{"id": "first"}, ' + row + b" ]"))
     assert ids == ["first", "a"]
     assert bytes(raws[1]) == row
-    message = read_messages(raws)[1]
+    message = decode_messages(raws)[1]
     assert message.body == "x\ufffd"
     assert message.raw["body"] == "x\ud83d"
     assert message.raw_json == row
@@ -562,6 +564,44 @@ def test_what_could_not_be_typed_is_kept():
 def test_extra_fields_hold_every_unknown_field(extra):
     raw = dumps({"id": ID, "direction": "mo"} | extra)
     assert Message.from_json(raw).extra_fields == {name: json.loads(raw)[name] for name in extra}
+
+
+def test_a_message_as_a_dictionary():
+    message = Message.from_json(OUTGOING, participant=PARTICIPANT)
+    fields = message.to_dict()
+    assert json.loads(json.dumps(fields)) == fields
+    status = {"code": 201, "duration": 1, "created": "2018-10-23T17:43:19.123456Z"}
+    assert fields == {
+        "id": ID,
+        "batch_id": "5bcf4324f1a1d30d0c9a4a00",
+        "owner": "ip1-12345",
+        "sender": "iP1",
+        "recipient": PARTICIPANT,
+        "body": "Välkommen 😀",
+        "direction": "mt",
+        "segments": 2,
+        "type": "sms",
+        "datacoding": "ucs",
+        "priority": 1,
+        "price": "0.10",
+        "currency": "EUR",
+        "statuses": [status],
+        "modified": "2018-10-23T17:43:19Z",
+        "reference": "order 17",
+        "mcc": "240",
+        "mnc": "01",
+        "latest_status": status,
+        "status_code": 201,
+        "status_category": "delivered",
+    }
+    assert Message("a").to_dict().keys() == fields.keys()
+
+
+@given(readable_messages)
+def test_every_message_as_a_dictionary_is_json(fields):
+    message = Message.from_json(dumps({"id": ID} | {name: pair and pair[0] for name, pair in fields.items()}))
+    converted = message.to_dict()
+    assert json.loads(json.dumps(converted, allow_nan=False)) == converted
 
 
 def test_raw_is_the_callers_to_change():

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_ip1.api import paging
 from airflow_provider_ip1.api.link import LinkTarget, parse_link
-from airflow_provider_ip1.api.paging import Page, Pager, PageRequest, ReadAhead, Rows
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging import Page, Pager, PageRequest, ReadAhead
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ServerError
 
 LINK_STYLES = ("rfc8288", "no-semicolon", "swallowed", "none", "requested-limit", "nonsense", "always-next")
@@ -50,7 +51,7 @@ class ModelServer:
         self.ever_removed.update(self.rows[index : index + count])
         del self.rows[index : index + count]
 
-    def answer(self, start: int, limit: int) -> Rows:
+    def answer(self, start: int, limit: int) -> RawPage:
         self.changes(self, len(self.requests))
         if len(self.requests) >= self.clamp_from:
             self.clamp = self.clamp_later
@@ -59,7 +60,7 @@ class ModelServer:
         listed = self.rows if self.order == "ASC" else self.rows[::-1]
         offset = max(start - self.base, 0)
         ids = listed[offset : offset + min(limit, self.clamp)]
-        return Rows(ids, [key.encode() for key in ids], parse_link(self.link(start, limit, len(listed))))
+        return RawPage(ids, [key.encode() for key in ids], links=parse_link(self.link(start, limit, len(listed))))
 
     def link(self, start: int, limit: int, total: int) -> str | None:
         step = limit if self.link_style == "requested-limit" else min(limit, self.clamp)
@@ -94,7 +95,7 @@ def pages_of(
     shuffle: random.Random | None = None,
 ) -> list[Page]:
     pages: list[Page] = []
-    in_flight: deque[tuple[PageRequest, Rows]] = deque()
+    in_flight: deque[tuple[PageRequest, RawPage]] = deque()
     for _ in range(20_000):
         for request in ahead.wanted():
             # The server answers at once; the answer may arrive much later.
@@ -275,7 +276,7 @@ def test_page_size_one_makes_progress() -> None:
 class DeafServer(ModelServer):
     """Ignores ``start``."""
 
-    def answer(self, start: int, limit: int) -> Rows:
+    def answer(self, start: int, limit: int) -> RawPage:
         return super().answer(0, limit)
 
 

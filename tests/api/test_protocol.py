@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api import protocol
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.paging import Rows
+from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.protocol import (
     BACKOFF_CAP,
     MAX_REDIRECTS,
@@ -59,13 +59,13 @@ SECRET_BODY = b'[{"id":"a","body":"the secret text"}]'
 
 def exchange(
     request: Request | None = None, *, base_url: str = BASE, policy: RetryPolicy | None = None, is_list: bool = True
-) -> Exchange[Rows]:
+) -> Exchange[RawPage]:
     return Exchange(
         request or conversation_request(NUMBER).page(0, 50, "ASC"),
         base_url=base_url,
         conn_id="ip1_test",
         read=read_rows,
-        missing=Rows if is_list else None,
+        missing=RawPage if is_list else None,
         policy=policy or RetryPolicy(max_attempts=3, uniform=lambda low, high: high),
     )
 
@@ -489,7 +489,7 @@ def all_errors() -> list[IP1Error]:
         Failure("the server's certificate is not trusted", kind="settings"),
         Failure("the answer is too large", kind="answer"),
     ]
-    makers: list[Callable[[], Exchange[Rows]]] = [
+    makers: list[Callable[[], Exchange[RawPage]]] = [
         lambda: exchange(policy=RetryPolicy(max_attempts=1)),
         lambda: exchange(message_request("b", "m"), policy=RetryPolicy(max_attempts=1), is_list=False),
     ]

@@ -37,7 +37,19 @@ def loaded_by(*modules: str) -> set[str]:
 
 def test_the_core_loads_neither_airflow_nor_an_http_library() -> None:
     modules = [module.name for module in pkgutil.iter_modules(airflow_provider_ip1.api.__path__)]
-    assert {"link", "messages", "paging", "progress", "protocol", "rate", "settings", "status"} <= set(modules)
+    assert {
+        "decoding",
+        "link",
+        "messages",
+        "page_body",
+        "paging",
+        "privacy",
+        "progress",
+        "protocol",
+        "rate",
+        "settings",
+        "status",
+    } <= set(modules)
     loaded = loaded_by(*(f"airflow_provider_ip1.api.{name}" for name in modules))
     assert "msgspec" in loaded
     # email.utils, which reads the dates of HTTP, loads socket for the name of this machine; nothing opens one.
