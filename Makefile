@@ -27,10 +27,10 @@ help: ## List the targets
 install: $(INSTALLED) ## Install the development versions of everything into .venv
 
 demo: $(INSTALLED) ## Read a conversation from the sandbox and write it to a real S3 server, with a real Airflow
-	@$(RUN) scripts/demo.py
+	@$(RUN) -m dev.stack.demo
 
 airflow: $(INSTALLED) ## The same, in Airflow's web interface, until Ctrl-C (PORT=8080)
-	@$(RUN) scripts/airflow_standalone.py $(if $(PORT),--port $(PORT))
+	@$(RUN) -m dev.stack.standalone $(if $(PORT),--port $(PORT))
 
 test: lint ## Run the checks and the tests
 	$(RUN) -m pytest

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "scripts"), str(HERE / "contenders")]
+sys.path.insert(0, str(HERE / "contenders"))
 
 from common import PARTICIPANT, Job  # noqa: E402
-from local_stack import (  # noqa: E402
+
+from dev.stack import (  # noqa: E402
     SANDBOX_KEY,
     S3Server,
     airflow_environment,

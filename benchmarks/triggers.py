@@ -18,7 +18,6 @@ import asyncio
 import gc
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from bisect import bisect_left
@@ -29,8 +28,7 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-import local_stack  # noqa: E402
+from dev import stack
 
 BATCH, MESSAGE = "69000000c000000000000005", "69000000d000005000000000"
 TICK = 0.005
@@ -159,9 +157,9 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
 
 
 def measure_in_this_process(log: Path, url: str, options: argparse.Namespace, limit: float) -> Result:
-    os.environ.update(local_stack.airflow_environment(log.parent / "airflow"))
+    os.environ.update(stack.airflow_environment(log.parent / "airflow"))
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
-    os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(url, requests_per_second=limit)
+    os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(url, requests_per_second=limit)
     return asyncio.run(measure(log, options.triggers, limit, options.seconds, options.poke_interval))
 
 
@@ -174,13 +172,13 @@ def main() -> None:
         "--limits", type=float, nargs="+", default=[20, 100], help="requests_per_second to try (default: 20 100)"
     )
     options = parser.parse_args()
-    local_stack.stop_on_signals()
+    stack.stop_on_signals()
     print(f"{options.triggers} triggers in one event loop, poke_interval {options.poke_interval:.0f} s")
     print("limit   blocked, starting / running     own work, same   collector     per trigger   requests/s   sockets")
     for limit in options.limits:
         with tempfile.TemporaryDirectory(prefix="ip1-bench-") as name:
             directory = Path(name)
-            with local_stack.sandbox(directory, "--messages", "0", "--delivery-seconds", "864000") as url:
+            with stack.sandbox(directory, "--messages", "0", "--delivery-seconds", "864000") as url:
                 # A process of its own: memory that another setting has left behind would hide what this one takes.
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                     arguments = directory / "sandbox.log", url, options, limit

@@ -2,7 +2,7 @@
 .PHONY: up down compose-test
 
 up: ## Start a local Airflow with the sandbox and an S3 store, and wait until it is healthy
-	@python3 scripts/make_env.py
+	@python3 -m dev.compose.make_env
 	docker compose up --build --wait
 	@echo "Airflow: http://$$(docker compose port api-server 8080)   user admin, password: AIRFLOW_ADMIN_PASSWORD in .env"
 
@@ -10,4 +10,4 @@ down: ## Stop it; the data stays (docker compose down --volumes deletes it)
 	docker compose down --remove-orphans
 
 compose-test: ## Run every example DAG in the real stack, with LocalExecutor and with Celery, then take it down
-	python3 scripts/compose_test.py local celery
+	python3 -m dev.compose.compose_test local celery

@@ -2,7 +2,7 @@
 .PHONY: record check-live
 
 record: $(INSTALLED) ## Record the real iP.1 API, scrubbed (needs IP1_API_KEY and IP1_PARTICIPANT)
-	@$(RUN) scripts/record.py
+	@$(RUN) -m dev.live.record
 
 check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves open (needs the same)
-	@$(RUN) scripts/check_live.py
+	@$(RUN) -m dev.live.check

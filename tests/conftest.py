@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cassettes
-import local_stack
 import pytest
+
+from dev import stack
+from dev.live import cassettes
 
 # Airflow reads its settings when it is first imported, and test modules import it at their top.
 if "airflow" in sys.modules:
     raise RuntimeError("Airflow was imported before tests/conftest.py could give it a home of its own")
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="ip1-tests-"))
-_environment = local_stack.airflow_environment(AIRFLOW_HOME)
+_environment = stack.airflow_environment(AIRFLOW_HOME)
 os.environ.clear()
 os.environ.update(_environment)
 
@@ -56,23 +57,23 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def ip1_connection(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of an Airflow connection to the ``sandbox`` of this test."""
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(sandbox.url))
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(sandbox.url))
     return "ip1_default"
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[local_stack.S3Server]:
+def s3_server() -> Iterator[stack.S3Server]:
     """A real S3 server for the whole session; use ``s3_bucket`` to keep tests apart."""
     directory = Path(tempfile.mkdtemp(prefix="ip1-tests-s3-"))
     try:
-        with local_stack.s3_server(directory) as server:
+        with stack.s3_server(directory) as server:
             yield server
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def s3_bucket(s3_server: local_stack.S3Server) -> Iterator[str]:
+def s3_bucket(s3_server: stack.S3Server) -> Iterator[str]:
     """The name of an empty bucket that only this test uses."""
     name = f"test-{secrets.token_hex(6)}"
     client = s3_server.client()
@@ -83,9 +84,9 @@ def s3_bucket(s3_server: local_stack.S3Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def aws_connection(s3_server: local_stack.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def aws_connection(s3_server: stack.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of an Airflow connection to the S3 server."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", local_stack.aws_connection(s3_server))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", stack.aws_connection(s3_server))
     return "aws_default"
 
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import local_stack
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, TaskDeferred
 
@@ -23,6 +22,7 @@ from airflow_provider_ip1.sensors import message_status as sensor_module
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.triggers import message_status as trigger_module
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+from dev import stack
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -34,8 +34,8 @@ MODES = ("poke", "reschedule", "deferrable")
 
 def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the default connection lead to the sandbox, with its present key and one attempt per poll."""
-    connection = local_stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(local_stack.SANDBOX_KEY, server.key))
+    connection = stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(stack.SANDBOX_KEY, server.key))
 
 
 class Clock:

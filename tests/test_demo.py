@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import demo
-import local_stack
 import psutil
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev import stack
+from dev.stack import demo, seaweedfs
 
 MESSAGES = 450
 SECRET_KEY = "a-secret-key-that-only-this-test-knows"  # noqa: S105
@@ -39,7 +39,7 @@ def personal_data(messages: list[bytes]) -> set[str]:
 def test_conversation_arrives_and_no_line_tells_a_number_a_text_or_a_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_stack.secrets, "token_urlsafe", lambda _length: SECRET_KEY)
+    monkeypatch.setattr(seaweedfs.secrets, "token_urlsafe", lambda _length: SECRET_KEY)
     demo.demo(tmp_path, MESSAGES)
 
     printed = capsys.readouterr().out
@@ -55,18 +55,18 @@ def test_conversation_arrives_and_no_line_tells_a_number_a_text_or_a_key(
     assert {"airflow.log", "sandbox.log", "s3.log"} <= {path.name for path in logs}
     assert "export_conversation" in logs[Path("airflow.log")], "the task's log is not among them"
     with SandboxServer(messages=MESSAGES) as sandbox:
-        secret = personal_data(sandbox.conversation_bytes()) | {local_stack.SANDBOX_KEY, SECRET_KEY}
+        secret = personal_data(sandbox.conversation_bytes()) | {stack.SANDBOX_KEY, SECRET_KEY}
     assert len(secret) > MESSAGES, "too little to look for"
     for name, text in {"what it printed": printed, **{str(path): text for path, text in logs.items()}}.items():
         told = [value for value in secret if value in text]
         assert not told, f"{name} tells {told[:3]}"
 
 
-def test_an_export_that_did_not_arrive_is_a_failure(s3_server: local_stack.S3Server) -> None:
+def test_an_export_that_did_not_arrive_is_a_failure(s3_server: stack.S3Server) -> None:
     client = s3_server.client()
     client.create_bucket(Bucket=demo.BUCKET)
     try:
-        with pytest.raises(local_stack.StackError, match="is not there"):
+        with pytest.raises(stack.StackError, match="is not there"):
             demo.show(s3_server)
     finally:
         client.delete_bucket(Bucket=demo.BUCKET)
@@ -75,7 +75,7 @@ def test_an_export_that_did_not_arrive_is_a_failure(s3_server: local_stack.S3Ser
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, demo.__file__],
+        [sys.executable, "-m", "dev.stack.demo"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev import EXAMPLE_DAGS, stack
 
-EXAMPLES = sorted(local_stack.EXAMPLE_DAGS.glob("*.py"))
+EXAMPLES = sorted(EXAMPLE_DAGS.glob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -36,11 +36,11 @@ runpy.run_path({str(path)!r})
 
 @pytest.mark.slow
 def test_many_conversations_each_get_their_object(
-    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(conversations=3) as sandbox:
         env = os.environ | {
-            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url),
             "IP1_CONVERSATIONS": "3",
             "IP1_S3_BUCKET": s3_bucket,
         }

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
-import local_stack
 import pytest
 
 import airflow_provider_ip1
 from airflow_provider_ip1.get_provider_info import get_provider_info
+from dev import stack
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -149,8 +149,8 @@ class TestAirflowCommands:
 
     @pytest.fixture
     def env(self, tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
-        return local_stack.airflow_environment(tmp_path / "home") | {
-            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+        return stack.airflow_environment(tmp_path / "home") | {
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url),
             "COLUMNS": "200",
         }
 
@@ -166,9 +166,7 @@ class TestAirflowCommands:
         assert "Connection success!" in run("-m", "airflow", "connections", "test", "ip1_default", env=env)
 
     def test_refused_key_is_told(self, env: dict[str, str]) -> None:
-        env["AIRFLOW_CONN_IP1_DEFAULT"] = env["AIRFLOW_CONN_IP1_DEFAULT"].replace(
-            local_stack.SANDBOX_KEY, "another-key"
-        )
+        env["AIRFLOW_CONN_IP1_DEFAULT"] = env["AIRFLOW_CONN_IP1_DEFAULT"].replace(stack.SANDBOX_KEY, "another-key")
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "connections", "test", "ip1_default"],
             env=env,

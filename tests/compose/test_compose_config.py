@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import make_env
 import pytest
+
+from dev.compose import make_env
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ("-f", str(ROOT / "docker-compose.yaml"))
@@ -64,7 +65,7 @@ def test_without_env_it_says_what_to_do(tmp_path: Path) -> None:
     empty.touch()
     done = compose("--env-file", str(empty), *LOCAL, "config", "--quiet")
     assert done.returncode != 0
-    assert "run scripts/make_env.py first" in done.stderr
+    assert "run make up first" in done.stderr
 
 
 def test_the_sandbox_is_the_default_and_gets_no_settings_of_airflow(env_file: Path) -> None:

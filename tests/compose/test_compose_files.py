@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import make_env
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -17,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from airflow_provider_ip1 import __version__
+from dev.compose import make_env
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("docker-compose.yaml", "docker-compose.celery.yaml")
@@ -161,7 +161,7 @@ def test_data_is_in_named_volumes() -> None:
 def test_no_secret_is_written_in_the_files(name: str, settings: dict[str, Any]) -> None:
     for key, value in settings.get("environment", {}).items():
         if re.search(r"(SECRET|PASSWORD|FERNET|ACCESS)(_KEY(_ID)?)?$", key):
-            assert re.fullmatch(r"\$\{\w+:\?run scripts/make_env\.py first\}", value), key
+            assert re.fullmatch(r"\$\{\w+:\?run make up first\}", value), key
         for url_password in re.findall(r"://[^:/@]*:([^@]*)@", value):
             assert url_password.startswith("${"), key
         for word in re.findall(r'"(?:login|password)": "([^"]*)"', value):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/make_env.py writes secrets that nobody else can read and nothing overwrites."""
+"""dev/compose/make_env.py writes secrets that nobody else can read and nothing overwrites."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import stat
 import sys
 from pathlib import Path
 
-import make_env
 import pytest
 from cryptography.fernet import Fernet
+
+from dev import PROJECT
+from dev.compose import make_env
 
 
 def values(path: Path) -> dict[str, str]:
@@ -59,5 +61,5 @@ def test_airflow_writes_files_as_this_user_but_never_as_root(
     monkeypatch: pytest.MonkeyPatch, uid: int, line: str
 ) -> None:
     monkeypatch.setattr("os.getuid", lambda: uid)
-    example = (make_env.ROOT / ".env.example").read_text(encoding="utf-8")
+    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
     assert line in make_env.fill_in(example).splitlines()

@@ -7,17 +7,20 @@ import inspect
 import re
 from pathlib import Path
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.settings import CHECKS
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from dev import PROJECT
 
-ROOT = local_stack.PROJECT
-DOCS = ROOT / "docs"
-OUTSIDE_OF_DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "airflow_provider_ip1" / "sandbox" / "README.md"]
+DOCS = PROJECT / "docs"
+OUTSIDE_OF_DOCS = [
+    PROJECT / "README.md",
+    PROJECT / "CHANGELOG.md",
+    PROJECT / "airflow_provider_ip1" / "sandbox" / "README.md",
+]
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
@@ -29,7 +32,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert sorted(listed) == sorted(pages)
 
 
-@pytest.mark.parametrize("page", OUTSIDE_OF_DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("page", OUTSIDE_OF_DOCS, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_links_lead_to_files(page: Path) -> None:
     """Within docs/, Sphinx checks them."""
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
@@ -63,7 +66,7 @@ def test_every_argument_of_the_operator_is_documented() -> None:
 
 def test_references_in_docstrings_have_a_target() -> None:
     """Such as :ref:`howto/operator:ConversationToS3Operator`. Sphinx sees only those of classes that it shows."""
-    package = ROOT / "airflow_provider_ip1"
+    package = PROJECT / "airflow_provider_ip1"
     wanted = {name for path in package.rglob("*.py") for name in re.findall(r":ref:`(howto/[^`]+)`", path.read_text())}
     targets = {name for path in DOCS.glob("*.md") for name in re.findall(r"^\((howto/\S+)\)=$", path.read_text(), re.M)}
     assert wanted <= targets

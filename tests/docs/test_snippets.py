@@ -18,18 +18,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import local_stack
 import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev import PROJECT, stack
 
-ROOT = local_stack.PROJECT
 PAGES = [
-    *sorted(path for path in (ROOT / "docs").glob("*.md")),
-    ROOT / "README.md",
-    ROOT / "airflow_provider_ip1" / "sandbox" / "README.md",
+    *sorted(path for path in (PROJECT / "docs").glob("*.md")),
+    PROJECT / "README.md",
+    PROJECT / "airflow_provider_ip1" / "sandbox" / "README.md",
 ]
 BUCKET = "my-lake"
 # What pages show that older versions of Airflow do not have, and the first version that has it.
@@ -65,11 +64,11 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 def where(value: Any) -> str:
     path, line = (value.page, f":{value.line}") if isinstance(value, Block) else (value, "")
-    return f"{path.relative_to(ROOT)}{line}" if isinstance(path, Path) else ""
+    return f"{path.relative_to(PROJECT)}{line}" if isinstance(path, Path) else ""
 
 
 @pytest.fixture
-def lake(s3_server: local_stack.S3Server, aws_connection: str) -> Iterator[None]:
+def lake(s3_server: stack.S3Server, aws_connection: str) -> Iterator[None]:
     """The bucket that the pages write to."""
     client = s3_server.client()
     client.create_bucket(Bucket=BUCKET)
@@ -96,7 +95,7 @@ def test_python_runs(page: Path) -> None:
             pytest.skip(f"shows what came with Airflow {since[0]}.{since[1]}")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with SandboxServer() as sandbox:
-        os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox.url)
+        os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(sandbox.url)
         for block in blocks_of(page):
             if block.language == "python":
                 code = "\n" * (block.line - 1) + block.code
@@ -137,7 +136,7 @@ def test_connections_can_be_used(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", value)
     settings = IP1Hook().settings
-    assert settings.api_key in ("YOUR-API-KEY", local_stack.SANDBOX_KEY)
+    assert settings.api_key in ("YOUR-API-KEY", stack.SANDBOX_KEY)
     assert "extras that the iP.1 provider does not know" not in caplog.text
 
 
@@ -155,8 +154,8 @@ def test_the_two_forms_of_a_connection_say_the_same(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "console"], ids=where)
-def test_make_targets_and_scripts_exist(block: Block) -> None:
-    makefiles = [ROOT / "Makefile", *(ROOT / "make").glob("*.mk")]
+def test_make_targets_and_programs_exist(block: Block) -> None:
+    makefiles = [PROJECT / "Makefile", *(PROJECT / "make").glob("*.mk")]
     targets = {name for file in makefiles for name in re.findall(r"^([\w-]+):", file.read_text(), re.M)}
     commands = [line.removeprefix("$ ") for line in block.code.splitlines() if line.startswith("$ ")]
     assert commands, f"{where(block)} is marked as console and has no command after $"
@@ -165,14 +164,16 @@ def test_make_targets_and_scripts_exist(block: Block) -> None:
         for before, word in zip(["", *words], words, strict=False):
             if before == "make" and "=" not in word:
                 assert word in targets, command
-            if re.fullmatch(r"(scripts|benchmarks)/\S+", word):
-                assert (ROOT / word).exists(), command
+            if re.fullmatch(r"benchmarks/\S+", word):
+                assert (PROJECT / word).exists(), command
+            if before == "-m" and word.startswith("dev."):
+                assert (PROJECT / f"{word.replace('.', '/')}.py").exists(), command
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 0), reason="shows what came with Airflow 3.0")
 def test_the_intervals_of_the_scheduled_export_follow_one_another() -> None:
     """What the page promises of the DAG: no moment between two runs is in none of them, or in both."""
-    (block,) = (b for b in blocks_of(ROOT / "docs" / "export.md") if 'DAG(\n    "conversation_by_day"' in b.code)
+    (block,) = (b for b in blocks_of(PROJECT / "docs" / "export.md") if 'DAG(\n    "conversation_by_day"' in b.code)
     namespace: dict[str, Any] = {}
     exec(compile(block.code, where(block), "exec"), namespace)  # noqa: S102
     dag = namespace["by_day"]

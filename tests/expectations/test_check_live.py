@@ -6,10 +6,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-import check_live
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev.live import check
 
 MAIN = "46701740605"
 
@@ -17,7 +17,7 @@ MAIN = "46701740605"
 def answers_of(*faults: str, participant: str = MAIN, **options: object) -> Mapping[str, str]:
     settings = {"messages": 120, "delivery_seconds": 0.001, **options}
     with SandboxServer(faults=faults, **settings) as server:
-        return dict(check_live.questions(check_live.ask(check_live.Api(server.url, server.key), participant)))
+        return dict(check.questions(check.ask(check.Api(server.url, server.key), participant)))
 
 
 AS_ASSUMED = {
@@ -124,7 +124,7 @@ def test_the_report_holds_no_personal_data(
         monkeypatch.setenv("IP1_API_KEY", key)
         monkeypatch.setenv("IP1_PARTICIPANT", MAIN)
         monkeypatch.setenv("IP1_BASE_URL", server.url)
-        assert check_live.main([]) == (1 if faults else 0)
+        assert check.main([]) == (1 if faults else 0)
         messages = server.conversation()
         assert {request.method for request in server.requests} == {"GET"}
     report = capsys.readouterr().out
@@ -158,13 +158,13 @@ def test_what_cannot_be_checked_is_told(
         defaults = {"IP1_API_KEY": server.key, "IP1_PARTICIPANT": MAIN, "IP1_BASE_URL": server.url}
         for name, value in (defaults | environment).items():
             monkeypatch.setenv(name, value)
-        assert check_live.main([]) == 2
+        assert check.main([]) == 2
     told = capsys.readouterr().err
     assert problem in told and MAIN not in told
 
 
 def test_a_long_conversation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with SandboxServer(messages=check_live.MAX_MESSAGES + 1) as server:
-        with pytest.raises(check_live.CannotCheck, match="at most 10000"):
-            check_live.ask(check_live.Api(server.url, server.key), MAIN)
+    with SandboxServer(messages=check.MAX_MESSAGES + 1) as server:
+        with pytest.raises(check.CannotCheck, match="at most 10000"):
+            check.ask(check.Api(server.url, server.key), MAIN)
         assert len(server.requests) == 2

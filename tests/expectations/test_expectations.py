@@ -13,25 +13,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import api_expectations
-import cassettes
-import check_live
 import pytest
-import record_sandbox
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev.live import cassettes, check, expectations, record_sandbox
 
-NAMES = [expectation.name for expectation in api_expectations.EXPECTATIONS]
+NAMES = [expectation.name for expectation in expectations.EXPECTATIONS]
 
 
-def ask_sandbox(*faults: str) -> Sequence[api_expectations.Exchange]:
+def ask_sandbox(*faults: str) -> Sequence[expectations.Exchange]:
     with SandboxServer(messages=70, faults=faults) as server:
-        return check_live.ask(check_live.Api(server.url, server.key), "46701740605").everything
+        return check.ask(check.Api(server.url, server.key), "46701740605").everything
 
 
-def ask_iP1() -> Sequence[api_expectations.Exchange]:
-    base_url, key, participant = check_live.from_environment()
-    return check_live.ask(check_live.Api(base_url, key), participant).everything
+def ask_iP1() -> Sequence[expectations.Exchange]:
+    base_url, key, participant = check.from_environment()
+    return check.ask(check.Api(base_url, key), participant).everything
 
 
 LIVE = pytest.param(
@@ -40,15 +37,15 @@ LIVE = pytest.param(
 
 
 @pytest.fixture(scope="module")
-def exchanges(request: pytest.FixtureRequest) -> Sequence[api_expectations.Exchange]:
-    ask: Callable[[], Sequence[api_expectations.Exchange]] = request.param
+def exchanges(request: pytest.FixtureRequest) -> Sequence[expectations.Exchange]:
+    ask: Callable[[], Sequence[expectations.Exchange]] = request.param
     return ask()
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("exchanges", [pytest.param(ask_sandbox, id="sandbox"), LIVE], indirect=True)
-def test_server(exchanges: Sequence[api_expectations.Exchange], name: str) -> None:
-    (verdict,) = [each for each in api_expectations.judge(exchanges) if each.expectation.name == name]
+def test_server(exchanges: Sequence[expectations.Exchange], name: str) -> None:
+    (verdict,) = [each for each in expectations.judge(exchanges) if each.expectation.name == name]
     assert verdict.seen, "nothing in the answers could show it"
     assert verdict.problems == ()
 
@@ -59,7 +56,7 @@ def test_server(exchanges: Sequence[api_expectations.Exchange], name: str) -> No
 def test_recording(path: Path) -> None:
     """A recording differs from the expectations exactly as its note says."""
     cassette = cassettes.load(path)
-    assert api_expectations.differing(api_expectations.exchanges_of(cassette)) == list(cassette.differs)
+    assert expectations.differing(expectations.exchanges_of(cassette)) == list(cassette.differs)
 
 
 @pytest.mark.parametrize(
@@ -108,23 +105,23 @@ CHANGES: Mapping[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("faults", "differing"), FAULTS, ids=[faults[0] for faults, _ in FAULTS])
 def test_a_server_that_differs_is_noticed(faults: list[str], differing: set[str]) -> None:
-    assert differing <= set(api_expectations.differing(ask_sandbox(*faults)))
+    assert differing <= set(expectations.differing(ask_sandbox(*faults)))
 
 
 @pytest.fixture(scope="module")
-def as_expected() -> Sequence[api_expectations.Exchange]:
+def as_expected() -> Sequence[expectations.Exchange]:
     return ask_sandbox()
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_answer_that_differs_is_noticed(as_expected: Sequence[api_expectations.Exchange], name: str) -> None:
+def test_an_answer_that_differs_is_noticed(as_expected: Sequence[expectations.Exchange], name: str) -> None:
     pattern, replacement = CHANGES[name]
     changed = []
     for each in as_expected:
         body = re.sub(pattern, replacement, each.body.decode()).encode()
         status = 200 if body == b"[]" and each.status >= 400 else each.status
         changed.append(dataclasses.replace(each, body=body, status=status))
-    assert name in api_expectations.differing(changed)
+    assert name in expectations.differing(changed)
 
 
 def test_each_expectation_can_fail() -> None:
@@ -133,9 +130,9 @@ def test_each_expectation_can_fail() -> None:
 
 def test_verdicts_hold_no_personal_data() -> None:
     with SandboxServer(messages=70, faults=["503@6", "clamp=20", "enums=strings", "start=1-based"]) as server:
-        found = check_live.ask(check_live.Api(server.url, server.key), "46701740605").everything
+        found = check.ask(check.Api(server.url, server.key), "46701740605").everything
         messages = server.conversation()
-    text = "\n".join(problem for verdict in api_expectations.judge(found) for problem in verdict.problems)
+    text = "\n".join(problem for verdict in expectations.judge(found) for problem in verdict.problems)
     assert text
     for message in messages:
         assert not any(str(message[name]) in text for name in ("id", "batchId", "body", "sender", "recipient"))

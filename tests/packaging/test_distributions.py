@@ -16,12 +16,11 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1 import __version__
+from dev import PROJECT, stack
 
-PROJECT = local_stack.PROJECT
 uv = pytest.importorskip("uv", reason="only the newest environment has the tools for releases")
 
 pytestmark = pytest.mark.slow
@@ -110,7 +109,7 @@ def test_links_of_the_readme_also_work_on_pypi(metadata: Message) -> None:
 def test_sdist_holds_what_distributors_need(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {PurePosixPath(member.name).relative_to(sdist.name.removesuffix(".tar.gz")) for member in archive}
-    wanted = committed("airflow_provider_ip1", "tests", "docs", "example_dags", "scripts")
+    wanted = committed("airflow_provider_ip1", "tests", "docs", "example_dags", "dev")
     wanted |= {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
     assert {name for name in wanted if PurePosixPath(name) not in names} == set()
 
@@ -149,9 +148,9 @@ print(json.dumps({
 
 
 def test_installed_alone_it_is_found_and_reads_a_conversation(python: Path, tmp_path: Path) -> None:
-    with local_stack.sandbox(tmp_path, "--messages", "450") as url:
-        env = local_stack.airflow_environment(tmp_path / "airflow") | {
-            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(url),
+    with stack.sandbox(tmp_path, "--messages", "450") as url:
+        env = stack.airflow_environment(tmp_path / "airflow") | {
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url),
             "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
         }
         printed = run(python, "-c", USE_IT, cwd=tmp_path, env=env)

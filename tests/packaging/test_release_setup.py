@@ -8,19 +8,18 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import check_release
-import local_stack
 import pytest
 import yaml
 
-PROJECT = local_stack.PROJECT
+from dev import PROJECT, release
+
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 PACKAGE = '__version__ = "1.2.3"\n'
 CHANGELOG = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n### Features\n\n## 1.2.2 (2026-11-01)\n"
 
 
 def test_a_release_whose_names_agree() -> None:
-    assert check_release.disagreement("v1.2.3", PACKAGE, CHANGELOG) is None
+    assert release.disagreement("v1.2.3", PACKAGE, CHANGELOG) is None
 
 
 @pytest.mark.parametrize(
@@ -35,13 +34,13 @@ def test_a_release_whose_names_agree() -> None:
     ],
 )
 def test_a_release_whose_names_do_not(tag: str, changelog: str, complaint: str) -> None:
-    assert re.search(complaint, check_release.disagreement(tag, PACKAGE, changelog) or "")
+    assert re.search(complaint, release.disagreement(tag, PACKAGE, changelog) or "")
 
 
 def test_the_version_is_found_where_it_is_kept() -> None:
     from airflow_provider_ip1 import __version__
 
-    wrong = check_release.disagreement("v0", (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text(), CHANGELOG)
+    wrong = release.disagreement("v0", (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text(), CHANGELOG)
     assert wrong == f"The tag is v0, and the package's version is {__version__}."
 
 

@@ -7,10 +7,9 @@ import json
 import re
 from pathlib import Path
 
-import api_expectations
-import cassettes
 import pytest
-import record_sandbox
+
+from dev.live import cassettes, expectations, record_sandbox
 
 SOURCES = ("live", "sandbox", "documentation")
 each_path = pytest.mark.parametrize(
@@ -59,9 +58,9 @@ def test_nothing_but_get_is_recorded() -> None:
 def test_each_field_of_the_schema_is_recorded() -> None:
     found = set()
     for path in cassettes.paths():
-        for exchange in api_expectations.exchanges_of(cassettes.load(path)):
+        for exchange in expectations.exchanges_of(cassettes.load(path)):
             found |= {name for message in exchange.messages for name in message}
-    assert found == set(api_expectations.SCHEMA["items"]["properties"])
+    assert found == set(expectations.SCHEMA["items"]["properties"])
 
 
 @pytest.mark.slow

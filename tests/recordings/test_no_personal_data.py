@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import local_stack
 import pytest
+
+from dev import PROJECT
 
 # Kept free for books and films by the Swedish Post and Telecom Authority.
 RESERVED = (
@@ -73,12 +74,12 @@ def files() -> list[Path]:
     """What is in the repository, or will be."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=local_stack.PROJECT,
+        cwd=PROJECT,
         capture_output=True,
         check=True,
     )
     names = [name for name in listed.stdout.decode().split("\0") if name and name not in LEFT_OUT]
-    return [path for name in names if (path := local_stack.PROJECT / name).is_file() and path.suffix in SUFFIXES]
+    return [path for name in names if (path := PROJECT / name).is_file() and path.suffix in SUFFIXES]
 
 
 def test_phone_numbers_are_from_the_reserved_ranges() -> None:
@@ -86,7 +87,7 @@ def test_phone_numbers_are_from_the_reserved_ranges() -> None:
     for path in files():
         for number in numbers(path.read_text(encoding="utf-8")):
             if not is_harmless(number):
-                wrong.append(f"{path.relative_to(local_stack.PROJECT)}: {number}")
+                wrong.append(f"{path.relative_to(PROJECT)}: {number}")
     assert wrong == []
 
 
@@ -113,7 +114,7 @@ def test_there_are_no_keys() -> None:
 
 def test_recordings_hold_no_request_headers() -> None:
     """That is where a key would be."""
-    recordings = local_stack.PROJECT / "tests" / "recordings" / "cassettes"
+    recordings = PROJECT / "tests" / "recordings" / "cassettes"
     for path in recordings.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert "uthorization" not in text

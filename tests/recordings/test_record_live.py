@@ -9,17 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import api_expectations
-import cassettes
 import pytest
-import record
-import record_sandbox
-import scrubbing
 import vcr
 import yaml
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev.live import cassettes, expectations, record, record_sandbox
+from dev.live.scrub import Scrubber, ScrubError
 
 KEY = "c9b1-very-secret-key-4f7a"
 PARTICIPANT = "46313900650"
@@ -115,7 +112,7 @@ def test_the_pages_still_fit(recorded: Path, server: SandboxServer) -> None:
     """The same message is the same in all recordings, in the same order, and nothing looks different to a check."""
     total = len(server.conversation(PARTICIPANT))
     loaded = {path.stem: cassettes.load(path) for path in recorded.iterdir()}
-    exchanges = {name: api_expectations.exchanges_of(cassette) for name, cassette in loaded.items()}
+    exchanges = {name: expectations.exchanges_of(cassette) for name, cassette in loaded.items()}
     pages, single = exchanges["conversation_pages"], exchanges["conversation_single_page"]
     assert len(pages) >= 3
     seen: dict[str, dict[str, object]] = {}
@@ -222,7 +219,7 @@ def exchange(
 
 
 def scrub(*exchanges: cassettes.Interaction) -> list[cassettes.Interaction]:
-    scrubber = scrubbing.Scrubber(exchanges, base_url="https://api.ip1sms.com", key=KEY)
+    scrubber = Scrubber(exchanges, base_url="https://api.ip1sms.com", key=KEY)
     return [scrubber.scrub(each) for each in exchanges]
 
 
@@ -271,12 +268,12 @@ def test_headers_that_are_not_needed_are_dropped_and_links_are_scrubbed() -> Non
 
 def test_a_key_in_an_answer_stops_the_recording() -> None:
     error = cassettes.Interaction(exchange([]).url, 401, "Unauthorized", {}, f"Key {KEY} is unknown".encode())
-    with pytest.raises(scrubbing.ScrubError, match="API key") as raised:
+    with pytest.raises(ScrubError, match="API key") as raised:
         scrub(error)
     assert KEY not in str(raised.value)
 
 
 def test_more_numbers_than_replacements_are_an_error() -> None:
     rows = [{"id": f"a{place}", "recipient": f"46406280{place:03d}"} for place in range(400, 500)]
-    with pytest.raises(scrubbing.ScrubError, match="More than"):
+    with pytest.raises(ScrubError, match="More than"):
         scrub(exchange(rows))

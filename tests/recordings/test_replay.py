@@ -7,8 +7,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import api_expectations
-import cassettes
 import pytest
 from vcr.cassette import Cassette as Replay
 from vcr.errors import CannotOverwriteExistingCassetteException
@@ -16,6 +14,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
+from dev.live import cassettes, expectations
 
 NAMES = [path.relative_to(cassettes.FOLDER).with_suffix("").as_posix() for path in cassettes.paths()]
 each_cassette = pytest.mark.parametrize("cassette_name", NAMES)
@@ -98,7 +97,7 @@ def check_messages(given: list[Message], cassette: cassettes.Cassette) -> None:
 
 def check_message(message: Message, row: dict[str, Any], participant: str | None) -> None:
     """The message says what the row says, in the types of the documented schema's fields."""
-    documented = api_expectations.SCHEMA["items"]["properties"]
+    documented = expectations.SCHEMA["items"]["properties"]
     assert set(row) <= set(documented), "a recording has a field that the schema lacks"
     # The schema does not say what the integers of direction mean; without a participant they stay as they are.
     is_explained = isinstance(row.get("direction"), str) or participant is not None

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
+from dev import stack
 
 pytestmark = pytest.mark.slow
 DELIVERED, EXPIRED = DEMO_BATCHES["delivered"][0], DEMO_BATCHES["expired"][0]
@@ -27,7 +27,7 @@ def dag_test(batch_id: str, sandbox: SandboxServer, bucket: str) -> str:
         [sys.executable, "-m", "airflow", "dags", "test", "ip1_wait_for_delivery"],
         env=os.environ
         | {
-            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url),
             "IP1_BATCH_ID": batch_id,
             "IP1_S3_BUCKET": bucket,
         },
@@ -54,7 +54,7 @@ class FromFirstRequest:
 
 
 def test_exports_after_the_delivery(
-    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     clock = FromFirstRequest()
     with SandboxServer(delivery_seconds=3, clock=clock) as sandbox:
@@ -70,7 +70,7 @@ def test_exports_after_the_delivery(
 
 
 def test_a_message_that_fails_fails_the_run_and_calls_back(
-    airflow_db: Path, s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(delivery_seconds=1) as sandbox:
         told = dag_test(EXPIRED, sandbox, s3_bucket)

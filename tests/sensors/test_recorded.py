@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import time
 
-import cassettes
 import pytest
 from sensor_modes import run_trigger
 
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
+from dev.live import cassettes
 
 pytestmark = [
     pytest.mark.vcr,

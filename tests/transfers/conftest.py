@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import local_stack
 import pytest
 from bucket_contents import Bucket
 
 from airflow_provider_ip1.sandbox.world import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from dev import stack
 
 
 @pytest.fixture
-def bucket(s3_server: local_stack.S3Server, s3_bucket: str, aws_connection: str) -> Bucket:
+def bucket(s3_server: stack.S3Server, s3_bucket: str, aws_connection: str) -> Bucket:
     return Bucket(s3_server.client(), s3_bucket)
 
 

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN
+from dev import stack
 
 
 @contextmanager
 def connected_sandbox(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[SandboxServer]:
     """A sandbox of a test's own, with a connection that asks it as fast as it answers and sends nothing twice."""
     with SandboxServer(**options) as server:
-        connection = local_stack.ip1_connection(server.url, requests_per_second=0, max_attempts=1)
+        connection = stack.ip1_connection(server.url, requests_per_second=0, max_attempts=1)
         monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)
         yield server
 
@@ -29,7 +29,7 @@ def from_api(sandbox: SandboxServer, participant: str = MAIN, path: str = "", or
     """Ask for a whole conversation in one request: a JSON array."""
     request = urllib.request.Request(
         f"{sandbox.url}/v2/conversations/{participant}{path}?limit=10000&order={order}",
-        headers={"Authorization": f"Bearer {local_stack.SANDBOX_KEY}"},
+        headers={"Authorization": f"Bearer {stack.SANDBOX_KEY}"},
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
         body: bytes = answer.read()

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import local_stack
 import pendulum
 import pyarrow.parquet
 import pytest
@@ -31,6 +30,7 @@ from airflow_provider_ip1.exceptions import (
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from dev import stack
 
 Export = Callable[..., dict[str, Any]]
 
@@ -304,7 +304,7 @@ def test_redaction_uses_the_key_of_the_connection(
     with pytest.raises(IP1ConnectionError, match="redact_key"):
         export(redact=redact)
     assert bucket.keys() == []
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(sandbox.url, redact_key="kept secret"))
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(sandbox.url, redact_key="kept secret"))
     export(redact=redact, participant=SEVEN)
     stored = bucket.get("out.jsonl")
     assert stored is not None and SEVEN.encode() not in stored
@@ -345,7 +345,7 @@ def test_nothing_personal_is_logged(
         assert number not in said
     for body in {message["body"] for message in messages}:
         assert body not in said
-    assert local_stack.SANDBOX_KEY not in said
+    assert stack.SANDBOX_KEY not in said
 
 
 # -- what cannot work
@@ -433,10 +433,8 @@ def test_an_unknown_bucket_is_named_before_anything_is_read(export: Export, sand
 def test_an_unreachable_api_leaves_no_object(
     operator: Callable[..., Any], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (port,) = local_stack.free_ports(1)
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_IP1_DEFAULT", local_stack.ip1_connection(f"http://127.0.0.1:{port}", max_attempts=1)
-    )
+    (port,) = stack.free_ports(1)
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(f"http://127.0.0.1:{port}", max_attempts=1))
     with pytest.raises(IP1ServerError):
         operator().execute({})
     assert bucket.keys() == []

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import local_stack
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import Stats
@@ -26,6 +25,7 @@ from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from dev import stack
 
 DAG_FILE = """
     import json
@@ -212,7 +212,7 @@ def test_nothing_personal_in_what_airflow_keeps(
         assert message["body"] not in kept
         assert message["sender"] not in kept
         assert message["recipient"] not in kept
-    assert local_stack.SANDBOX_KEY not in kept
+    assert stack.SANDBOX_KEY not in kept
 
 
 def test_importing_the_operator_warns_of_nothing() -> None:

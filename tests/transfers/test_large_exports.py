@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import local_stack
 import pytest
 from bucket_contents import Bucket
+
+from dev import stack
 
 pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
 
@@ -35,7 +36,7 @@ WORKER = """
 
 def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
     """Export in a process of its own. The result, and the peak of its memory in bytes."""
-    env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(url, requests_per_second=0)}
+    env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=0)}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WORKER), json.dumps({"page_size": 1000} | arguments)],
         env=env,
@@ -51,13 +52,13 @@ def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with local_stack.sandbox(tmp_path_factory.mktemp("small"), "--messages", "100000") as url:
+    with stack.sandbox(tmp_path_factory.mktemp("small"), "--messages", "100000") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with local_stack.sandbox(tmp_path_factory.mktemp("large"), "--messages", "1000000") as url:
+    with stack.sandbox(tmp_path_factory.mktemp("large"), "--messages", "1000000") as url:
         yield url
 
 
@@ -72,7 +73,7 @@ def test_memory_does_not_grow_with_the_conversation(bucket: Bucket, small: str, 
 
 
 def test_an_object_of_300_megabytes_is_whole(bucket: Bucket, tmp_path: Path) -> None:
-    with local_stack.sandbox(tmp_path, "--messages", "480000") as url:
+    with stack.sandbox(tmp_path, "--messages", "480000") as url:
         result, _ = run_worker(url, s3_bucket=bucket.name, s3_key="out.jsonl")
     assert result["bytes"] > 300 * MB
     ids: set[str] = set()

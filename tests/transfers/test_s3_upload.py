@@ -20,7 +20,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import local_stack
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from bucket_contents import Bucket
@@ -34,20 +33,21 @@ from airflow_provider_ip1.transfers.s3_upload import (
     abort_unfinished_uploads,
     s3_hook_for_streaming,
 )
+from dev import stack
 
 MIB = 1024 * 1024
 
 
-def connect_s3(monkeypatch: pytest.MonkeyPatch, server: local_stack.S3Server, **transfer: int) -> None:
+def connect_s3(monkeypatch: pytest.MonkeyPatch, server: stack.S3Server, **transfer: int) -> None:
     """A connection that sends nothing twice, with settings for boto3's managed upload."""
-    connection = json.loads(local_stack.aws_connection(server))
+    connection = json.loads(stack.aws_connection(server))
     connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
     connection["extra"]["service_config"] = {"s3": {"transfer_config_args": transfer}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
 
 
 @pytest.fixture
-def impatient_s3(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server) -> None:
+def impatient_s3(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server) -> None:
     connect_s3(monkeypatch, s3_server)
 
 
@@ -102,7 +102,7 @@ def test_sizes_around_the_part_size(upload: StreamingUpload, bucket: Bucket, siz
 
 
 def test_what_the_connection_says_about_transfers_comes_first(
-    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
+    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
 ) -> None:
     assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 2
     connect_s3(monkeypatch, s3_server, multipart_chunksize=7 * MIB, max_concurrency=6)
@@ -112,7 +112,7 @@ def test_what_the_connection_says_about_transfers_comes_first(
 
 
 def test_more_than_s3_takes_is_refused_in_time(
-    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: local_stack.S3Server
+    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
 ) -> None:
     connect_s3(monkeypatch, s3_server)
     s3 = s3_hook_for_streaming("aws_default", None)
@@ -150,7 +150,7 @@ def test_a_refusal_in_the_middle_leaves_the_old_object(
 class Proxy:
     """Stands between the task and S3, and can die without taking the evidence along."""
 
-    def __init__(self, server: local_stack.S3Server) -> None:
+    def __init__(self, server: stack.S3Server) -> None:
         target = urlsplit(server.endpoint_url)
         self._target = (target.hostname, target.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -200,7 +200,7 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(s3_server: local_stack.S3Server) -> Iterator[Proxy]:
+def proxy(s3_server: stack.S3Server) -> Iterator[Proxy]:
     proxy = Proxy(s3_server)
     yield proxy
     proxy.die()
@@ -210,7 +210,7 @@ def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up
     monkeypatch: pytest.MonkeyPatch,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
-    s3_server: local_stack.S3Server,
+    s3_server: stack.S3Server,
     proxy: Proxy,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -238,7 +238,7 @@ def test_a_refused_upload_ends_the_reading_and_is_the_error_that_is_raised(
     monkeypatch: pytest.MonkeyPatch,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
-    s3_server: local_stack.S3Server,
+    s3_server: stack.S3Server,
 ) -> None:
     connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))
     with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
@@ -405,7 +405,7 @@ def test_uploads_begun_later_are_left_alone(impatient_s3: None, bucket: Bucket) 
 def test_cleaning_up_without_permission_is_told_and_no_error(
     monkeypatch: pytest.MonkeyPatch,
     bucket: Bucket,
-    s3_server: local_stack.S3Server,
+    s3_server: stack.S3Server,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))

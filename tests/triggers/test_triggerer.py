@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import local_stack
 import psutil
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
+from dev import EXAMPLE_DAGS, stack
 
 pytestmark = pytest.mark.slow
 DELIVERED = DEMO_BATCHES["delivered"][0]
@@ -59,7 +59,7 @@ def wait_until(ready: Callable[[], Any], what: str, seconds: float = 240) -> Any
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
-def kill_triggerer(standalone: local_stack.Process) -> dict[str, str]:
+def kill_triggerer(standalone: stack.Process) -> dict[str, str]:
     """
     Kill it as the kernel does when memory runs out.
 
@@ -78,15 +78,13 @@ def kill_triggerer(standalone: local_stack.Process) -> dict[str, str]:
     return env
 
 
-def test_resumes_after_the_triggerer_was_killed(
-    tmp_path: Path, s3_server: local_stack.S3Server, s3_bucket: str
-) -> None:
+def test_resumes_after_the_triggerer_was_killed(tmp_path: Path, s3_server: stack.S3Server, s3_bucket: str) -> None:
     # The sandbox's time stands still until the test lets the message arrive.
     now = [1_800_000_000.0]
     with SandboxServer(clock=lambda: now[0], delivery_seconds=10) as sandbox:
-        env = local_stack.airflow_environment(tmp_path / "home") | {
-            "AIRFLOW_CONN_IP1_DEFAULT": local_stack.ip1_connection(sandbox.url),
-            "AIRFLOW_CONN_AWS_DEFAULT": local_stack.aws_connection(s3_server),
+        env = stack.airflow_environment(tmp_path / "home") | {
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url),
+            "AIRFLOW_CONN_AWS_DEFAULT": stack.aws_connection(s3_server),
             "IP1_BATCH_ID": DELIVERED,
             "IP1_S3_BUCKET": s3_bucket,
             # Another triggerer takes over what a dead one had after this time (default: 30 s).
@@ -97,8 +95,8 @@ def test_resumes_after_the_triggerer_was_killed(
         os.mkdir(env["AIRFLOW_HOME"])
         # This one alone: the others run on a schedule and would keep the scheduler busy.
         os.mkdir(tmp_path / "dags")
-        shutil.copy(local_stack.EXAMPLE_DAGS / f"{DAG_ID}.py", tmp_path / "dags")
-        with local_stack.airflow_standalone(tmp_path, env) as airflow:
+        shutil.copy(EXAMPLE_DAGS / f"{DAG_ID}.py", tmp_path / "dags")
+        with stack.airflow_standalone(tmp_path, env) as airflow:
             api = Api(airflow.url)
             login = {"username": airflow.user, "password": airflow.password}
             api.token = api.call("/auth/token", login)["access_token"]
@@ -114,9 +112,7 @@ def test_resumes_after_the_triggerer_was_killed(
             by_first = len(sandbox.requests)
             assert api.states(run_id)["wait_for_delivery"] == "deferred"
             command = [sys.executable, "-m", "airflow", "triggerer"]
-            with local_stack.running(
-                "The second triggerer", command, log_path=tmp_path / "triggerer.log", env=triggerer_env
-            ):
+            with stack.running("The second triggerer", command, log_path=tmp_path / "triggerer.log", env=triggerer_env):
                 wait_until(lambda: len(sandbox.requests) >= by_first + 2, "the second triggerer polls")
                 now[0] += 60
                 wait_until(

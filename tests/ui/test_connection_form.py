@@ -21,10 +21,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import local_stack
 import pytest
 
 from airflow_provider_ip1.get_provider_info import get_provider_info
+from dev import PROJECT, stack
 
 pytestmark = pytest.mark.slow
 
@@ -55,16 +55,16 @@ def chromium() -> str:
 
 
 @dataclass(frozen=True)
-class Stack:
+class Servers:
     """What the tests use."""
 
-    airflow: local_stack.AirflowServer
+    airflow: stack.AirflowServer
     sandbox_url: str
-    s3: local_stack.S3Server
+    s3: stack.S3Server
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def servers() -> Iterator[Servers]:
     """Airflow without a connection to iP.1: the tests make it in the form."""
     if int(version("apache-airflow").split(".")[0]) < 3:
         pytest.skip("Airflow 2 has another web interface")
@@ -76,19 +76,19 @@ def stack() -> Iterator[Stack]:
         )
         home = directory / "home"
         home.mkdir()
-        env = local_stack.airflow_environment(home) | {
+        env = stack.airflow_environment(home) | {
             "IP1_S3_BUCKET": BUCKET,
             # Only what the tests trigger runs.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         }
-        url = started.enter_context(local_stack.sandbox(directory, "--delivery-seconds", "5", env=env))
-        s3 = started.enter_context(local_stack.s3_server(directory, buckets=[BUCKET], env=env))
-        env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(s3)
-        yield Stack(started.enter_context(local_stack.airflow_standalone(directory, env)), url, s3)
+        url = started.enter_context(stack.sandbox(directory, "--delivery-seconds", "5", env=env))
+        s3 = started.enter_context(stack.s3_server(directory, buckets=[BUCKET], env=env))
+        env["AIRFLOW_CONN_AWS_DEFAULT"] = stack.aws_connection(s3)
+        yield Servers(started.enter_context(stack.airflow_standalone(directory, env)), url, s3)
 
 
 @pytest.fixture(scope="module")
-def page(stack: Stack) -> Iterator[Any]:
+def page(servers: Servers) -> Iterator[Any]:
     """A Playwright page, logged in."""
     from playwright.sync_api import sync_playwright
 
@@ -96,9 +96,9 @@ def page(stack: Stack) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_OPTIONS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE)
-        page.goto(stack.airflow.url)
-        page.locator("input[name=username]").fill(stack.airflow.user)
-        page.locator("input[name=password]").fill(stack.airflow.password)
+        page.goto(servers.airflow.url)
+        page.locator("input[name=username]").fill(servers.airflow.user)
+        page.locator("input[name=password]").fill(servers.airflow.password)
         page.locator("button[type=submit]").click()
         page.get_by_role("link", name="Dags").first.wait_for()
         yield page
@@ -115,16 +115,16 @@ def screenshot(page: Any) -> Callable[..., None]:
             # A dialog is cut off where the window ends.
             page.set_viewport_size(usual if of is None else {"width": 1000, "height": 1600})
             page.mouse.move(0, 0)
-            (of or page).screenshot(path=local_stack.PROJECT / "docs" / "images" / f"{name}.png", animations="disabled")
+            (of or page).screenshot(path=PROJECT / "docs" / "images" / f"{name}.png", animations="disabled")
             page.set_viewport_size(usual)
 
     return save
 
 
 @pytest.fixture(scope="module")
-def form(page: Any, stack: Stack) -> Any:
+def form(page: Any, servers: Servers) -> Any:
     """The form for a new connection of our type."""
-    page.goto(f"{stack.airflow.url}/connections")
+    page.goto(f"{servers.airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Connection ID").fill("ip1_default")
@@ -172,37 +172,37 @@ def test_form_has_every_extra_with_its_type_default_range_and_description(form: 
 
 
 def test_connection_is_saved_and_its_key_masked(
-    page: Any, form: Any, stack: Stack, screenshot: Callable[..., None]
+    page: Any, form: Any, servers: Servers, screenshot: Callable[..., None]
 ) -> None:
     page_size = form.get_by_role("spinbutton", name="Page size", exact=True)
     page_size.fill(str(PAGE_SIZE))
     page_size.blur()
     screenshot("connection-extras", form)
     form.get_by_role("button", name="Standard Fields").click()
-    form.get_by_label("Base URL").fill(stack.sandbox_url)
-    form.get_by_label("API key").fill(local_stack.SANDBOX_KEY)
+    form.get_by_label("Base URL").fill(servers.sandbox_url)
+    form.get_by_label("API key").fill(stack.SANDBOX_KEY)
     screenshot("connection-form", form)
     form.get_by_role("button", name="Save").click()
     form.wait_for(state="hidden")
 
     page.reload()
     row = page.get_by_role("row").filter(has_text="ip1_default")
-    assert stack.sandbox_url in row.inner_text()
+    assert servers.sandbox_url in row.inner_text()
     page.get_by_role("button", name="Edit Connection").click()
     again = page.get_by_role("dialog")
     key = again.get_by_label("API key")
     key.wait_for()
     assert key.input_value() == "***"
-    assert local_stack.SANDBOX_KEY not in page.content()
+    assert stack.SANDBOX_KEY not in page.content()
     again.get_by_role("button", name="Extra Fields", exact=True).click()
     assert again.get_by_role("spinbutton", name="Page size", exact=True).input_value() == str(PAGE_SIZE)
     again.get_by_role("button", name="Close").click()
 
 
 @pytest.fixture(scope="module")
-def run_url(page: Any, stack: Stack) -> str:
+def run_url(page: Any, servers: Servers) -> str:
     """The page of a run that was triggered in the interface with that connection, once it has succeeded."""
-    page.goto(f"{stack.airflow.url}/dags/{DAG}")
+    page.goto(f"{servers.airflow.url}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
     runs = f"/dags/{DAG}/dagRuns"
@@ -213,10 +213,10 @@ def run_url(page: Any, stack: Stack) -> str:
     state = ""
     while state not in ("success", "failed") and time.monotonic() < deadline:
         page.wait_for_timeout(1000)
-        answer = page.request.get(f"{stack.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run}", timeout=PATIENCE)
+        answer = page.request.get(f"{servers.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run}", timeout=PATIENCE)
         state = answer.json()["state"]
     assert state == "success"
-    return f"{stack.airflow.url}/dags/{DAG}/runs/{run}"
+    return f"{servers.airflow.url}/dags/{DAG}/runs/{run}"
 
 
 def test_run_is_shown_with_both_tasks(page: Any, run_url: str, screenshot: Callable[..., None]) -> None:
@@ -230,7 +230,7 @@ def test_run_is_shown_with_both_tasks(page: Any, run_url: str, screenshot: Calla
 
 
 def test_result_of_the_finished_export_is_shown(
-    page: Any, run_url: str, stack: Stack, screenshot: Callable[..., None]
+    page: Any, run_url: str, servers: Servers, screenshot: Callable[..., None]
 ) -> None:
     page.goto(f"{run_url}/tasks/export_conversation/xcom")
     page.get_by_role("row").filter(has_text="return_value").wait_for()
@@ -240,13 +240,13 @@ def test_result_of_the_finished_export_is_shown(
     screenshot("xcom")
     # The viewer breaks lines and indents with spaces of its own.
     result = json.loads(re.search(r"\{.*\}", re.sub(r"\s", "", shown.inner_text()))[0])
-    exported = gzip.decompress(stack.s3.client().get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
+    exported = gzip.decompress(servers.s3.client().get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
     assert result["uri"] == f"s3://{BUCKET}/{KEY}"
     assert result["messages"] == len(exported.splitlines()) > 1
 
 
 def test_link_of_the_finished_export_leads_to_the_object(
-    page: Any, run_url: str, stack: Stack, screenshot: Callable[..., None]
+    page: Any, run_url: str, servers: Servers, screenshot: Callable[..., None]
 ) -> None:
     page.goto(f"{run_url}/tasks/export_conversation/details")
     link = page.get_by_role("link", name="S3 object")
@@ -254,7 +254,7 @@ def test_link_of_the_finished_export_leads_to_the_object(
     screenshot("link")
     with page.expect_popup() as opened, page.context.expect_event("response") as answered:
         link.click()
-    assert opened.value.url == f"{stack.s3.endpoint_url}/{BUCKET}/{KEY}"
+    assert opened.value.url == f"{servers.s3.endpoint_url}/{BUCKET}/{KEY}"
     # The object is private: whoever follows the link needs a login, as in the AWS console.
     assert answered.value.status == 403
     opened.value.close()

@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import local_stack
-from local_stack import S3Server, StackError
-
 from airflow_provider_ip1.api.privacy import mask_number
+from dev import stack
+from dev.stack import S3Server, StackError
 
 DAG_ID = "ip1_conversation_to_s3"
 BUCKET = "ip1-demo"
@@ -77,22 +76,22 @@ def demo(directory: Path, messages: int) -> None:
     """
     home = directory / "airflow"
     home.mkdir(parents=True, exist_ok=True)
-    env = {
-        name: value for name, value in local_stack.airflow_environment(home).items() if not name.startswith("IP1_")
-    } | {"IP1_S3_BUCKET": BUCKET}
+    env = {name: value for name, value in stack.airflow_environment(home).items() if not name.startswith("IP1_")} | {
+        "IP1_S3_BUCKET": BUCKET
+    }
     say("Starting the iP.1 sandbox and an S3 server (SeaweedFS)")
     with (
-        local_stack.sandbox(directory, "--messages", str(messages), env=env) as sandbox_url,
-        local_stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
+        stack.sandbox(directory, "--messages", str(messages), env=env) as sandbox_url,
+        stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
         say(f"Sandbox:  {sandbox_url}")
         say(f"S3:       {store.endpoint_url}, bucket {BUCKET}")
-        env["AIRFLOW_CONN_IP1_DEFAULT"] = local_stack.ip1_connection(sandbox_url)
-        env["AIRFLOW_CONN_AWS_DEFAULT"] = local_stack.aws_connection(store)
+        env["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(sandbox_url)
+        env["AIRFLOW_CONN_AWS_DEFAULT"] = stack.aws_connection(store)
         say("Airflow makes its metadata database (airflow db migrate)")
-        local_stack.run_airflow(env, "db", "migrate", seconds=300)
+        stack.run_airflow(env, "db", "migrate", seconds=300)
         say(f"Airflow runs the DAG (airflow dags test {DAG_ID})")
-        local_stack.run_airflow(env, "dags", "test", DAG_ID, seconds=600)
+        stack.run_airflow(env, "dags", "test", DAG_ID, seconds=600)
         show(store)
 
 
@@ -101,7 +100,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="keep data and logs here, to look at them")
     parser.add_argument("--messages", type=int, default=5000, help="in the conversation (default: %(default)s)")
     options = parser.parse_args()
-    local_stack.stop_on_signals()
+    stack.stop_on_signals()
     try:
         if options.directory is not None:
             demo(options.directory.resolve(), options.messages)

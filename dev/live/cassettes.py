@@ -21,18 +21,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import local_stack
 import vcr
 import yaml
 from vcr.persisters.filesystem import CassetteNotFoundError
 
 from airflow_provider_ip1.exceptions import IP1Error
+from dev import PROJECT, stack
 
 if TYPE_CHECKING:
     # Imports Airflow, which needs a home first.
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
-FOLDER = local_stack.PROJECT / "tests" / "recordings" / "cassettes"
+FOLDER = PROJECT / "tests" / "recordings" / "cassettes"
 #: What every recorded URL begins with, whatever server was asked: the default of an iP.1 connection.
 BASE_URL = "https://api.ip1sms.com"
 #: The other headers say nothing about the API, differ from run to run, or tell when it was recorded.
@@ -89,7 +89,7 @@ class Cassette:
     :param origin: how they came about: the sandbox's settings, iP.1's page, or the date.
     :param call: what asked for them.
     :param outcome: ``ok``, or the class of the error that the call ends with.
-    :param differs: expectations that the answers do not meet, see ``api_expectations``.
+    :param differs: expectations that the answers do not meet, see ``dev.live.expectations``.
     """
 
     source: Source
@@ -188,7 +188,7 @@ def prepare_airflow() -> None:
         return
     home = Path(tempfile.mkdtemp(prefix="ip1-record-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ.update(local_stack.airflow_environment(home))
+    os.environ.update(stack.airflow_environment(home))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Check that a release tag, the package's version and the changelog agree: ``check_release.py v1.2.3``.
+Check that a release tag, the package's version and the changelog agree: ``python -m dev.release v1.2.3``.
 
 Needs nothing installed.
 """
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from dev import PROJECT
 
 
 def disagreement(tag: str, package: str, changelog: str) -> str | None:

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonschema
-from cassettes import Cassette, Key
 
 from airflow_provider_ip1.api.link import LinkTarget, parse_link
 from airflow_provider_ip1.api.status import KNOWN_CODES
+from dev.live.cassettes import Cassette, Key
 
 SCHEMA: Mapping[str, Any] = json.loads(
     files("airflow_provider_ip1.api").joinpath("schema/conversation_messages.json").read_text()

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cassettes
-import documented_answers as documented
-from api_expectations import differing, exchanges_of
-from cassettes import Call, Cassette
-
 from airflow_provider_ip1.sandbox import world
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from dev.live import cassettes
+from dev.live import documented_responses as documented
+from dev.live.cassettes import Call, Cassette
+from dev.live.expectations import differing, exchanges_of
 
 MESSAGES = 23
 PAGE = {"page_size": 10}

@@ -17,11 +17,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import local_stack
-from local_stack import StackError
+from dev import PROJECT, stack
+from dev.stack import StackError
 
 BUCKET = "ip1-demo"
-DIRECTORY = local_stack.PROJECT / ".airflow"
+DIRECTORY = PROJECT / ".airflow"
 USUAL_PORT = 8080
 
 
@@ -38,11 +38,11 @@ def set_connections(env: dict[str, str], **connections: str) -> None:
     :param env: with AIRFLOW_HOME.
     :param connections: each connection in Airflow's JSON form.
     """
-    local_stack.run_airflow(env, "db", "migrate", seconds=600)
+    stack.run_airflow(env, "db", "migrate", seconds=600)
     with tempfile.NamedTemporaryFile("w", suffix=".json", dir=env["AIRFLOW_HOME"]) as file:
         json.dump({name: json.loads(value) for name, value in connections.items()}, file)
         file.flush()
-        local_stack.run_airflow(env, "connections", "import", "--overwrite", file.name, seconds=600)
+        stack.run_airflow(env, "connections", "import", "--overwrite", file.name, seconds=600)
 
 
 def serve(directory: Path, port: int) -> None:
@@ -58,25 +58,23 @@ def serve(directory: Path, port: int) -> None:
     shutil.rmtree(directory / "s3", ignore_errors=True)
     for log in directory.glob("*.log"):
         log.unlink()
-    env = local_stack.airflow_environment(home) | {
+    env = stack.airflow_environment(home) | {
         "IP1_S3_BUCKET": BUCKET,
         # Otherwise their first runs start before the api-server is up on a busy machine, and fail.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     }
     print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first time takes a minute", flush=True)
     with (
-        local_stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
-        local_stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
+        stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
+        stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
-        set_connections(
-            env, ip1_default=local_stack.ip1_connection(sandbox_url), aws_default=local_stack.aws_connection(store)
-        )
-        with local_stack.airflow_standalone(directory, env, port=port) as airflow:
+        set_connections(env, ip1_default=stack.ip1_connection(sandbox_url), aws_default=stack.aws_connection(store))
+        with stack.airflow_standalone(directory, env, port=port) as airflow:
             print(
                 f"\n  Airflow    {airflow.url}\n"
                 f"             user {airflow.user}, password {airflow.password}\n"
                 f"  Objects    {store.browser_url}{BUCKET}/\n"
-                f"  Sandbox    {sandbox_url} (API key {local_stack.SANDBOX_KEY})\n"
+                f"  Sandbox    {sandbox_url} (API key {stack.SANDBOX_KEY})\n"
                 f"  Logs       {directory}/*.log\n\n"
                 "The connections ip1_default and aws_default are set; the example DAGs are paused.\n"
                 "Trigger ip1_conversation_to_s3, then look at the objects. Ctrl-C stops everything.",
@@ -94,12 +92,12 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help="for Airflow's home (default: %(default)s)")
     options = parser.parse_args()
     if options.port is None:
-        port = USUAL_PORT if is_free(USUAL_PORT) else local_stack.free_ports(1)[0]
+        port = USUAL_PORT if is_free(USUAL_PORT) else stack.free_ports(1)[0]
     elif is_free(options.port):
         port = options.port
     else:
         parser.error(f"port {options.port} is taken")
-    local_stack.stop_on_signals()
+    stack.stop_on_signals()
     try:
         serve(options.directory.resolve(), port)
     except StackError as error:

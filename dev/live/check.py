@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
-from api_expectations import Exchange, judge, link_form, shape
-from cassettes import BASE_URL, RATE_LIMIT_HEADERS, Key
 
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.protocol import normalize_participant
 from airflow_provider_ip1.api.rate import RequestRate
 from airflow_provider_ip1.api.status import status_name
+from dev.live.cassettes import BASE_URL, RATE_LIMIT_HEADERS, Key
+from dev.live.expectations import Exchange, judge, link_form, shape
 
 #: From a range reserved for fiction, so nobody has it and nobody ever wrote to it.
 UNKNOWN_PARTICIPANT = "46701740608"

@@ -31,10 +31,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import make_env
+from dev import PROJECT
+from dev.compose import make_env
 
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT = "ip1-compose-test"
+COMPOSE_PROJECT = "ip1-compose-test"
 FILES = {"local": ("docker-compose.yaml",), "celery": ("docker-compose.yaml", "docker-compose.celery.yaml")}
 WORKERS = 2
 # As docker-compose.yaml sets them for the example DAGs and the sandbox.
@@ -101,12 +101,12 @@ class Stack:
     def __init__(self, mode: str, env_file: Path, limit_s: float) -> None:
         self.mode = mode
         self.limit_s = limit_s
-        self.command = ["docker", "compose", "--project-name", PROJECT, "--env-file", str(env_file)]
+        self.command = ["docker", "compose", "--project-name", COMPOSE_PROJECT, "--env-file", str(env_file)]
         for name in FILES[mode]:
-            self.command += ["--file", str(ROOT / name)]
+            self.command += ["--file", str(PROJECT / name)]
         # Variables of this shell win over the file. The user's own settings must not reach the test: least of all a
         # real API key. Which base image to build on is theirs to say.
-        ours = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8")))
+        ours = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8")))
         kept = {"AIRFLOW_IMAGE", "AIRFLOW_CONSTRAINTS"}
         self.environment = {
             name: value
@@ -120,7 +120,7 @@ class Stack:
         """Run `docker compose` and return what it prints; raise CalledProcessError, with its stderr, if it fails."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [*self.command, *arguments],
-            cwd=ROOT,
+            cwd=PROJECT,
             env=self.environment,
             check=True,
             text=True,
@@ -349,7 +349,7 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
     memory.start()
     try:
         stack.log_in()
-        dags = sorted(path.stem for path in (ROOT / "example_dags").glob("ip1_*.py"))
+        dags = sorted(path.stem for path in (PROJECT / "example_dags").glob("ip1_*.py"))
         # The one that takes minutes comes last.
         for dag_id in sorted(dags, key=MANY_DAG.__eq__):
             run = stack.run_waiting_dag() if dag_id == WAITING_DAG else stack.run_dag(dag_id)
@@ -401,7 +401,7 @@ def test(mode: str, keep: bool, limit_s: float) -> dict[str, str]:
             raise
         finally:
             if keep:
-                say(f"left running: docker compose --project-name {PROJECT} down --volumes takes it down")
+                say(f"left running: docker compose --project-name {COMPOSE_PROJECT} down --volumes takes it down")
             else:
                 started = time.monotonic()
                 stack.down()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from dev import PROJECT
 
 # How each secret is made. All are safe inside a URL, JSON and a shell word.
 SECRETS: dict[str, Callable[[], str]] = {
@@ -48,7 +48,7 @@ def fill_in(example: str) -> str:
     return text
 
 
-def write_env(path: Path, example: Path = ROOT / ".env.example") -> bool:
+def write_env(path: Path, example: Path = PROJECT / ".env.example") -> bool:
     """Write ``path`` unless it exists.
 
     :param path: The file to write, with mode 0600.
@@ -69,7 +69,7 @@ def write_env(path: Path, example: Path = ROOT / ".env.example") -> bool:
 def main() -> None:
     if len(sys.argv) > 2:
         sys.exit("usage: make_env.py [FILE]   (default: .env beside docker-compose.yaml)")
-    path = Path(sys.argv[1]) if len(sys.argv) == 2 else ROOT / ".env"
+    path = Path(sys.argv[1]) if len(sys.argv) == 2 else PROJECT / ".env"
     print(f"wrote {path}" if write_env(path) else f"{path} is there already, nothing changed")
 
 

@@ -18,13 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import cassettes
-from api_expectations import differing, exchanges_of
-from cassettes import Call, Cassette, Interaction
-from check_live import INVALID_PARTICIPANT, UNKNOWN_PARTICIPANT, CannotCheck, from_environment
-from scrubbing import Scrubber, ScrubError
-
 from airflow_provider_ip1.api.protocol import normalize_participant
+from dev.live import cassettes
+from dev.live.cassettes import Call, Cassette, Interaction
+from dev.live.check import INVALID_PARTICIPANT, UNKNOWN_PARTICIPANT, CannotCheck, from_environment
+from dev.live.expectations import differing, exchanges_of
+from dev.live.scrub import Scrubber, ScrubError
 
 MIN_MESSAGES, MAX_MESSAGES = 4, 500
 #: Requests per second: recording is no load test.

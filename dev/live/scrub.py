@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from cassettes import BASE_URL, Call, Interaction, is_kept
+from dev.live.cassettes import BASE_URL, Call, Interaction, is_kept
 
 #: Mobile numbers that the Swedish Post and Telecom Authority keeps free for books and films.
 NUMBERS = tuple(str(number) for number in range(46701740605, 46701740700))

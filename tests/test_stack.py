@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from local_stack import S3Server
+
+from dev.stack import S3Server
 
 
 def test_objects_come_back_and_unknown_buckets_are_errors(s3_server: S3Server, s3_bucket: str) -> None:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Start the iP.1 sandbox, a real S3 server and Airflow on free loopback ports.
+
+``make demo``, ``make airflow``, the tests and the benchmarks all start their servers with these functions. They install
+nothing, and every server stops with the program that started it.
+"""
+
+from dev.stack.ip1_sandbox import SANDBOX_KEY, ip1_connection, sandbox
+from dev.stack.local_airflow import AirflowServer, airflow_environment, airflow_standalone, run_airflow
+from dev.stack.loopback import free_ports, get
+from dev.stack.processes import Process, StackError, running, stop_on_signals
+from dev.stack.seaweedfs import S3Server, aws_connection, s3_server
+
+__all__ = [
+    "SANDBOX_KEY",
+    "AirflowServer",
+    "Process",
+    "S3Server",
+    "StackError",
+    "airflow_environment",
+    "airflow_standalone",
+    "aws_connection",
+    "free_ports",
+    "get",
+    "ip1_connection",
+    "run_airflow",
+    "running",
+    "s3_server",
+    "sandbox",
+    "stop_on_signals",
+]

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow on this machine: an environment without the user's own settings, single commands, and the whole server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev import EXAMPLE_DAGS
+from dev.stack.loopback import free_ports, get
+from dev.stack.processes import Process, running
+
+
+def airflow_environment(home: Path) -> dict[str, str]:
+    """
+    Make an environment in which Airflow knows its home and the example DAGs, and nothing of the user's own Airflow.
+
+    :param home: AIRFLOW_HOME; not below the DAGs folder, which Airflow walks.
+    :return: this program's environment without its Airflow and AWS settings, plus those of the local stack.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AWS_"))}
+    no_proxy = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost"]))
+    return kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # Airflow starts itself by name.
+        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None:
+    """
+    Run an Airflow command to its end.
+
+    :param env: from :func:`airflow_environment`. What the command prints goes to ``airflow.log`` beside AIRFLOW_HOME.
+    :param arguments: after ``airflow``.
+    :param seconds: the longest it may take.
+    :raises StackError: it failed, or took longer.
+    """
+    log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
+    command = [sys.executable, "-m", "airflow", *arguments]
+    with running(f"airflow {' '.join(arguments)}", command, log_path=log_path, env=env) as process:
+        try:
+            code = process.popen.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise process.failure(f"was not done within {seconds:.0f} s") from None
+        if code != 0:
+            raise process.failure(f"ended with exit code {code}")
+
+
+@dataclass(frozen=True)
+class AirflowServer:
+    """
+    A running Airflow: api-server with web interface, scheduler, dag-processor and triggerer.
+
+    :param url: of the web interface.
+    :param user: to log in with; may do everything.
+    :param password: of the user.
+    :param process: all its programs.
+    """
+
+    url: str
+    user: str
+    password: str
+    process: Process
+
+
+@contextmanager
+def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | None = None) -> Iterator[AirflowServer]:
+    """
+    Run ``airflow standalone``.
+
+    :param directory: for its log, ``airflow.log``.
+    :param env: from :func:`airflow_environment`, with the connections.
+    :param port: for the web interface, on 127.0.0.1. Default: a free one.
+    :return: the server, once every part of it reports that it is healthy.
+    """
+    *free, worker_logs, trigger_logs = free_ports(3)
+    port = port or free[0]
+    url = f"http://127.0.0.1:{port}"
+    settings = {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+        # On a busy machine the scheduler starts tasks long before the api-server answers them. Let them wait for it.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
+    }
+
+    def healthy() -> bool:
+        answer = get(port, "/api/v2/monitor/health")
+        return answer is not None and all(part["status"] == "healthy" for part in json.loads(answer).values())
+
+    command = [sys.executable, "-m", "airflow", "standalone"]
+    with running("Airflow", command, log_path=directory / "airflow.log", env={**settings, **env}) as process:
+        process.wait_until(healthy, seconds=600)
+        passwords = json.loads(Path(env["AIRFLOW_HOME"], "simple_auth_manager_passwords.json.generated").read_text())
+        yield AirflowServer(url, "admin", passwords["admin"], process)

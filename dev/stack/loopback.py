@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ports and HTTP on 127.0.0.1."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+
+def free_ports(count: int) -> list[int]:
+    """
+    Find loopback ports that nobody listens on.
+
+    :param count: how many.
+    :return: as many different port numbers. Another program may take one before it is used: check what answers there.
+    """
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def get(port: int, path: str) -> bytes | None:
+    """
+    Ask a local HTTP server, without a proxy.
+
+    :param port: on 127.0.0.1.
+    :param path: of the request, with its slash.
+    :return: the body of a 200, ``None`` for every other outcome.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

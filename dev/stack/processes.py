@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run programs in the background and stop them, with all their children, when the caller ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StackError(RuntimeError):
+    """A program of the local stack did not start or failed; the text holds the end of its log."""
+
+
+@dataclass
+class Process:
+    """A program in a process group of its own, so that stopping it stops its children too."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log_path: Path
+
+    def failure(self, what: str) -> StackError:
+        tail = "\n".join(self.log_path.read_text(errors="replace").splitlines()[-20:])
+        return StackError(f"{self.name} {what}. The end of {self.log_path.name}:\n{tail}")
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """
+        Poll until the program serves.
+
+        :param ready: true once it does.
+        :param seconds: how long to wait at most.
+        :raises StackError: when the program ended, or time is up.
+        """
+        deadline = time.monotonic() + seconds
+        while self.popen.poll() is None:
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                raise self.failure(f"did not answer within {seconds:.0f} s")
+            time.sleep(0.05)
+        raise self.failure(f"ended with exit code {self.popen.returncode}")
+
+    def stop(self, *, patience: float = 15) -> None:
+        """
+        Ask the whole group to end, then insist.
+
+        :param patience: seconds before it is killed.
+        """
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5)):
+            if not self._signal_group(number):
+                break
+            deadline = time.monotonic() + seconds
+            while self._signal_group(0) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self.popen.wait()
+
+    def _signal_group(self, number: int) -> bool:
+        self.popen.poll()  # a finished child counts as a member of the group until it is reaped
+        try:
+            os.killpg(self.popen.pid, number)
+        except (ProcessLookupError, PermissionError):  # macOS: permission error when only zombies are left
+            return False
+        return True
+
+
+@contextmanager
+def running(
+    name: str, command: Sequence[str | Path], *, log_path: Path, env: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """
+    Run a program in the background for as long as the block lasts.
+
+    :param name: what to call it in errors.
+    :param command: program and arguments.
+    :param log_path: file for everything it prints.
+    :param env: its environment. Default: this program's.
+    :return: the running program.
+    """
+    process = None
+    try:
+        with log_path.open("ab") as log:
+            # A signal between the start of the program and its entry here would leave it behind.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+            try:
+                process = Process(
+                    name,
+                    subprocess.Popen(
+                        command,
+                        env=env,
+                        cwd=log_path.parent,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                        preexec_fn=partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask),
+                    ),
+                    log_path,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        yield process
+    finally:
+        if process is not None:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+            try:
+                process.stop()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def stop_on_signals() -> None:
+    """Make Ctrl-C, a closed terminal and ``kill`` end this program through its ``finally`` blocks, once."""
+
+    def stop(number: int, _frame: object) -> None:
+        for each in END_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in END_SIGNALS:
+        signal.signal(each, stop)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SeaweedFS, a real S3 server, in its own process, and the Airflow connection to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dev.stack.loopback import free_ports, get
+from dev.stack.processes import running
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """
+    A running S3 server and the keys to it.
+
+    :param endpoint_url: ``http://127.0.0.1:<port>``.
+    :param browser_url: web pages that list the buckets and show the objects.
+    :param access_key: made for this run.
+    :param secret_key: made for this run.
+    """
+
+    endpoint_url: str
+    browser_url: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+    def client(self) -> Any:
+        """:return: a boto3 client that needs no settings of the user's, and uses none."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"total_max_attempts": 1}),
+        )
+
+    def serves(self, buckets: Sequence[str]) -> bool:
+        """:return: whether it knows our keys, has these buckets and takes a write."""
+        client = self.client()
+        try:
+            client.list_buckets()
+            for bucket in buckets:
+                client.put_object(Bucket=bucket, Key=".ready", Body=b"")
+                client.delete_object(Bucket=bucket, Key=".ready")
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+
+@contextmanager
+def s3_server(
+    directory: Path, *, buckets: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Iterator[S3Server]:
+    """
+    Run SeaweedFS, a real S3 server, in one process.
+
+    :param directory: for its data and its log, ``s3.log``.
+    :param buckets: to make at start.
+    :param env: its environment. Default: this program's.
+    :return: the server, once it takes writes.
+    """
+    data = directory / "s3"
+    data.mkdir(parents=True, exist_ok=True)
+    listeners = ["s3", "master", "volume", "filer", "admin"]
+    ports = iter(free_ports(2 * len(listeners)))
+    port_options = {f"{listener}.port{kind}": next(ports) for listener in listeners for kind in ("", ".grpc")}
+    options = {
+        **port_options,
+        "dir": data,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.localSocket": data / "s3.sock",
+        "filer.localSocket": data / "filer.sock",
+        "webdav": "false",
+        "admin.ui": "false",
+        "master.telemetry": "false",
+        # As in AWS: a write to a bucket that is not there is an error.
+        "s3.autoCreateBucket": "false",
+        # Each bucket takes volumes of its own; the default number runs out on a small disk.
+        "volume.max": 1000,
+        "bucket": ",".join(buckets),
+    }
+    server = S3Server(
+        endpoint_url=f"http://127.0.0.1:{port_options['s3.port']}",
+        browser_url=f"http://127.0.0.1:{port_options['filer.port']}/buckets/",
+        access_key="local-s3",
+        secret_key=secrets.token_urlsafe(24),
+    )
+    command = [
+        Path(sysconfig.get_path("scripts"), "weed"),
+        f"-logdir={data}",  # otherwise beside those of every other run, in /tmp
+        "mini",
+        *(f"-{name}={value}" for name, value in options.items()),
+    ]
+    keys = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    with running(
+        "The S3 server (SeaweedFS)",
+        command,
+        log_path=directory / "s3.log",
+        env={**(os.environ if env is None else env), **keys},
+    ) as process:
+        process.wait_until(lambda: get(port_options["s3.port"], "/healthz") is not None, seconds=60)
+        process.wait_until(lambda: server.serves(buckets), seconds=60)
+        yield server
+
+
+def aws_connection(server: S3Server) -> str:
+    """
+    Describe the S3 server to Airflow.
+
+    :param server: a running one.
+    :return: the value for a variable ``AIRFLOW_CONN_<ID>``.
+    """
+    return json.dumps(
+        {
+            "conn_type": "aws",
+            "login": server.access_key,
+            "password": server.secret_key,
+            "extra": {
+                "endpoint_url": server.endpoint_url,
+                "region_name": server.region,
+                "config_kwargs": {"s3": {"addressing_style": "path"}},
+            },
+        }
+    )
