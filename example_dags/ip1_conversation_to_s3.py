@@ -2,8 +2,8 @@
 """
 Every hour, write one SMS conversation to S3.
 
-Each run replaces the object with the whole conversation as it is then. The defaults fit the sandbox; set the
-environment variables for your own, or fill in the form when you trigger the DAG.
+Each run replaces the object with the entire conversation as it is at that time. The defaults work with the sandbox. For
+your own values, set the environment variables, or fill in the form when you trigger the DAG.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ with DAG(
         "key": Param(
             "conversations/customer-000.jsonl.gz",
             type="string",
-            description="S3 key. Keep phone numbers out of it: keys show up in logs and listings",
+            description="S3 key. Do not use phone numbers: keys appear in logs and listings",
         ),
     },
 ):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every night, write many SMS conversations to S3, one task and one object for each.
+Every night, write many SMS conversations to S3, with one task and one object per conversation.
 
-Airflow spreads the mapped tasks over its workers. Put them into a pool, so that they stay under iP.1's limit together:
-its slots, times the connection's ``requests_per_second``, is the most that they send. Make the pool
-(``airflow pools set ip1 4 "iP.1"``) and name it in ``IP1_POOL``.
+Airflow distributes the mapped tasks over its workers. To keep all of them together below iP.1's rate limit, run them in
+a pool: together they send at most the pool's slots times the connection's ``requests_per_second``. Create the pool with
+``airflow pools set ip1 4 "iP.1"`` and set ``IP1_POOL=ip1``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
-# In your DAG: from your own list of customers. Here: numbers of the sandbox, all from ranges reserved for fiction.
+# Replace this with your list of customers. These are numbers of the sandbox, all from ranges reserved for fiction.
 NUMBERS = [*range(46701740610, 46701740700), *range(46313900600, 46313900700), *range(46406280400, 46406280500)]
 CUSTOMERS = {
     f"customer-{index:03}": str(number)
@@ -39,7 +39,7 @@ with DAG(
         pool=os.environ.get("IP1_POOL", "default_pool"),
     ).expand_kwargs(
         [
-            # The key names the customer, not the phone number: keys show up in logs and listings.
+            # The key contains a customer id, not the phone number, because keys appear in logs and listings.
             {"participant": number, "s3_key": f"conversations/{customer}.jsonl.gz"}
             for customer, number in CUSTOMERS.items()
         ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every hour, write what is new in one SMS conversation to S3: the messages that came in or got another status.
+Every hour, write to S3 the messages of one SMS conversation that are new or have a new status.
 
-Each run makes one object. A message that changes again is in a later object again; the newest version of a message is
-the one with the latest ``modified``.
+Each run writes one object. A message that changes again appears again in a later object. Its current version is the one
+with the latest ``modified``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Op
 
 with DAG(
     dag_id="ip1_new_messages_to_s3",
-    description="What is new in one SMS conversation to S3, every hour",
+    description="New messages of one SMS conversation to S3, every hour",
     schedule="@hourly",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -30,7 +30,7 @@ with DAG(
         participant=os.environ.get("IP1_PARTICIPANT", "46701740605"),
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         s3_key="new-messages/customer-000/{{ run_id }}.jsonl.gz",
-        # Empty in the first run, and in a manual run without a logical date: the whole conversation.
+        # Empty in the first run and in manual runs without a logical date, which export the entire conversation.
         since="{{ prev_data_interval_end_success | default('', true) }}",
         on_empty="skip",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The button on a task that leads to the object it wrote."""
+"""The link from a task to the object that it wrote."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _CONSOLES = {
 
 class S3ObjectLink(BaseOperatorLink):
     """
-    Leads to the exported object: in the AWS console, or at the endpoint of another S3 store.
+    Opens the exported object: in the AWS console, or at the endpoint of another S3 store.
 
-    The operator stores the address with the task, so that the web server needs neither the connection nor S3.
+    The operator stores the URL as an XCom of the task, so the web server needs neither the connection nor S3.
     """
 
     name = "S3 object"
@@ -31,22 +31,22 @@ class S3ObjectLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        The address, empty as long as the task has not written the object.
+        Return the URL, or ``""`` if the task has not written the object.
 
-        :param operator: the task.
-        :param ti_key: the try of the task.
+        :param operator: the task's operator.
+        :param ti_key: key of the task instance.
         """
         return XCom.get_value(key=self.key, ti_key=ti_key) or ""
 
 
 def s3_object_url(s3: S3Hook, bucket: str, key: str) -> str:
     """
-    Where a person can look at an object.
+    Return the URL at which a person can look at an object.
 
-    :param s3: the hook that wrote it.
-    :param bucket: of the object.
-    :param key: of the object.
-    :return: a page of the AWS console, or the object's address at the connection's own endpoint.
+    :param s3: the hook that wrote the object.
+    :param bucket: name of the bucket.
+    :param key: key of the object.
+    :return: the object's page in the AWS console, or its URL at the connection's endpoint if that is not AWS's.
     """
     endpoint = s3.conn_config.get_service_endpoint_url(service_name="s3")
     if endpoint:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Streaming bytes into one S3 object while they are being made.
+Streaming upload of one S3 object while its bytes are still being produced.
 
-boto3's managed upload reads from a file object in a thread of its own. Once started it reads to the end, whether a part
-failed or the task was told to stop. So here the task's own thread makes the bytes, where signals and time limits
-arrive, and hands them to the upload through a short queue; ending the queue with an error makes boto3 abort the
-multipart upload. The object appears whole or not at all, since S3 shows it only when the upload is completed.
+boto3's managed upload reads a file object in its own thread. Once started, it reads to the end of the file, even after
+a part failed or the task was told to stop. Therefore the task's thread, which receives signals and timeouts, produces
+the bytes and passes them to the upload through a short queue. An error in the queue makes boto3 abort the multipart
+upload. S3 shows an object only when its upload completes, so readers see either the entire object or none.
 """
 
 from __future__ import annotations
@@ -17,33 +17,35 @@ from datetime import datetime
 from io import BytesIO
 from queue import SimpleQueue
 from threading import Semaphore, Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from botocore.exceptions import ClientError
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 log = logging.getLogger(__name__)
 
-# Parts of the smallest size that S3 takes, two of them sent at a time while a third waits: little memory, and enough
-# to keep up with what one process can format.
+# S3's minimum part size. Two parts are sent while a third is being filled: little memory, and fast enough for what one
+# process can format.
 _PART_BYTES: Final = 5 * 1024 * 1024
 _PARTS_IN_FLIGHT: Final = 2
 _CHUNKS_QUEUED: Final = 8
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-_MOST_PARTS: Final = 10_000
+_MAX_PARTS: Final = 10_000
 _UPLOAD_CALLS: Final = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
 
 
 def s3_hook_for_streaming(aws_conn_id: str | None, verify: bool | str | None) -> S3Hook:
     """
-    Make an S3 hook whose uploads keep little in memory.
+    Make an S3 hook whose uploads use little memory.
 
-    What the AWS connection says in ``service_config.s3.transfer_config_args`` comes first. ``max_concurrency`` there is
-    how many parts are sent, and kept in memory, at a time.
+    ``service_config.s3.transfer_config_args`` of the AWS connection takes precedence. Its ``max_concurrency`` is the
+    number of parts that are sent, and kept in memory, at a time.
 
     :param aws_conn_id: the AWS connection; ``None`` for boto3's own search for credentials.
-    :param verify: whether and how the server's certificate is checked, as in boto3.
+    :param verify: whether and how to check the server's certificate, as in boto3.
     """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
     s3 = S3Hook(
         aws_conn_id=aws_conn_id,
         verify=verify,
@@ -61,116 +63,117 @@ def s3_hook_for_streaming(aws_conn_id: str | None, verify: bool | str | None) ->
 
 class StreamingUpload:
     """
-    One upload of bytes that are not all there yet.
+    Uploads an object whose bytes are produced during the upload.
 
-    :param s3: a hook of its own, see :func:`s3_hook_for_streaming`.
-    :param bucket: where to.
-    :param key: where to.
-    :param replace: whether an object of that key may be there.
-    :param encrypt: whether S3 encrypts with its own keys (AES256).
-    :param acl_policy: a canned ACL.
+    :param s3: a hook that nothing else uses, see :func:`s3_hook_for_streaming`.
+    :param bucket: name of the bucket.
+    :param key: key of the object.
+    :param replace: whether an existing object may be replaced.
+    :param encrypt: whether S3 encrypts the object with its own keys (AES256).
+    :param acl_policy: canned ACL of the object.
     """
 
     def __init__(
         self, s3: S3Hook, *, bucket: str, key: str, replace: bool, encrypt: bool, acl_policy: str | None
     ) -> None:
         self._s3 = s3
-        self._target: dict[str, Any] = {
+        self._arguments: dict[str, Any] = {
             "bucket_name": bucket,
             "key": key,
             "replace": replace,
             "encrypt": encrypt,
             "acl_policy": acl_policy,
         }
-        # A SimpleQueue may be filled from a signal handler that interrupts its own user; other queues deadlock.
+        # A signal handler may put into a SimpleQueue while it interrupts another put. Other queues deadlock.
         self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
         self._room = Semaphore(_CHUNKS_QUEUED)
         self._source = _Source(self)
-        self._cancelled = False
-        self._broken = False
-        self._ended = False
-        self._unfinished = False
+        self._is_cancelled = False
+        self._is_broken = False
+        self._has_ended = False
+        self._is_unfinished = False
         self._error: BaseException | None = None
 
     def send(self, chunks: Iterable[bytes]) -> int:
         """
-        Upload the chunks as one object, in the order they come.
+        Upload the chunks, in their order, as one object.
 
-        :param chunks: cut anywhere. An error raised by them ends the upload and is raised here.
-        :return: bytes sent.
-        :raises botocore.exceptions.ClientError: S3 refused.
-        :raises ValueError: there is more than S3 takes in 10,000 parts, or the object exists and may not be replaced.
+        :param chunks: the bytes, cut anywhere. An error that they raise ends the upload and propagates.
+        :return: number of bytes sent.
+        :raises botocore.exceptions.ClientError: S3 rejected a request.
+        :raises ValueError: the object is too large for 10,000 parts, or exists and must not be replaced.
+        :raises UploadCancelled: :meth:`cancel` was called.
         """
         client = self._s3.get_conn()
-        most_bytes = self._s3.transfer_config.multipart_chunksize * _MOST_PARTS
+        max_bytes = self._s3.transfer_config.multipart_chunksize * _MAX_PARTS
         for event in ("after-call", "after-call-error"):
-            client.meta.events.register(f"{event}.s3", self._on_answer)
+            client.meta.events.register(f"{event}.s3", self._on_response)
         sent = 0
         uploader = Thread(target=self._upload, name="ip1-s3-upload")
         uploader.start()
         try:
             for chunk in chunks:
                 self._room.acquire()
-                if self._cancelled or self._broken or self._ended:
+                if self._is_cancelled or self._is_broken or self._has_ended:
                     break
                 sent += len(chunk)
-                if sent > most_bytes:
+                if sent > max_bytes:
                     raise ValueError(
-                        f"The object would be larger than {most_bytes} bytes, which is all that S3 takes in "
-                        f"{_MOST_PARTS} parts. Export less per object, or raise multipart_chunksize in the AWS "
-                        "connection's service_config (s3, transfer_config_args)."
+                        f"The object would be larger than {max_bytes} bytes, the most that S3 accepts in {_MAX_PARTS} "
+                        "parts. Export less per object, or raise multipart_chunksize in the AWS connection's "
+                        "service_config (s3, transfer_config_args)."
                     )
                 self._chunks.put(chunk)
             else:
                 self._chunks.put(None)
-                # The upload may still be under way: if this thread is interrupted while it waits, the rest must stop.
+                # If this thread is interrupted while it waits here, the upload is still running and must stop.
                 uploader.join()
         finally:
             self.cancel()
             uploader.join()
             for event in ("after-call", "after-call-error"):
-                client.meta.events.unregister(f"{event}.s3", self._on_answer)
-            if self._unfinished:
+                client.meta.events.unregister(f"{event}.s3", self._on_response)
+            if self._is_unfinished:
                 log.warning(
-                    "The unfinished multipart upload could not be removed. The next try of this task removes it; "
-                    "a lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does so without one."
+                    "The unfinished multipart upload could not be removed. The next try of this task removes it. "
+                    "If there is none, a lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does."
                 )
         if self._error is not None:
             raise self._error
         return sent
 
     def cancel(self) -> None:
-        """Stop now and leave no object. Does nothing once all was sent. May be called from a signal handler."""
-        self._cancelled = True
+        """Stop the upload and leave no object. Has no effect after the upload ended. Signal handlers may call it."""
+        self._is_cancelled = True
         self._chunks.put(None)
 
     def _upload(self) -> None:
         try:
-            self._s3.load_file_obj(self._source, **self._target)
-        except BaseException as error:  # noqa: BLE001 - raised again in the task's own thread
+            self._s3.load_file_obj(self._source, **self._arguments)
+        except BaseException as error:  # noqa: BLE001 - send() raises it again in the task's thread
             self._error = error
         finally:
-            self._ended = True
+            self._has_ended = True
             self._room.release()
 
     def _next_chunk(self) -> bytes | None:
         chunk = self._chunks.get()
-        if self._cancelled:
-            raise UploadCancelled("The upload was stopped before all was sent; no object was written.")
+        if self._is_cancelled:
+            raise UploadCancelled("The upload was stopped before it was complete. No object was written.")
         self._room.release()
         return chunk
 
-    def _on_answer(
+    def _on_response(
         self, model: Any = None, http_response: Any = None, parsed: Any = None, event_name: str = "", **_: Any
     ) -> None:
         call = event_name.rsplit(".", 1)[-1]
-        failed = http_response is None or http_response.status_code >= 300
-        if call in _UPLOAD_CALLS and failed:
-            self._broken = True
+        has_failed = http_response is None or http_response.status_code >= 300
+        if call in _UPLOAD_CALLS and has_failed:
+            self._is_broken = True
         elif call == "CreateMultipartUpload":
-            self._unfinished = True
-        elif call in ("CompleteMultipartUpload", "AbortMultipartUpload") and not failed:
-            self._unfinished = False
+            self._is_unfinished = True
+        elif call in ("CompleteMultipartUpload", "AbortMultipartUpload") and not has_failed:
+            self._is_unfinished = False
 
 
 class UploadCancelled(RuntimeError):
@@ -178,28 +181,28 @@ class UploadCancelled(RuntimeError):
 
 
 class _Source:
-    """What boto3 reads from: it needs no more of a file than this."""
+    """The file object that boto3 reads. boto3 needs only ``read``."""
 
     def __init__(self, upload: StreamingUpload) -> None:
         self._upload = upload
         self._left = memoryview(b"")
-        self._at_end = False
+        self._is_at_end = False
 
     def read(self, size: int | None = None) -> bytes:
         """
-        Give exactly ``size`` bytes, fewer only at the end: S3 refuses small parts.
+        Return exactly ``size`` bytes, and fewer only at the end, because S3 rejects small parts.
 
-        :param size: bytes; ``None`` or negative for all that is left.
+        :param size: number of bytes; ``None`` or negative for all that is left.
         :raises UploadCancelled: the upload was told to stop.
         """
         wanted = sys.maxsize if size is None or size < 0 else size
-        # Unlike a list that is joined, this never holds the part twice.
+        # Joining a list would hold the part in memory twice.
         part = BytesIO()
         while part.tell() < wanted:
             if not self._left:
-                chunk = None if self._at_end else self._upload._next_chunk()
+                chunk = None if self._is_at_end else self._upload._next_chunk()
                 if chunk is None:
-                    self._at_end = True
+                    self._is_at_end = True
                     break
                 self._left = memoryview(chunk)
             room = wanted - part.tell()
@@ -210,17 +213,19 @@ class _Source:
 
 def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datetime) -> int:
     """
-    Remove what a killed try of the same task left in S3: multipart uploads that were neither completed nor aborted.
+    Abort the multipart uploads that a killed try of the same task left behind.
 
-    They are in no listing of objects, but they are paid for. Where listing or aborting is not permitted, or the server
-    does not know it, this is logged and not an error.
+    Listings do not show them, but S3 bills them. If the credentials or the server do not allow listing or aborting, a
+    warning is logged and no error is raised.
 
     :param s3: the hook.
-    :param bucket: of the object.
-    :param key: of the object; uploads of other keys are left alone.
-    :param before: uploads begun later are left alone; aware.
-    :return: how many were removed.
+    :param bucket: bucket of the object.
+    :param key: key of the object; uploads of other keys are kept.
+    :param before: uploads started at this time or later are kept; aware.
+    :return: number of aborted uploads.
     """
+    from botocore.exceptions import ClientError
+
     client = s3.get_conn()
     removed = 0
     try:
@@ -231,10 +236,10 @@ def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datet
                     removed += 1
     except ClientError as error:
         log.warning(
-            "Unfinished uploads of an earlier try could not be looked for or removed (%s): allow "
+            "Unfinished uploads of an earlier try could not be listed or aborted (%s). Allow "
             "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or set a lifecycle rule.",
             error.response.get("Error", {}).get("Code", "unknown"),
         )
     if removed:
-        log.info("Removed %d unfinished uploads that an earlier try left behind.", removed)
+        log.info("Aborted %d unfinished upload%s of an earlier try.", removed, "" if removed == 1 else "s")
     return removed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export left in S3, asked for without the code under test."""
+"""Reads what an export left in S3, without the code under test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 
 class Bucket:
-    """What is in a test's bucket."""
+    """The bucket of a test."""
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bucket of a test's own, and the operator that exports the sandbox's main conversation to it."""
+"""A bucket for each test, and an operator that exports the sandbox's main conversation to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bucket(s3_server: stack.S3Server, s3_bucket: str, aws_connection: str) -> Bu
 
 @pytest.fixture
 def operator(bucket: Bucket) -> Callable[..., ConversationToS3Operator]:
-    """Make an operator that exports the sandbox's main conversation, apart from what a test changes."""
+    """Make an operator that exports the sandbox's main conversation, with the test's changes to its arguments."""
 
     def make(**changes: Any) -> ConversationToS3Operator:
         arguments = {"task_id": "export", "participant": MAIN, "s3_bucket": bucket.name, "s3_key": "out.jsonl"}
@@ -32,5 +32,5 @@ def operator(bucket: Bucket) -> Callable[..., ConversationToS3Operator]:
 
 @pytest.fixture
 def export(operator: Callable[..., ConversationToS3Operator], ip1_connection: str) -> Callable[..., dict[str, Any]]:
-    """Export from the sandbox, outside of any DAG run."""
+    """Run the operator outside a DAG run."""
     return lambda **changes: operator(**changes).execute({})

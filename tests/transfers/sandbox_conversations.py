@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sandbox has to export, asked for without the code under test."""
+"""Reads the sandbox's conversations without the code under test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dev import stack
 
 @contextmanager
 def connected_sandbox(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[SandboxServer]:
-    """A sandbox of a test's own, with a connection that asks it as fast as it answers and sends nothing twice."""
+    """Run a sandbox for one test, with a connection that has no rate limit and does not retry."""
     with SandboxServer(**options) as server:
         connection = stack.ip1_connection(server.url, requests_per_second=0, max_attempts=1)
         monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)
@@ -26,16 +26,16 @@ def connected_sandbox(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterat
 
 
 def from_api(sandbox: SandboxServer, participant: str = MAIN, path: str = "", order: str = "ASC") -> bytes:
-    """Ask for a whole conversation in one request: a JSON array."""
+    """Request an entire conversation at once. Returns a JSON array."""
     request = urllib.request.Request(
         f"{sandbox.url}/v2/conversations/{participant}{path}?limit=10000&order={order}",
         headers={"Authorization": f"Bearer {stack.SANDBOX_KEY}"},
     )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
-        body: bytes = answer.read()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
+        body: bytes = response.read()
     return body
 
 
-def messages_of(sandbox: SandboxServer, participant: str = MAIN, **how: str) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = json.loads(from_api(sandbox, participant, **how))
+def messages_of(sandbox: SandboxServer, participant: str = MAIN, **options: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = json.loads(from_api(sandbox, participant, **options))
     return messages

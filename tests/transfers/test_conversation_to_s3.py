@@ -40,27 +40,29 @@ def ids(lines: bytes | None) -> list[str]:
     return [json.loads(line)["id"] for line in lines.splitlines()]
 
 
-def moment(text: str) -> datetime:
+def timestamp(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-# -- what is written
+# -- the object
 
 
-def test_every_message_arrives_once_and_byte_for_byte(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+def test_the_object_contains_each_message_once_byte_for_byte(
+    export: Export, sandbox: SandboxServer, bucket: Bucket
+) -> None:
     result = export(s3_key="daily/out.jsonl.gz")
     stored = bucket.get("daily/out.jsonl.gz")
     assert stored is not None
     lines = gzip.decompress(stored).split(b"\n")
-    assert lines.pop() == b"", "a newline at the end"
+    assert lines.pop() == b"", "the last line ends with a newline"
     assert len(lines) == 5000
     assert b"[" + b",".join(lines) + b"]" == from_api(sandbox)
     assert result["messages"] == 5000
 
 
-def test_the_result_says_what_was_written(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+def test_the_result_describes_the_object(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
     result = export(s3_key="daily/out.jsonl.gz", page_size=1000)
-    times = sorted(moment(message["modified"]) for message in messages_of(sandbox))
+    times = sorted(timestamp(message["modified"]) for message in messages_of(sandbox))
     assert 0 < result.pop("seconds") < 600
     assert result == {
         "uri": f"s3://{bucket.name}/daily/out.jsonl.gz",
@@ -101,7 +103,7 @@ def read_ids(key: str, stored: bytes) -> list[str]:
         "out.gz.parquet",
     ],
 )
-def test_formats_and_compressions_are_read_back_and_equal(
+def test_every_format_can_be_read_and_is_reproducible(
     monkeypatch: pytest.MonkeyPatch, operator: Callable[..., ConversationToS3Operator], bucket: Bucket, key: str
 ) -> None:
     file_format = next(name for name in ("jsonl", "csv", "parquet") if name in key)
@@ -110,7 +112,7 @@ def test_formats_and_compressions_are_read_back_and_equal(
         stored = bucket.get(key)
         assert stored is not None
         assert read_ids(key, stored) == [message["id"] for message in messages_of(sandbox)]
-        # Again, and cut into other pages.
+        # The same conversation in other pages.
         second = operator(s3_key=key, file_format=file_format, page_size=77, concurrency=2).execute({})
     assert bucket.get(key) == stored
     assert first["bytes"] == second["bytes"] == len(stored)
@@ -129,8 +131,8 @@ def test_one_direction(export: Export, sandbox: SandboxServer, bucket: Bucket, d
     [
         [SEVEN, EMPTY, SINGLE],
         (SEVEN, EMPTY, SINGLE),
-        [int(SEVEN), EMPTY, SINGLE],  # native rendering of a template makes numbers
-        [SEVEN, EMPTY, f"+{SEVEN}", SINGLE, SEVEN],  # named twice is read once
+        [int(SEVEN), EMPTY, SINGLE],  # native rendering of a template makes integers
+        [SEVEN, EMPTY, f"+{SEVEN}", SINGLE, SEVEN],  # duplicates are read once
     ],
 )
 def test_several_conversations_one_after_the_other(
@@ -149,18 +151,18 @@ def test_a_url_as_the_key(export: Export, bucket: Bucket) -> None:
     assert bucket.keys() == ["from/url.jsonl"]
 
 
-def test_encryption_and_acl_are_asked_for(operator: Callable[..., Any], ip1_connection: str, bucket: Bucket) -> None:
+def test_encryption_and_acl_are_sent_to_s3(operator: Callable[..., Any], ip1_connection: str, bucket: Bucket) -> None:
     export = operator(participant=SEVEN, encrypt=True, acl_policy="bucket-owner-full-control")
-    asked: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
     export.s3_hook.get_conn().meta.events.register(
-        "before-call.s3.PutObject", lambda params, **_: asked.append(dict(params["headers"]))
+        "before-call.s3.PutObject", lambda params, **_: sent.append(dict(params["headers"]))
     )
     export.execute({})
-    assert asked[0]["x-amz-server-side-encryption"] == "AES256"
-    assert asked[0]["x-amz-acl"] == "bucket-owner-full-control"
+    assert sent[0]["x-amz-server-side-encryption"] == "AES256"
+    assert sent[0]["x-amz-acl"] == "bucket-owner-full-control"
 
 
-# -- nothing to write
+# -- no messages
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_encryption_and_acl_are_asked_for(operator: Callable[..., Any], ip1_conn
         ("out.parquet", "parquet", None),
     ],
 )
-def test_an_empty_conversation_makes_an_empty_object(
+def test_an_empty_conversation_gives_an_empty_object(
     export: Export, bucket: Bucket, key: str, file_format: str, plain: bytes | None
 ) -> None:
     result = export(participant=EMPTY, s3_key=key, file_format=file_format)
@@ -197,7 +199,7 @@ def test_an_empty_conversation_can_skip_or_fail(
     assert export(participant=SEVEN, on_empty=on_empty)["messages"] == 7
 
 
-def test_an_empty_window_is_empty_too(export: Export, bucket: Bucket) -> None:
+def test_a_window_without_messages_counts_as_empty(export: Export, bucket: Bucket) -> None:
     with pytest.raises(AirflowSkipException):
         export(since="2030-01-01", on_empty="skip")
     assert export(since="2030-01-01")["messages"] == 0
@@ -207,40 +209,40 @@ def test_an_empty_window_is_empty_too(export: Export, bucket: Bucket) -> None:
 # -- windows
 
 
-def test_a_window_takes_what_was_modified_in_it_and_reads_little(
+def test_a_window_contains_what_was_modified_in_it_and_takes_few_requests(
     export: Export, sandbox: SandboxServer, bucket: Bucket
 ) -> None:
     everything = messages_of(sandbox, order="DESC")
-    latest = max(moment(message["modified"]) for message in everything)
+    latest = max(timestamp(message["modified"]) for message in everything)
     since, until = latest - timedelta(days=2), latest - timedelta(hours=12)
-    expected = [message["id"] for message in everything if since <= moment(message["modified"]) < until]
+    expected = [message["id"] for message in everything if since <= timestamp(message["modified"]) < until]
     sandbox.requests.clear()
     result = export(since=since, until=until, status_lookback=timedelta(days=1))
     assert ids(bucket.get("out.jsonl")) == expected
     assert 20 < len(expected) < 200
     assert result["pages"] <= 2
-    assert len(sandbox.requests) <= 4, "the whole conversation takes 26"
+    assert len(sandbox.requests) <= 4, "the entire conversation takes 26"
     assert {request.query["order"] for request in sandbox.requests} == {"DESC"}
-    first, last = moment(result["first_modified"]), moment(result["last_modified"])
+    first, last = timestamp(result["first_modified"]), timestamp(result["last_modified"])
     assert since <= first <= last < until
 
 
 @pytest.mark.parametrize(
     "write",
     [
-        lambda moment: moment,
-        lambda moment: pendulum.instance(moment).in_timezone("Europe/Stockholm"),
-        lambda moment: moment.isoformat(),
-        lambda moment: str(moment),
-        lambda moment: moment.replace(tzinfo=None).isoformat(),
+        lambda time: time,
+        lambda time: pendulum.instance(time).in_timezone("Europe/Stockholm"),
+        lambda time: time.isoformat(),
+        lambda time: str(time),
+        lambda time: time.replace(tzinfo=None).isoformat(),
     ],
 )
-def test_windows_in_every_spelling(
+def test_windows_in_every_notation(
     export: Export, sandbox: SandboxServer, bucket: Bucket, write: Callable[[datetime], Any]
 ) -> None:
     since = datetime(2026, 10, 30, tzinfo=UTC)
     export(since=write(since), until="None", s3_key="since.jsonl")
-    expected = [m["id"] for m in messages_of(sandbox, order="DESC") if moment(m["modified"]) >= since]
+    expected = [m["id"] for m in messages_of(sandbox, order="DESC") if timestamp(m["modified"]) >= since]
     assert ids(bucket.get("since.jsonl")) == expected
     assert expected
 
@@ -250,46 +252,46 @@ def test_until_alone_keeps_the_order_and_reads_everything(
 ) -> None:
     until = datetime(2026, 9, 1, tzinfo=UTC)
     export(until=until, since="")
-    expected = [m["id"] for m in messages_of(sandbox) if moment(m["modified"]) < until]
+    expected = [m["id"] for m in messages_of(sandbox) if timestamp(m["modified"]) < until]
     assert ids(bucket.get("out.jsonl")) == expected
 
 
-def test_windows_side_by_side_take_every_message_once(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+def test_adjacent_windows_contain_each_message_once(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
     edges = ["", "2026-06-01", "2026-10-01", "2026-10-31T12:00:00Z", ""]
-    taken: list[str] = []
+    exported: list[str] = []
     for since, until in zip(edges, edges[1:], strict=False):
         export(since=since, until=until)
-        taken += ids(bucket.get("out.jsonl"))
-    assert sorted(taken) == sorted(message["id"] for message in messages_of(sandbox))
+        exported += ids(bucket.get("out.jsonl"))
+    assert sorted(exported) == sorted(message["id"] for message in messages_of(sandbox))
 
 
-def test_without_lookback_everything_is_read(export: Export, sandbox: SandboxServer) -> None:
+def test_without_lookback_the_entire_conversation_is_read(export: Export, sandbox: SandboxServer) -> None:
     result = export(since="2026-10-31", status_lookback=None, page_size=1000)
     assert result["pages"] == 6
     assert 0 < result["messages"] < 100
 
 
-def test_a_server_that_ignores_the_order_loses_nothing(
+def test_no_message_is_lost_if_the_server_ignores_the_order(
     export: Export, sandbox: SandboxServer, bucket: Bucket, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.faults.add("ignore-order")
     since = datetime(2026, 10, 30, tzinfo=UTC)
     with caplog.at_level(logging.WARNING):
         export(since=since, page_size=1000)
-    expected = [m["id"] for m in messages_of(sandbox) if moment(m["modified"]) >= since]
+    expected = [m["id"] for m in messages_of(sandbox) if timestamp(m["modified"]) >= since]
     assert ids(bucket.get("out.jsonl")) == expected
     assert expected
     assert "newest first" in caplog.text
 
 
-def test_each_conversation_of_a_list_ends_by_itself(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+def test_each_conversation_of_a_list_ends_independently(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
     since = datetime(2026, 10, 31, tzinfo=UTC)
     export(participant=[MAIN, SEVEN], since=since)
     expected = [
         m["id"]
         for who in (MAIN, SEVEN)
         for m in messages_of(sandbox, who, order="DESC")
-        if moment(m["modified"]) >= since
+        if timestamp(m["modified"]) >= since
     ]
     assert ids(bucket.get("out.jsonl")) == expected
 
@@ -297,7 +299,7 @@ def test_each_conversation_of_a_list_ends_by_itself(export: Export, sandbox: San
 # -- personal data
 
 
-def test_redaction_uses_the_key_of_the_connection(
+def test_redaction_uses_the_key_from_the_connection(
     export: Export, sandbox: SandboxServer, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redact = {"body": "drop", "sender": "hash", "recipient": "mask"}
@@ -318,12 +320,12 @@ def test_redaction_uses_the_key_of_the_connection(
     "key",
     ["46701740605.jsonl", "a/46701740605/b.jsonl", "0701740605.jsonl", "46-70-174 06 05.jsonl", "x46701740605x.jsonl"],
 )
-def test_a_key_with_the_number_in_it_is_refused(
+def test_a_key_that_contains_the_number_is_rejected(
     export: Export, sandbox: SandboxServer, bucket: Bucket, key: str
 ) -> None:
-    with pytest.raises(ValueError, match="^s3_key: .*phone number") as refusal:
+    with pytest.raises(ValueError, match="^s3_key: .*phone number") as error:
         export(s3_key=key)
-    assert "701740605" not in str(refusal.value)
+    assert "701740605" not in str(error.value)
     assert sandbox.requests == []
     assert bucket.keys() == []
 
@@ -337,18 +339,18 @@ def test_nothing_personal_is_logged(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         export(participant=[MAIN, SEVEN], page_size=1000)
-    # Airflow 3's task log goes to standard output here.
-    said = caplog.text + "".join(capfd.readouterr())
+    # Outside a DAG run, Airflow 3 prints the task's log to standard output.
+    log = caplog.text + "".join(capfd.readouterr())
     messages = messages_of(sandbox) + messages_of(sandbox, SEVEN)
-    assert "Wrote 5007 messages of 2 conversations" in said
+    assert "Wrote 5007 messages of 2 conversations" in log
     for number in (MAIN, SEVEN, *{message["sender"] for message in messages if message["sender"].isdigit()}):
-        assert number not in said
+        assert number not in log
     for body in {message["body"] for message in messages}:
-        assert body not in said
-    assert stack.SANDBOX_KEY not in said
+        assert body not in log
+    assert stack.SANDBOX_KEY not in log
 
 
-# -- what cannot work
+# -- errors
 
 
 @pytest.mark.parametrize(
@@ -383,7 +385,7 @@ def test_nothing_personal_is_logged(
         ({"concurrency": 65}, "concurrency"),
     ],
 )
-def test_unusable_arguments_are_named(
+def test_the_error_for_an_invalid_argument_names_it(
     export: Export, sandbox: SandboxServer, bucket: Bucket, changes: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
@@ -392,7 +394,7 @@ def test_unusable_arguments_are_named(
     assert bucket.keys() == []
 
 
-def test_templates_are_checked_when_they_are_rendered(operator: Callable[..., Any]) -> None:
+def test_templates_are_not_checked_before_they_are_rendered(operator: Callable[..., Any]) -> None:
     operator(
         participant="{{ params.who }}",
         s3_key="{{ params.key }}",
@@ -407,7 +409,7 @@ def test_templates_are_checked_when_they_are_rendered(operator: Callable[..., An
     assert ConversationToS3Operator.template_ext == ()
 
 
-def test_a_wrong_key_leaves_the_old_object(
+def test_a_rejected_api_key_leaves_the_old_object(
     export: Export, sandbox: SandboxServer, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
@@ -418,13 +420,13 @@ def test_a_wrong_key_leaves_the_old_object(
     assert len(sandbox.requests) == 1
 
 
-def test_a_participant_that_ip1_refuses(export: Export, bucket: Bucket) -> None:
+def test_a_participant_that_ip1_rejects(export: Export, bucket: Bucket) -> None:
     with pytest.raises(IP1ParticipantError):
         export(participant="no such participant name")
     assert bucket.keys() == []
 
 
-def test_an_unknown_bucket_is_named_before_anything_is_read(export: Export, sandbox: SandboxServer) -> None:
+def test_a_missing_bucket_is_reported_before_anything_is_read(export: Export, sandbox: SandboxServer) -> None:
     with pytest.raises(ValueError, match="^s3_bucket: .*'no-such-bucket-here'"):
         export(s3_bucket="no-such-bucket-here")
     assert sandbox.requests == []
@@ -440,7 +442,7 @@ def test_an_unreachable_api_leaves_no_object(
     assert bucket.keys() == []
 
 
-def test_an_object_that_may_not_be_replaced_is_named_before_anything_is_read(
+def test_an_object_that_must_not_be_replaced_is_reported_before_anything_is_read(
     export: Export, sandbox: SandboxServer, bucket: Bucket
 ) -> None:
     assert export(participant=SEVEN, replace=False)["messages"] == 7

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the export tells Airflow: XCom, asset events, metrics, the link, lineage."""
+"""What Airflow learns from an export: XCom, asset events, metrics, the link, lineage."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ DAG_FILE = """
 
 
 @pytest.mark.slow
-def test_a_dag_run_gets_results_events_and_the_link(
+def test_a_dag_run_produces_results_events_and_the_link(
     sandbox: SandboxServer,
     ip1_connection: str,
     bucket: Bucket,
@@ -111,19 +111,19 @@ def test_a_dag_run_gets_results_events_and_the_link(
     )
     log = done.stdout + done.stderr
     assert done.returncode == 0, log[-5000:]
-    told = json.loads(report.read_text())
-    assert told["exported"]["uri"] == f"s3://{bucket.name}/lake/2026-10-31.jsonl.gz"
-    assert 4900 < told["exported"]["messages"] < 5007
-    assert told["events"] == [told["exported"]]
-    assert told["links"] == [f"{bucket.client.meta.endpoint_url}/{bucket.name}/lake/2026-10-31.jsonl.gz"]
-    assert [result["messages"] for result in told["several"]] == [7, 5000]
+    outcome = json.loads(report.read_text())
+    assert outcome["exported"]["uri"] == f"s3://{bucket.name}/lake/2026-10-31.jsonl.gz"
+    assert 4900 < outcome["exported"]["messages"] < 5007
+    assert outcome["events"] == [outcome["exported"]]
+    assert outcome["links"] == [f"{bucket.client.meta.endpoint_url}/{bucket.name}/lake/2026-10-31.jsonl.gz"]
+    assert [result["messages"] for result in outcome["several"]] == [7, 5000]
     assert bucket.keys() == [
         "lake/2026-10-31.jsonl.gz", "lake/customer-0.jsonl", "lake/customer-1.jsonl"
     ]  # fmt: skip
-    # Airflow itself logs what the task before returned, as it would in any DAG that lists numbers.
-    told_by_us = [line for line in log.splitlines() if "ConversationToS3Operator" in line or "hooks.ip1" in line]
-    assert told_by_us
-    assert not any(MAIN in line for line in told_by_us)
+    # Airflow logs the numbers that the first task returned. No line of this provider may contain them.
+    our_lines = [line for line in log.splitlines() if "ConversationToS3Operator" in line or "hooks.ip1" in line]
+    assert our_lines
+    assert not any(MAIN in line for line in our_lines)
 
 
 def test_metrics(
@@ -144,7 +144,7 @@ def test_metrics(
     assert counted == {"ip1.requests": len(sandbox.requests) - before, "ip1.retries": 0}
 
 
-def test_the_link_leads_to_the_store_of_the_connection(aws_connection: str, bucket: Bucket) -> None:
+def test_the_link_leads_to_the_connections_endpoint(aws_connection: str, bucket: Bucket) -> None:
     url = s3_object_url(S3Hook(aws_conn_id=aws_connection), bucket.name, "a b/c+d.jsonl")
     assert url == f"{bucket.client.meta.endpoint_url}/{bucket.name}/a%20b/c%2Bd.jsonl"
 
@@ -157,7 +157,7 @@ def test_the_link_leads_to_the_store_of_the_connection(aws_connection: str, buck
         ("us-gov-west-1", "console.amazonaws-us-gov.com"),
     ],
 )
-def test_the_link_leads_to_the_console_of_aws(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
+def test_the_link_leads_to_the_aws_console(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"region_name": region}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     url = urlsplit(s3_object_url(S3Hook(aws_conn_id="aws_default"), "lake", "a b/c+d.jsonl"))
@@ -165,7 +165,7 @@ def test_the_link_leads_to_the_console_of_aws(monkeypatch: pytest.MonkeyPatch, r
     assert parse_qs(url.query) == {"region": [region], "prefix": ["a b/c+d.jsonl"]}
 
 
-def test_the_operator_offers_the_link(operator: Callable[..., ConversationToS3Operator]) -> None:
+def test_the_operator_has_the_link(operator: Callable[..., ConversationToS3Operator]) -> None:
     (link,) = operator().operator_extra_links
     assert isinstance(link, S3ObjectLink)
     assert link.name == "S3 object"
@@ -198,7 +198,7 @@ def test_lineage(
     assert MAIN not in repr(lineage)
 
 
-def test_nothing_personal_in_what_airflow_keeps(
+def test_airflow_stores_nothing_personal(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, sandbox: SandboxServer
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage")
@@ -207,15 +207,15 @@ def test_nothing_personal_in_what_airflow_keeps(
     export = operator(participant=[MAIN, SEVEN], file_format="csv", s3_key="out.csv", page_size=1000)
     returned = export.execute({"ti": ti})
     assert (returned["messages"], list(pushed)) == (5007, [S3ObjectLink.key])
-    kept = json.dumps([returned, pushed]) + repr(export.get_openlineage_facets_on_complete(ti))
+    stored = json.dumps([returned, pushed]) + repr(export.get_openlineage_facets_on_complete(ti))
     for message in messages_of(sandbox) + messages_of(sandbox, SEVEN):
-        assert message["body"] not in kept
-        assert message["sender"] not in kept
-        assert message["recipient"] not in kept
-    assert stack.SANDBOX_KEY not in kept
+        assert message["body"] not in stored
+        assert message["sender"] not in stored
+        assert message["recipient"] not in stored
+    assert stack.SANDBOX_KEY not in stored
 
 
-def test_importing_the_operator_warns_of_nothing() -> None:
+def test_importing_the_operator_gives_no_warnings() -> None:
     code = "import airflow_provider_ip1.transfers.conversation_to_s3 as m; m.Stats.incr('ip1.requests', 1)"
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=False, timeout=120
@@ -225,7 +225,7 @@ def test_importing_the_operator_warns_of_nothing() -> None:
     assert about_us == []
 
 
-def test_an_outlet_of_another_kind_is_left_alone(
+def test_an_asset_alias_among_the_outlets_is_ignored(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str
 ) -> None:
     from airflow.providers.common.compat.sdk import Asset, AssetAlias
@@ -234,7 +234,7 @@ def test_an_outlet_of_another_kind_is_left_alone(
     event = SimpleNamespace(extra={"kept": 1})
 
     class Events:
-        """Not a dictionary, because the assets of Airflow 3.1 cannot be hashed."""
+        """Stands in for a dictionary, because assets of Airflow 3.1 are not hashable."""
 
         def __getitem__(self, outlet: Any) -> Any:
             assert outlet is asset

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports that take minutes: ``make test-large``. The worker is a process of its own, as it is in Airflow."""
+"""Exports that take minutes: ``make test-large``. As in Airflow, each runs in its own process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dev import stack
 pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
 
 MB = 1_000_000
-# The export of 1,000,000 messages may need so much more than the one of 100,000.
-MOST_GROWTH = 30 * MB
+# Memory that 1,000,000 messages may take beyond what 100,000 take.
+MAX_GROWTH = 30 * MB
 
 WORKER = """
     import json, resource, sys
@@ -35,7 +35,7 @@ WORKER = """
 
 
 def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
-    """Export in a process of its own. The result, and the peak of its memory in bytes."""
+    """Export in a new process. Returns the result and the peak memory in bytes."""
     env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=0)}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WORKER), json.dumps({"page_size": 1000} | arguments)],
@@ -46,8 +46,8 @@ def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
         timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    return told["result"], told["peak"]
+    report = json.loads(done.stdout.splitlines()[-1])
+    return report["result"], report["peak"]
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +69,10 @@ def test_memory_does_not_grow_with_the_conversation(bucket: Bucket, small: str, 
     many, many_peak = run_worker(large, **arguments)
     assert (few["messages"], many["messages"]) == (100_000, 1_000_000)
     print(f"{key}: {few_peak / MB:.0f} MB, {many_peak / MB:.0f} MB, {1e6 / many['seconds']:.0f} messages/s")
-    assert many_peak - few_peak < MOST_GROWTH
+    assert many_peak - few_peak < MAX_GROWTH
 
 
-def test_an_object_of_300_megabytes_is_whole(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_object_of_300_megabytes_is_complete(bucket: Bucket, tmp_path: Path) -> None:
     with stack.sandbox(tmp_path, "--messages", "480000") as url:
         result, _ = run_worker(url, s3_bucket=bucket.name, s3_key="out.jsonl")
     assert result["bytes"] > 300 * MB

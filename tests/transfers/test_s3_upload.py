@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uploads that are interrupted: by the API, by S3, by Airflow, by the operating system."""
+"""Uploads that iP.1, S3, Airflow or the operating system interrupts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MIB = 1024 * 1024
 
 
 def connect_s3(monkeypatch: pytest.MonkeyPatch, server: stack.S3Server, **transfer: int) -> None:
-    """A connection that sends nothing twice, with settings for boto3's managed upload."""
+    """Connect to S3 without retries, with settings for boto3's managed upload."""
     connection = json.loads(stack.aws_connection(server))
     connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
     connection["extra"]["service_config"] = {"s3": {"transfer_config_args": transfer}}
@@ -58,7 +58,7 @@ def upload(impatient_s3: None, bucket: Bucket) -> StreamingUpload:
 
 
 def calls_of(operator: ConversationToS3Operator) -> list[str]:
-    """Notes the S3 calls of an operator from now on."""
+    """Record the operator's S3 calls from now on."""
     calls: list[str] = []
     operator.s3_hook.get_conn().meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
     return calls
@@ -67,14 +67,14 @@ def calls_of(operator: ConversationToS3Operator) -> list[str]:
 def wait_until(ready: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)
 
 
-# -- whole
+# -- complete uploads
 
 
-def test_a_large_object_is_sent_in_parts(
+def test_a_large_object_is_uploaded_in_parts(
     monkeypatch: pytest.MonkeyPatch, operator: Callable[..., ConversationToS3Operator], bucket: Bucket
 ) -> None:
     with connected_sandbox(monkeypatch, messages=40_000) as sandbox:
@@ -101,7 +101,7 @@ def test_sizes_around_the_part_size(upload: StreamingUpload, bucket: Bucket, siz
     assert bucket.get("out") == content
 
 
-def test_what_the_connection_says_about_transfers_comes_first(
+def test_transfer_settings_of_the_connection_take_precedence(
     monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
 ) -> None:
     assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 2
@@ -111,22 +111,22 @@ def test_what_the_connection_says_about_transfers_comes_first(
     assert config.max_in_memory_upload_chunks == 6
 
 
-def test_more_than_s3_takes_is_refused_in_time(
+def test_an_object_too_large_for_s3_is_rejected(
     monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
 ) -> None:
     connect_s3(monkeypatch, s3_server)
     s3 = s3_hook_for_streaming("aws_default", None)
     upload = StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
-    monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MOST_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MAX_PARTS", 2)
     with pytest.raises(ValueError, match="10485760 bytes.*multipart_chunksize"):
         upload.send(b"x" * MIB for _ in range(50))
     assert bucket.keys() == bucket.unfinished_uploads() == []
 
 
-# -- the API fails
+# -- iP.1 fails
 
 
-def test_a_refusal_in_the_middle_leaves_the_old_object(
+def test_an_error_from_ip1_during_the_upload_leaves_the_old_object(
     monkeypatch: pytest.MonkeyPatch,
     impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
@@ -148,7 +148,7 @@ def test_a_refusal_in_the_middle_leaves_the_old_object(
 
 
 class Proxy:
-    """Stands between the task and S3, and can die without taking the evidence along."""
+    """Forwards to S3 until it is killed. Tests then look at S3 directly."""
 
     def __init__(self, server: stack.S3Server) -> None:
         target = urlsplit(server.endpoint_url)
@@ -190,7 +190,7 @@ class Proxy:
             server.close()
 
     def die(self) -> None:
-        # A listener that another thread waits in is only closed for good after a shutdown.
+        # Without a shutdown, the thread in accept() would keep the listener open.
         for one in (self._listener, *self._pairs):
             try:
                 one.shutdown(socket.SHUT_RDWR)
@@ -206,7 +206,7 @@ def proxy(s3_server: stack.S3Server) -> Iterator[Proxy]:
     proxy.die()
 
 
-def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up(
+def test_if_s3_dies_during_an_upload_the_old_object_stays_and_the_next_try_cleans_up(
     monkeypatch: pytest.MonkeyPatch,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
@@ -221,9 +221,9 @@ def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up
     with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
         with pytest.raises((BotoCoreError, ClientError)):
             operator(page_size=1000).execute({})
-        assert len(sandbox.requests) < 100, "a dead S3 is noticed before the conversation is read to its end"
+        assert len(sandbox.requests) < 100, "reading stops soon after S3 died"
         assert bucket.get("out.jsonl") == b"from yesterday"
-        assert bucket.unfinished_uploads() == ["out.jsonl"], "nobody was there to remove it"
+        assert bucket.unfinished_uploads() == ["out.jsonl"], "S3 was not there to abort it"
         assert "could not be removed" in caplog.text
     connect_s3(monkeypatch, s3_server)
     with connected_sandbox(monkeypatch, messages=10_000) as sandbox:
@@ -234,7 +234,7 @@ def test_s3_dying_in_the_middle_leaves_the_old_object_and_the_next_try_cleans_up
     assert bucket.unfinished_uploads() == []
 
 
-def test_a_refused_upload_ends_the_reading_and_is_the_error_that_is_raised(
+def test_an_upload_that_s3_rejects_ends_the_reading_and_raises_its_error(
     monkeypatch: pytest.MonkeyPatch,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
@@ -252,18 +252,18 @@ def test_a_refused_upload_ends_the_reading_and_is_the_error_that_is_raised(
 
 
 class TimeIsUp(BaseException):
-    """As Airflow's AirflowTaskTimeout and AirflowTaskTerminated: no Exception."""
+    """Like AirflowTaskTimeout and AirflowTaskTerminated, this is not an Exception."""
 
 
 @pytest.mark.parametrize("by", ["on_kill", "exception"])
-def test_a_task_that_is_stopped_in_the_middle_leaves_nothing(
+def test_a_task_stopped_during_the_upload_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
     by: str,
 ) -> None:
-    """Airflow 3 calls on_kill from the SIGTERM handler and lets the task go on; a time limit raises in its thread."""
+    """Airflow 3 calls on_kill from its SIGTERM handler and lets the task continue. A timeout raises in its thread."""
     bucket.put("out.jsonl", b"from yesterday")
     export = operator(page_size=1000)
 
@@ -279,7 +279,7 @@ def test_a_task_that_is_stopped_in_the_middle_leaves_nothing(
     before = signal.signal(signal.SIGUSR1, stop)
     watcher = threading.Thread(target=interrupt_once_a_part_is_there)
     try:
-        # Far more than could be read in the time.
+        # Far more than the task can read before it is stopped.
         with connected_sandbox(monkeypatch, messages=5_000_000) as sandbox:
             watcher.start()
             with pytest.raises(TimeIsUp if by == "exception" else UploadCancelled):
@@ -292,7 +292,7 @@ def test_a_task_that_is_stopped_in_the_middle_leaves_nothing(
     assert bucket.unfinished_uploads() == []
 
 
-def test_a_task_that_is_stopped_before_it_began_writes_nothing(
+def test_a_task_stopped_before_it_started_writes_nothing(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
 ) -> None:
     export = operator()
@@ -302,7 +302,7 @@ def test_a_task_that_is_stopped_before_it_began_writes_nothing(
     assert bucket.keys() == []
 
 
-def test_cancel_wakes_an_upload_that_waits_for_the_api(upload: StreamingUpload, bucket: Bucket) -> None:
+def test_cancel_stops_an_upload_that_waits_for_ip1(upload: StreamingUpload, bucket: Bucket) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def chunks() -> Iterator[bytes]:
@@ -324,7 +324,7 @@ def test_cancel_wakes_an_upload_that_waits_for_the_api(upload: StreamingUpload, 
     assert reached.wait(60)
     wait_until(lambda: bucket.unfinished_uploads() == ["out"])
     upload.cancel()
-    # The task still waits for the API, and yet S3 is clean.
+    # The upload is aborted while the task still waits for iP.1.
     wait_until(lambda: bucket.unfinished_uploads() == [])
     go_on.set()
     task.join(60)
@@ -336,7 +336,7 @@ def test_cancel_wakes_an_upload_that_waits_for_the_api(upload: StreamingUpload, 
 
 
 class FakeTaskInstance(SimpleNamespace):
-    """What the operator asks of Airflow's: which try this is, and to keep an XCom."""
+    """The parts of a task instance that the operator uses."""
 
     def __init__(self, try_number: int) -> None:
         super().__init__(try_number=try_number, xcoms={})
@@ -383,7 +383,7 @@ def test_a_killed_worker_leaves_the_old_object_and_the_next_try_cleans_up(
     )
 
 
-def test_a_first_try_leaves_the_uploads_of_others_alone(
+def test_a_first_try_keeps_other_uploads(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
 ) -> None:
     other = bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out.jsonl")
@@ -392,7 +392,7 @@ def test_a_first_try_leaves_the_uploads_of_others_alone(
     bucket.client.abort_multipart_upload(Bucket=bucket.name, Key="out.jsonl", UploadId=other["UploadId"])
 
 
-def test_uploads_begun_later_are_left_alone(impatient_s3: None, bucket: Bucket) -> None:
+def test_uploads_started_later_are_kept(impatient_s3: None, bucket: Bucket) -> None:
     s3 = s3_hook_for_streaming("aws_default", None)
     bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out")
     now = datetime.now(UTC)
@@ -402,7 +402,7 @@ def test_uploads_begun_later_are_left_alone(impatient_s3: None, bucket: Bucket) 
     assert bucket.unfinished_uploads() == []
 
 
-def test_cleaning_up_without_permission_is_told_and_no_error(
+def test_cleaning_up_without_permission_logs_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     bucket: Bucket,
     s3_server: stack.S3Server,

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenLineage facets of a finished export."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_ip1.formats.table import fields_of
+from airflow_provider_ip1.transfers.target import Target
+
+
+def lineage_of_export(base_url: str, target: Target, file_format: str, *, messages: int, size: int) -> Any:
+    """
+    Build the lineage of an export.
+
+    The input dataset stands for all of iP.1's conversations, because the name of a dataset must not contain a phone
+    number.
+
+    :param base_url: iP.1's base URL.
+    :param target: the object written.
+    :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
+    :param messages: number of messages written.
+    :param size: size of the object in bytes.
+    :return: an ``OperatorLineage`` of the OpenLineage provider.
+    """
+    from airflow.providers.common.compat.openlineage.facet import (
+        Dataset,
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+        SchemaDatasetFacet,
+        SchemaDatasetFacetFields,
+    )
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    fields = [
+        SchemaDatasetFacetFields(name=name, type=type_, description=description)
+        for name, type_, description in fields_of(file_format)
+    ]
+    api = urlsplit(base_url)
+    return OperatorLineage(
+        inputs=[Dataset(namespace=f"{api.scheme}://{api.netloc}", name="v2/conversations")],
+        outputs=[
+            OutputDataset(
+                namespace=f"s3://{target.bucket}",
+                name=target.key,
+                facets={"schema": SchemaDatasetFacet(fields=fields)},
+                outputFacets={
+                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=messages, size=size),
+                },
+            )
+        ],
+    )

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which messages an export takes, and where it may stop reading a conversation."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pendulum
+
+from airflow_provider_ip1.api.paging import Page
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Window:
+    """
+    The time window ``since <= modified < until``.
+
+    :param since: start of the window, aware; ``None`` for no start.
+    :param until: end of the window, aware; ``None`` for no end.
+    :param read_back_to: reading newest first may stop at the first message modified before this time; ``None`` to read
+        the entire conversation.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    read_back_to: datetime | None = None
+
+    @classmethod
+    def from_arguments(cls, since: Any, until: Any, status_lookback: timedelta | None) -> Window:
+        """
+        Build the window from the operator's arguments.
+
+        :param since: see :func:`timestamp`.
+        :param until: see :func:`timestamp`.
+        :param status_lookback: how long a message may still change after it was sent; ``None`` for no limit.
+        :raises ValueError: a time is unreadable, or ``until`` is not after ``since``. The message names the argument.
+        """
+        begin, end = timestamp(since, "since"), timestamp(until, "until")
+        if begin is not None and end is not None and end <= begin:
+            raise ValueError(
+                f"until: {end.isoformat()} is not after since ({begin.isoformat()}), so the window is empty. "
+                "On Airflow 3 a cron schedule's data interval has length zero unless the DAG uses "
+                "CronDataIntervalTimetable."
+            )
+        read_back_to = None
+        if begin is not None and status_lookback is not None:
+            try:
+                read_back_to = begin - status_lookback
+            except OverflowError:
+                read_back_to = datetime.min.replace(tzinfo=UTC)
+        return cls(begin, end, read_back_to)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window contains every message, including those without a time."""
+        return self.since is None and self.until is None
+
+    def contains(self, modified: datetime | None) -> bool:
+        """
+        Return whether a message is in the window.
+
+        :param modified: when the message was last changed; ``None`` is only in an open window.
+        """
+        if modified is None:
+            return self.is_open
+        return (self.since is None or self.since <= modified) and (self.until is None or modified < self.until)
+
+
+def timestamp(value: Any, argument: str) -> datetime | None:
+    """
+    Read a time that a DAG author or a template wrote.
+
+    :param value: a datetime, or ISO 8601 text; UTC if it has no zone. ``None``, ``""`` and ``"None"`` mean not set,
+        because templates render ``None`` as text.
+    :param argument: name of the argument, for the error.
+    :return: the time in UTC, ``None`` if it is not set.
+    :raises ValueError: the value is neither, or lies outside the years 1 to 9999.
+    """
+    if isinstance(value, str):
+        value = none_if_blank(value)
+        if isinstance(value, str):
+            value = _parse(value.strip())
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+        raise ValueError(
+            f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
+        )
+    try:
+        utc = pendulum.instance(value, tz="UTC").in_timezone("UTC")
+    except OverflowError:
+        raise ValueError(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
+    # A plain datetime, because pendulum's subclass compares and subtracts several times slower.
+    return datetime.combine(utc.date(), utc.time(), UTC)
+
+
+def _parse(text: str) -> datetime | str:
+    """Return the text unchanged if it is not a date or a date with a time."""
+    try:
+        parsed = pendulum.parse(text, exact=True)
+    except ValueError:
+        return text
+    # pendulum also reads "now", times of day, durations and intervals.
+    if not text[:4].isdigit():
+        return text
+    if isinstance(parsed, pendulum.DateTime):
+        return parsed
+    return pendulum.datetime(parsed.year, parsed.month, parsed.day) if isinstance(parsed, pendulum.Date) else text
+
+
+def none_if_blank(value: str | None) -> str | None:
+    """
+    Undo the rendering of ``None`` by templates.
+
+    :param value: the value of a templated argument.
+    :return: ``None`` for blank text and ``"None"``, otherwise the value unchanged.
+    """
+    return None if isinstance(value, str) and value.strip() in ("", "None") else value
+
+
+@dataclass(frozen=True)
+class Selected:
+    """
+    The part of a page that belongs in the export.
+
+    :param page: the page with only the selected messages; it may be empty.
+    :param is_last: whether the rest of the conversation need not be read.
+    """
+
+    page: Page
+    is_last: bool
+
+
+class Selection:
+    """
+    Selects from each page the messages in the window.
+
+    :param window: the time window.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._newest_first: NewestFirst | None = None
+        self.undated = 0
+        """Number of messages left out because iP.1 sent no readable time for them."""
+
+    def select(self, page: Page) -> Selected:
+        """
+        Select from the next page.
+
+        :param page: the pages of a conversation in order, one conversation after the other.
+        """
+        window = self._window
+        end = None
+        if window.read_back_to is not None:
+            if page.number == 0 or self._newest_first is None:
+                self._newest_first = NewestFirst(window.read_back_to)
+            end = self._newest_first.end_in(page.modified)
+        if not window.is_open:
+            times = page.modified[:end]
+            self.undated += times.count(None)
+            page = _only(page, [index for index, time in enumerate(times) if window.contains(time)])
+        return Selected(page, end is not None)
+
+
+def _only(page: Page, indexes: Sequence[int]) -> Page:
+    return dataclasses.replace(
+        page,
+        ids=tuple(page.ids[index] for index in indexes),
+        raws=tuple(page.raws[index] for index in indexes),
+        modified_values=tuple(page.modified_values[index] for index in indexes),
+    )
+
+
+class NewestFirst:
+    """
+    Decides where reading a conversation from its newest message backwards may stop.
+
+    A message is never modified before it is created. So in a list ordered newest first, every message after one that
+    was modified before the limit is older than the limit as well. A server that ignores ``order=DESC`` would turn this
+    rule into data loss. Therefore the end is trusted only if the list looks newest first: its first message is newer
+    than the latest one read, and times fall more often than they rise from one message to the next.
+
+    :param read_back_to: the limit, aware.
+    """
+
+    def __init__(self, read_back_to: datetime) -> None:
+        self._limit = read_back_to
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+        self._rises = 0
+        self._falls = 0
+        self._has_warned = False
+
+    def end_in(self, times: Sequence[datetime | None]) -> int | None:
+        """
+        Look at the next messages.
+
+        :param times: when each message was last modified. Messages without a time are ignored.
+        :return: the index of the first message that need not be read; ``None`` to continue reading.
+        """
+        end = None
+        for position, time in enumerate(times):
+            if time is None:
+                continue
+            if self._last is None:
+                self._first = time
+            else:
+                self._rises += time > self._last
+                self._falls += time < self._last
+            self._last = time
+            if end is None and time < self._limit:
+                end = position
+        if end is None or self._first is None or self._last is None:
+            return None
+        if self._first > self._last and self._falls > self._rises:
+            return end
+        if self._first < self._last and self._rises > self._falls and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "iP.1 does not list this conversation newest first, although the request asked for it. The export "
+                "reads the entire conversation so that it misses no message."
+            )
+        return None
