@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import nox
@@ -39,13 +40,16 @@ MATRIX = {
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
+def output_of(session: nox.Session, *command: str, env: Mapping[str, str | None] | None = None) -> str:
+    return str(session.run(*command, silent=True, env=env))
+
+
 def running_airflow(session: nox.Session) -> Version:
     """Ask Airflow itself: installing something beside it may have replaced it without a word."""
     code = "import airflow; print('version', airflow.__version__)"
     env = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
-    printed = session.run("python", "-W", "ignore", "-c", code, silent=True, env=env)
-    version = Version(printed.split()[-1])
-    session.log(f"Airflow {version}, {session.run('python', '-VV', silent=True).strip()}")
+    version = Version(output_of(session, "python", "-W", "ignore", "-c", code, env=env).split()[-1])
+    session.log(f"Airflow {version}, {output_of(session, 'python', '-VV').strip()}")
     return version
 
 
@@ -83,7 +87,7 @@ def lowest(session: nox.Session) -> None:
     project = PROJECT["project"]
     bounds = [*map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"])]
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    printed = session.run("python", "-c", code, *(bound.name for bound in bounds), silent=True)
+    printed = output_of(session, "python", "-c", code, *(bound.name for bound in bounds))
     for bound, version in zip(bounds, map(Version, printed.split()), strict=True):
         if not any(each.operator == ">=" and Version(each.version) == version for each in bound.specifier):
             session.error(f"pyproject.toml asks for {bound}, but {version} is installed")

@@ -25,12 +25,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "contenders"))
-
-from common import PARTICIPANT, Job  # noqa: E402
-
-from dev.stack import (  # noqa: E402
+from benchmarks.contenders.common import PARTICIPANT, Job
+from dev import PROJECT
+from dev.stack import (
     SANDBOX_KEY,
     S3Server,
     airflow_environment,
@@ -44,13 +41,13 @@ from dev.stack import (  # noqa: E402
 BUCKET = "ip1-bench"
 OPERATOR, SEQUENTIAL, TUNED = "this operator", "this operator, 1 at a time", "hand-tuned ceiling"
 HANDWRITTEN, HANDWRITTEN_GZIP, DLT = "requests + S3Hook, not compressed", "requests + S3Hook", "dlt rest_api"
-SCRIPTS = {
-    OPERATOR: "provider.py",
-    SEQUENTIAL: "provider.py",
-    TUNED: "tuned.py",
-    HANDWRITTEN: "handwritten.py",
-    HANDWRITTEN_GZIP: "handwritten.py",
-    DLT: "dlt_rest_api.py",
+MODULES = {
+    OPERATOR: "provider",
+    SEQUENTIAL: "provider",
+    TUNED: "tuned",
+    HANDWRITTEN: "handwritten",
+    HANDWRITTEN_GZIP: "handwritten",
+    DLT: "dlt_rest_api",
 }
 MIB = 1024 * 1024
 #: Messages. As small a conversation as a page.
@@ -98,37 +95,41 @@ class Servers:
             s3_access_key=self.s3.access_key,
             s3_secret_key=self.s3.secret_key,
             bucket=BUCKET,
-            key=f"{SCRIPTS[case.contender].removesuffix('.py')}/{'-'.join(map(str, case.setting))}{suffix}",
+            key=f"{MODULES[case.contender]}/{'-'.join(map(str, case.setting))}{suffix}",
             page_size=case.page_size,
             concurrency=case.concurrency,
             file_format=case.file_format,
             messages=case.messages,
         )
-        result: dict[str, Any] = self._run(
-            HERE / "contenders" / SCRIPTS[case.contender], ip1_url, json.dumps(asdict(job))
-        )
+        module = f"benchmarks.contenders.{MODULES[case.contender]}"
+        result: dict[str, Any] = self._run(module, ip1_url, json.dumps(asdict(job)))
         return result
 
     def measure_stages(self, ip1_url: str) -> list[tuple[str, float, float]]:
         """Microseconds per page of each stage, in the operator and in the ceiling."""
         headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
         result: list[tuple[str, float, float]] = self._run(
-            HERE / "stages.py", ip1_url, f"{ip1_url}/v2/conversations/{PARTICIPANT}", json.dumps(headers)
+            "benchmarks.stages", ip1_url, f"{ip1_url}/v2/conversations/{PARTICIPANT}", json.dumps(headers)
         )
         return result
 
-    def _run(self, script: Path, ip1_url: str, *arguments: str) -> Any:
+    def _run(self, module: str, ip1_url: str, *arguments: str) -> Any:
         env = airflow_environment(self.home) | {
             "AIRFLOW_CONN_IP1_DEFAULT": ip1_connection(ip1_url, requests_per_second=0),
             "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(self.s3),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         }
         done = subprocess.run(
-            [sys.executable, script, *arguments], env=env, capture_output=True, text=True, check=False
+            [sys.executable, "-m", module, *arguments],
+            cwd=PROJECT,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         if done.returncode or not found:
-            raise SystemExit(f"{script.name} failed\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+            raise SystemExit(f"{module} failed\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         return json.loads(found[-1].removeprefix("RESULT "))
 
 
@@ -195,7 +196,7 @@ def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
     from matplotlib import pyplot
 
     settings = list(dict.fromkeys(case.setting for case in results))
-    contenders = [name for name in SCRIPTS if any(case.contender == name for case in results)]
+    contenders = [name for name in MODULES if any(case.contender == name for case in results)]
     figure, axes = pyplot.subplots(figsize=(10, 4.8))
     width = 0.8 / len(contenders)
     for index, name in enumerate(contenders):
@@ -221,7 +222,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="times the numbers of messages (default: 1)")
     parser.add_argument("--page-sizes", type=int, nargs="+", default=[50, 200, 1000])
     parser.add_argument("--only", choices=["speed", "memory"], help="half of it")
-    parser.add_argument("--output", type=Path, default=HERE / "results.md")
+    parser.add_argument("--output", type=Path, default=PROJECT / "benchmarks" / "results.md")
     options = parser.parse_args()
     stop_on_signals()
     fast, slow, large = (int(n * options.scale) for n in (100_000, 20_000, 1_000_000))

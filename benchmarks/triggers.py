@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Many MessageStatusTriggers in one event loop, as in a triggerer: ``python benchmarks/triggers.py``.
+Many MessageStatusTriggers in one event loop, as in a triggerer: ``python -m benchmarks.triggers``.
 
 The sandbox runs in a process of its own. Its message never arrives, so all triggers poll as long as the measurement
 lasts. Reported are how long the loop was blocked at most, the memory per trigger, and the requests per second.

@@ -5,7 +5,7 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 .PHONY: bench bench-requirements
 
 bench: $(BENCH_INSTALLED) ## Measure the export against what people use instead (ROUNDS=3: half an hour)
-	$(BENCH_VENV)/bin/python benchmarks/export.py $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BENCH_VENV)/bin/python -m benchmarks.export $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-requirements: $(UV) ## Pin the newest versions for the benchmarks
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --extra parquet --group bench \

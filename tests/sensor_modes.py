@@ -139,12 +139,16 @@ def run_sensor(mode: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, **argum
         return Outcome("failed", error=error)
 
 
+def _context(task_instance: TaskInstance) -> Any:
+    return {"ti": task_instance}
+
+
 def _sensor(**arguments: Any) -> MessageStatusSensor:
     return MessageStatusSensor(**{"task_id": "wait", "deferrable": False, **arguments})
 
 
 def _poke(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
-    return _sensor(mode="poke", **arguments).execute({"ti": TaskInstance(clock)})
+    return _sensor(mode="poke", **arguments).execute(_context(TaskInstance(clock)))
 
 
 def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
@@ -155,7 +159,7 @@ def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[s
     while True:
         try:
             # Another process each time: nothing is left of the poke before.
-            return _sensor(mode="reschedule", **arguments).execute({"ti": task_instance})
+            return _sensor(mode="reschedule", **arguments).execute(_context(task_instance))
         except AirflowRescheduleException as later:
             task_instance.first_start = task_instance.first_start or task_instance.start_date
             clock.sleep(max(0.0, later.reschedule_date.timestamp() - clock.now))
@@ -163,14 +167,14 @@ def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[s
 
 def _deferrable(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
     try:
-        return _sensor(**{**arguments, "deferrable": True}).execute({"ti": TaskInstance(clock)})
+        return _sensor(**{**arguments, "deferrable": True}).execute(_context(TaskInstance(clock)))
     except TaskDeferred as deferred:
         path, kwargs = deferred.trigger.serialize()
         method = deferred.method_name
     assert path == f"{MessageStatusTrigger.__module__}.{MessageStatusTrigger.__name__}"
     payload = run_trigger(json.loads(json.dumps(kwargs)))
     sensor = _sensor(**{**arguments, "deferrable": True})
-    return sensor.resume_execution(method, {"event": payload}, {"ti": TaskInstance(clock)})
+    return sensor.resume_execution(method, {"event": payload}, _context(TaskInstance(clock)))
 
 
 def run_trigger(kwargs: dict[str, Any]) -> Any:

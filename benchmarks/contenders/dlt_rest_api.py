@@ -7,9 +7,10 @@ import os
 import tempfile
 
 import dlt
-from common import Job, run
 from dlt.destinations import filesystem
 from dlt.sources.rest_api import rest_api_source
+
+from benchmarks.contenders.common import Job, run
 
 
 def export(job: Job) -> None:

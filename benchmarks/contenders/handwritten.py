@@ -7,7 +7,8 @@ import json
 
 import requests
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from common import Job, run
+
+from benchmarks.contenders.common import Job, run
 
 
 def export(job: Job) -> None:
@@ -17,7 +18,7 @@ def export(job: Job) -> None:
         while True:
             response = session.get(
                 job.conversation_url,
-                params={"start": len(messages), "limit": job.page_size, "order": "ASC"},
+                params={"start": str(len(messages)), "limit": str(job.page_size), "order": "ASC"},
                 timeout=60,
             )
             if response.status_code == 404:

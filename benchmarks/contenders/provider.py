@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import logging
 
-from common import PARTICIPANT, Job, run
-
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from benchmarks.contenders.common import PARTICIPANT, Job, run
 
 
 def export(job: Job) -> None:

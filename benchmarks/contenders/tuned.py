@@ -18,8 +18,9 @@ import aiohttp
 import boto3
 import msgspec
 from botocore.config import Config
-from common import Job, run
 from isal import igzip
+
+from benchmarks.contenders.common import Job, run
 
 IN_FLIGHT = 8
 PART = 8 * 1024 * 1024
@@ -41,7 +42,7 @@ def upload_parts(job: Job, parts: queue.Queue[bytes | None]) -> None:
     client = s3_client(job)
     target = {"Bucket": job.bucket, "Key": job.key}
     upload = client.create_multipart_upload(**target)
-    done = []
+    done: list[dict[str, object]] = []
     while (part := parts.get()) is not None:
         answer = client.upload_part(
             **target, UploadId=upload["UploadId"], PartNumber=len(done) + 1, Body=io.BytesIO(part)

@@ -103,7 +103,7 @@ def s3_server(
         access_key="local-s3",
         secret_key=secrets.token_urlsafe(24),
     )
-    command = [
+    command: list[str | Path] = [
         Path(sysconfig.get_path("scripts"), "weed"),
         f"-logdir={data}",  # otherwise beside those of every other run, in /tmp
         "mini",

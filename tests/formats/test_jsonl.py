@@ -6,10 +6,10 @@ import json
 
 import pytest
 import zstandard
-from odd_messages import ODD_RAWS
 
 from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
+from tests.formats.odd_messages import ODD_RAWS
 
 
 def jsonl(*pages: list[bytes], compression: str | None = None) -> bytes:

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from odd_messages import ODD, ODD_RAWS, OWN_NUMBER, PARTICIPANT, USUAL, message, raw
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import Redaction, check_rules
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
+from tests.formats.odd_messages import ODD, ODD_RAWS, OWN_NUMBER, PARTICIPANT, USUAL, message, raw
 
 KEY = b"a secret of this test"
 FORMATS = ("jsonl", "csv", "parquet")

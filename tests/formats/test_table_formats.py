@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
-from odd_messages import ODD, ODD_RAWS, PARTICIPANT, message, raw
 
 from airflow_provider_ip1.formats import parquet
 from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS
+from tests.formats.odd_messages import ODD, ODD_RAWS, PARTICIPANT, message, raw
 
 
 def write(file_format: str, raws: Iterable[bytes], compression: str | None = None, page: int = 7) -> bytes:

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hook_clients import CLIENTS, CONN_ID, Client, Kind
 
 from airflow_provider_ip1.api import protocol
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.hooks.hook_clients import CLIENTS, CONN_ID, Client, Kind
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import requests
-from hook_clients import CONN_ID, Client, SyncClient
 
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.messages import Message
@@ -23,6 +22,7 @@ from airflow_provider_ip1.exceptions import (
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, NAME, NAME_WITH_SPACE, SEVEN
+from tests.hooks.hook_clients import CONN_ID, Client, SyncClient
 
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]

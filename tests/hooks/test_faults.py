@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from hook_clients import Client, RawServer, send
 
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.protocol import MAX_REDIRECTS
@@ -26,6 +25,7 @@ from airflow_provider_ip1.exceptions import (
 )
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
+from tests.hooks.hook_clients import Client, RawServer, send
 
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]

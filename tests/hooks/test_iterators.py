@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hook_clients import CONN_ID, Client, SyncClient
 
 import airflow_provider_ip1
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN, NAME, SEVEN
+from tests.hooks.hook_clients import CONN_ID, Client, SyncClient
 
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]

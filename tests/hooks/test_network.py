@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hook_clients import Client, RawServer, send
 
 from airflow_provider_ip1.api import progress
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN
+from tests.hooks.hook_clients import Client, RawServer, send
 
 MakeClient = Callable[..., Client]
 Connect = Callable[..., str]

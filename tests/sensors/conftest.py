@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sensor_modes import MODES, Clock, Outcome, connect, run_sensor
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.sensor_modes import MODES, Clock, Outcome, connect, run_sensor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxSer
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture

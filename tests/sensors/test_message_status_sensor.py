@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
-from sensor_modes import Clock, Outcome, connect
 
 from airflow_provider_ip1.api.waiting import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE, MAIN, NAME
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
+from tests.sensor_modes import Clock, Outcome, connect
 
 Run = Callable[..., Outcome]
 DELIVERED, EXPIRED, REJECTED, FAILED, STUCK, MIXED, LARGE = (batch_id for batch_id, _ in DEMO_BATCHES.values())

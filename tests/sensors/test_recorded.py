@@ -11,10 +11,10 @@ import json
 import time
 
 import pytest
-from sensor_modes import run_trigger
 
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from dev.live import cassettes
+from tests.sensor_modes import run_trigger
 
 pytestmark = [
     pytest.mark.vcr,

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bucket_contents import Bucket
 
 from airflow_provider_ip1.sandbox.world import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
+from tests.transfers.bucket_contents import Bucket
 
 
 @pytest.fixture

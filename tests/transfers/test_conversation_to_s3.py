@@ -17,8 +17,6 @@ import pyarrow.parquet
 import pytest
 import zstandard
 from airflow.providers.common.compat.sdk import AirflowSkipException
-from bucket_contents import Bucket
-from sandbox_conversations import connected_sandbox, from_api, messages_of
 
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
@@ -31,6 +29,8 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
+from tests.transfers.bucket_contents import Bucket
+from tests.transfers.sandbox_conversations import connected_sandbox, from_api, messages_of
 
 Export = Callable[..., dict[str, Any]]
 

@@ -16,8 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import Stats
-from bucket_contents import Bucket
-from sandbox_conversations import messages_of
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
@@ -26,6 +24,8 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
+from tests.transfers.bucket_contents import Bucket
+from tests.transfers.sandbox_conversations import messages_of
 
 DAG_FILE = """
     import json

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bucket_contents import Bucket
 
 from dev import stack
+from tests.transfers.bucket_contents import Bucket
 
 pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
 

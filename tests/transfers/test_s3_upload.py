@@ -22,8 +22,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from bucket_contents import Bucket
-from sandbox_conversations import connected_sandbox, from_api
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
@@ -34,6 +32,8 @@ from airflow_provider_ip1.transfers.s3_upload import (
     s3_hook_for_streaming,
 )
 from dev import stack
+from tests.transfers.bucket_contents import Bucket
+from tests.transfers.sandbox_conversations import connected_sandbox, from_api
 
 MIB = 1024 * 1024
 

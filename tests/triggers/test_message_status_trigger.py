@@ -12,13 +12,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sensor_modes import Clock, connect, run_trigger
 
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
 from airflow_provider_ip1.triggers import message_status as trigger_module
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+from tests.sensor_modes import Clock, connect, run_trigger
 
 DELIVERED, STUCK = DEMO_BATCHES["delivered"][0], DEMO_BATCHES["stuck"][0]
 ARGUMENTS: dict[str, Any] = {
