@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
+from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
 from airflow_provider_ip1.api.messages import (
     BytesLike,
     ConversationSummary,
@@ -395,6 +396,14 @@ class _Fields:
         number: Decimal | None = self._read(name, _read_decimal, "a decimal number")
         return number
 
+    def flag(self, name: str) -> bool | None:
+        flag: bool | None = self._read(name, _read_flag, "true or false")
+        return flag
+
+    def items(self, name: str) -> list[Any]:
+        items: list[Any] | None = self._read(name, _read_list, "a list")
+        return items or []
+
     def timestamp(self, name: str) -> datetime | None:
         timestamp: datetime | None = self._read(name, _read_timestamp, "a date and time (RFC 3339)")
         return timestamp
@@ -429,6 +438,18 @@ def _read_decimal(value: Any) -> Decimal:
     if not _DECIMAL.fullmatch(value):
         raise ValueError
     return Decimal(value)
+
+
+def _read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _read_list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
 
 
 def _read_timestamp(value: Any) -> datetime | None:
@@ -489,13 +510,8 @@ def _read_exactly(raw: bytes, other_side: str | None, endpoint: str | None) -> M
 
 
 def _statuses(fields: _Fields) -> tuple[MessageStatus, ...]:
-    reports = fields.values.get("statuses")
-    if reports is None:
-        return ()
-    if not isinstance(reports, list):
-        raise fields.error("statuses", f"is {kind_of(reports)} where a list belongs")
     read = []
-    for position, report in enumerate(reports):
+    for position, report in enumerate(fields.items("statuses")):
         status = _Fields(report, fields.subject, f"statuses[{position}].")
         code = status.whole("code")
         if code is None:
@@ -515,3 +531,62 @@ def _counts(fields: _Fields, name: str) -> dict[int, StatusCount]:
         counted = _Fields(count, fields.subject, f"{name}.*.")
         counts[int(code)] = StatusCount(counted.whole("messages"), counted.whole("sms"))
     return counts
+
+
+def decode_batch(raw: BytesLike | str | Mapping[str, Any]) -> Batch:
+    """
+    Decode a batch.
+
+    :param raw: the JSON object, as text or as a mapping.
+    :return: the batch.
+    :raises UnreadableBody: the text is not JSON, or is truncated.
+    :raises IP1ResponseError: the JSON is not a batch. The error names the field.
+    """
+    text = _json_text(raw)
+    value = parse_exactly(text)
+    batch_id = decode_id(value, "A batch")
+    # iP.1's ids have 24 characters.
+    fields = _Fields(value, f"Batch {batch_id[:48]!r}")
+    return Batch(
+        id=batch_id,
+        sender=fields.text("sender"),
+        owner=fields.text("owner"),
+        direction=_direction(fields.scalar("direction"), None, None, None, None),
+        type=_named(fields.scalar("type"), _TYPES),
+        datacoding=_named(fields.scalar("datacoding"), _DATACODINGS),
+        priority=_named(fields.scalar("priority"), _PRIORITIES),
+        templated=fields.flag("templated"),
+        status=fields.whole("status"),
+        delivery_windows=_delivery_windows(fields),
+        reference=fields.text("reference"),
+        tags=_tags(fields),
+        message_summary=None if fields.values.get("messageSummary") is None else _counts(fields, "messageSummary"),
+        price_summary=_price_summary(fields),
+        raw_json=text,
+    )
+
+
+def _delivery_windows(fields: _Fields) -> tuple[DeliveryWindow, ...]:
+    windows = []
+    for position, value in enumerate(fields.items("deliveryWindows")):
+        window = _Fields(value, fields.subject, f"deliveryWindows[{position}].")
+        windows.append(DeliveryWindow(window.timestamp("opens"), window.timestamp("closes")))
+    return tuple(windows)
+
+
+def _tags(fields: _Fields) -> tuple[str, ...]:
+    tags = fields.items("tags")
+    if not all(isinstance(tag, str) for tag in tags):
+        raise fields.error("tags", "is a list of something other than texts")
+    return tuple(_clean(tag) for tag in tags)
+
+
+def _price_summary(fields: _Fields) -> PriceSummary | None:
+    value = fields.values.get("priceSummary")
+    if value is None:
+        return None
+    summary = _Fields(value, fields.subject, "priceSummary.")
+    currency = summary.text("currency")
+    return PriceSummary(
+        summary.decimal("total"), None if currency is None else currency.upper(), summary.decimal("average")
+    )

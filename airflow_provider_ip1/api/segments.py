@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_BASIC: Final = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà" + _LETTERS
-)
+_BASIC: Final = frozenset("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà" + _LETTERS)
 _EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 
 _GSM_SINGLE: Final = 160
@@ -23,11 +21,11 @@ _UCS_PART: Final = 67
 
 
 def count_segments(text: str) -> int:
-    """
+    r"""
     Return how many SMS a text takes.
 
     A text in the GSM 7-bit alphabet fits 160 septets into a single SMS and 153 into each part of a longer one; a
-    character of the extension table (``^ { } [ ] ~ | \\ €`` and form feed) takes two septets. Any other text is sent
+    character of the extension table (``^ { } [ ] ~ | \ €`` and form feed) takes two septets. Any other text is sent
     as UCS-2: 70 UTF-16 code units in a single SMS, 67 in each part. A character that takes two units is never split
     across parts.
 

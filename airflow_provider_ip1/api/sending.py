@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What can be sent: every argument is checked before the first request.
+
+Sources: iP.1's page "Sending SMS" (https://www.ip1sms.com/en/developer/sending-sms) for the fields of
+``POST /v2/batches`` and their limits. No error of this module shows a text or a complete number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.protocol import normalize_participant
+from airflow_provider_ip1.api.segments import count_segments
+from airflow_provider_ip1.exceptions import IP1ParticipantError
+
+Recipients: TypeAlias = str | Sequence[str] | Mapping[str, Mapping[str, str]]
+SmsType: TypeAlias = Literal["sms", "flash"]
+Datacoding: TypeAlias = Literal["ucs", "gsm"]
+Priority: TypeAlias = Literal[1, 2]
+DeliveryWindows: TypeAlias = Sequence[Mapping[str, datetime | str]]
+
+#: The most characters that iP.1 accepts as a text, before any placeholder is filled in.
+MAX_BODY_LENGTH: Final = 2000
+_MAX_DIGITS: Final = 15
+_DEFAULT: Final = "default"
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_DIGITS_AND_SEPARATORS = re.compile(r"[+(]*[0-9][0-9\s().\-/]*")
+_SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingBatch:
+    """
+    A batch that is about to be sent, checked.
+
+    :param recipients: numbers without duplicates, or number -> values of the placeholders in the text.
+    :param default_values: values of the placeholders that a recipient has no own value for.
+    :param body: the text. For a templated batch, ``{name}`` is a placeholder.
+    :param sender: number or name.
+    :param reference: identifies the batch among all batches of the account.
+    :param type: ``sms``, or ``flash`` for a text that is shown at once and not stored.
+    :param datacoding: the largest alphabet allowed; ``gsm`` makes iP.1 refuse a text that needs more.
+    :param priority: 1 (normal) or 2 (high, costs more).
+    :param delivery_windows: times (opens, closes) in UTC, both ISO 8601; closes may be ``None``.
+    :param delivery_report_url: where iP.1 posts delivery reports.
+    :param tags: labels of the batch.
+    """
+
+    recipients: Mapping[str, Mapping[str, str]] = field(repr=False)
+    body: str = field(repr=False)
+    sender: str = field(repr=False)
+    reference: str
+    is_templated: bool = False
+    default_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    type: SmsType = "sms"
+    datacoding: Datacoding = "ucs"
+    priority: Priority = 1
+    delivery_windows: tuple[tuple[str, str | None], ...] = ()
+    delivery_report_url: str | None = field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> int:
+        """How many SMS each recipient gets; for a templated batch, the most that a recipient gets."""
+        if not self.is_templated:
+            return count_segments(self.body)
+        return max(count_segments(self._render(values)) for values in self.recipients.values())
+
+    def _render(self, values: Mapping[str, str]) -> str:
+        merged = {**self.default_values, **values}
+        return _PLACEHOLDER.sub(lambda found: merged[found[1]], self.body)
+
+    def to_json(self) -> bytes:
+        """Return the body of ``POST /v2/batches``. What was not set is left out."""
+        recipients: Any = list(self.recipients)
+        if self.is_templated:
+            recipients = {number: dict(values) for number, values in self.recipients.items()}
+            if self.default_values:
+                recipients[_DEFAULT] = dict(self.default_values)
+        windows = [
+            {"opens": opens} if closes is None else {"opens": opens, "closes": closes}
+            for opens, closes in self.delivery_windows
+        ]
+        fields = {
+            "sender": self.sender,
+            "recipients": recipients,
+            "body": self.body,
+            "type": self.type,
+            "datacoding": self.datacoding,
+            "priority": self.priority,
+            "deliveryWindows": windows,
+            "deliveryReportUrl": self.delivery_report_url,
+            "reference": self.reference,
+            "tags": list(self.tags),
+        }
+        return json.dumps({name: value for name, value in fields.items() if value not in (None, [])}).encode()
+
+
+def check_batch(
+    *,
+    recipients: Recipients,
+    body: str,
+    sender: str | None,
+    reference: str,
+    type: SmsType = "sms",
+    datacoding: Datacoding = "ucs",
+    priority: Priority = 1,
+    delivery_windows: DeliveryWindows | None = None,
+    delivery_report_url: str | None = None,
+    tags: Sequence[str] = (),
+) -> OutgoingBatch:
+    """
+    Check what is to be sent.
+
+    :param recipients: a number, several separated by commas, a list of numbers, or number -> placeholder -> value.
+        In a mapping, the key ``default`` holds the values for recipients that lack their own. Numbers have a country
+        code and at most 15 digits; ``+``, ``00`` and separators are removed, and so are duplicates.
+    :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
+        placeholder.
+    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
+    :param reference: identifies the batch, not blank.
+    :param type: ``sms`` or ``flash``.
+    :param datacoding: ``ucs`` or ``gsm``.
+    :param priority: 1 or 2.
+    :param delivery_windows: mappings with ``opens`` and, optionally, a later ``closes``: datetimes or ISO 8601. Times
+        without a zone are UTC.
+    :param delivery_report_url: an http or https URL.
+    :param tags: labels, none of them blank.
+    :return: the checked batch.
+    :raises ValueError: an argument cannot be used; the message names the argument.
+    :raises IP1ParticipantError: a number lacks its country code.
+    """
+    _check_body(body)
+    is_templated = isinstance(recipients, Mapping)
+    values, default_values = _check_recipients(recipients)
+    if is_templated:
+        _check_placeholders(body, values, default_values)
+    return OutgoingBatch(
+        recipients=values,
+        default_values=default_values,
+        is_templated=is_templated,
+        body=body,
+        sender=_check_sender(sender),
+        reference=_check_label(reference, "reference"),
+        type=_check_choice(type, ("sms", "flash"), "type"),
+        datacoding=_check_choice(datacoding, ("ucs", "gsm"), "datacoding"),
+        priority=_check_choice(priority, (1, 2), "priority"),
+        delivery_windows=_check_windows(delivery_windows),
+        delivery_report_url=_check_url(delivery_report_url),
+        tags=_check_tags(tags),
+    )
+
+
+def check_limits(batch: OutgoingBatch, *, max_recipients: int, max_segments: int) -> None:
+    """
+    Check that a batch does not cost more than its sender expects.
+
+    :param batch: the batch.
+    :param max_recipients: the most recipients, from 1.
+    :param max_segments: the most SMS per recipient, from 1.
+    :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1; the message names it.
+    """
+    check_limit(max_recipients, "max_recipients")
+    check_limit(max_segments, "max_segments")
+    if len(batch.recipients) > max_recipients:
+        raise ValueError(
+            f"max_recipients is {max_recipients}, but there are {len(batch.recipients)} recipients. "
+            "Nothing was sent. Raise max_recipients if this is intended."
+        )
+    segments = batch.segments
+    if segments > max_segments:
+        longest = "longest text" if batch.is_templated else "text"
+        raise ValueError(
+            f"max_segments is {max_segments}, but the {longest} takes {segments} SMS. "
+            "Nothing was sent. Shorten the text, or raise max_segments if this is intended."
+        )
+
+
+def check_limit(value: int, argument: str) -> int:
+    """
+    Check a limit.
+
+    :param value: the limit.
+    :param argument: its name, for the error.
+    :return: the limit.
+    :raises ValueError: it is not a whole number from 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{argument} must be a whole number from 1, not {value!r}.")
+    return value
+
+
+def default_reference(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """
+    Return the reference of a task that has not set one.
+
+    It stays the same for every try and after the task was cleared, even if the text has changed, so that the task
+    can see that it has already sent its SMS.
+
+    :param dag_id: id of the DAG.
+    :param run_id: id of the DAG run.
+    :param task_id: id of the task.
+    :param map_index: index of a mapped task, -1 for a task that is not mapped.
+    :return: ``af-`` and 32 hexadecimal digits.
+    """
+    identity = json.dumps([dag_id, run_id, task_id, map_index])
+    return f"af-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+def split_numbers(recipients: str) -> list[str]:
+    """
+    Split numbers that are separated by commas.
+
+    :param recipients: the text.
+    :return: the numbers as written, without surrounding spaces. Empty parts are left out.
+    """
+    return [part for part in map(str.strip, recipients.split(",")) if part]
+
+
+def _check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    default_values: dict[str, str] = {}
+    if isinstance(recipients, str):
+        recipients = split_numbers(recipients)
+    if isinstance(recipients, Mapping):
+        given = list(recipients.items())
+    elif isinstance(recipients, Sequence) and not isinstance(recipients, bytes | bytearray):
+        given = [(recipient, {}) for recipient in recipients]
+    else:
+        raise ValueError(
+            f"recipients must be a string, a list of strings or a mapping, not {type(recipients).__name__}."
+        )
+    checked: dict[str, dict[str, str]] = {}
+    for position, (recipient, values) in enumerate(given, 1):
+        if recipient == _DEFAULT and isinstance(recipients, Mapping):
+            default_values = _check_values(values, _DEFAULT)
+            continue
+        number = _check_number(recipient, position)
+        own_values = _check_values(values, f"number {position}")
+        if checked.setdefault(number, own_values) != own_values:
+            raise ValueError(
+                f"recipients has {mask_number(number)} twice, with different values. Keep one of the entries."
+            )
+    if not checked:
+        raise ValueError("recipients is empty. Give at least one phone number with country code.")
+    return checked, default_values
+
+
+def _check_number(recipient: Any, position: int) -> str:
+    if not isinstance(recipient, str):
+        raise ValueError(f"recipients: number {position} must be a string, not {type(recipient).__name__}.")
+    if not recipient.strip():
+        raise ValueError(f"recipients: number {position} is empty.")
+    number = _normalize(recipient, f"recipients: number {position}")
+    if not number.isdigit():
+        raise ValueError(
+            f"recipients: number {position} is not a phone number. Give the country code and the number, digits only."
+        )
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(
+            f"recipients: number {position} ({mask_number(number)}) has {len(number)} digits. "
+            f"iP.1 accepts at most {_MAX_DIGITS}."
+        )
+    return number
+
+
+def _normalize(text: str, subject: str) -> str:
+    try:
+        return normalize_participant(text)
+    except IP1ParticipantError as error:
+        problem = str(error)
+    raise IP1ParticipantError(f"{subject} cannot be used. {problem}")
+
+
+def _check_values(values: Any, owner: str) -> dict[str, str]:
+    if not isinstance(values, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, str) for name, value in values.items()
+    ):
+        raise ValueError(f"recipients: the values of {owner} must be a mapping of strings to strings.")
+    return dict(values)
+
+
+def _check_placeholders(
+    body: str, recipients: Mapping[str, Mapping[str, str]], default_values: Mapping[str, str]
+) -> None:
+    # iP.1 does not document what it sends for a placeholder without a value.
+    for name in dict.fromkeys(_PLACEHOLDER.findall(body)):
+        if name in default_values:
+            continue
+        for position, values in enumerate(recipients.values(), 1):
+            if name not in values:
+                raise ValueError(
+                    f"recipients: recipient {position} has no value for a placeholder of the text "
+                    f"(placeholder {_position(body, name)}). Add the value, or one under 'default'."
+                )
+
+
+def _position(body: str, name: str) -> int:
+    return list(dict.fromkeys(_PLACEHOLDER.findall(body))).index(name) + 1
+
+
+def _check_body(body: Any) -> None:
+    if not isinstance(body, str):
+        raise ValueError(f"body must be a string, not {type(body).__name__}.")
+    if not body.strip():
+        raise ValueError("body is blank. iP.1 does not send a blank text.")
+    if len(body) > MAX_BODY_LENGTH:
+        raise ValueError(f"body has {len(body)} characters. iP.1 accepts at most {MAX_BODY_LENGTH}.")
+
+
+def _check_sender(sender: Any) -> str:
+    if sender is None or (isinstance(sender, str) and not sender.strip()):
+        raise ValueError("sender is missing. Pass it, or set the extra 'sender' of the connection.")
+    if not isinstance(sender, str):
+        raise ValueError(f"sender must be a string, not {type(sender).__name__}.")
+    text = sender.strip()
+    if _DIGITS_AND_SEPARATORS.fullmatch(text):
+        text = _normalize(text, "sender")
+        if _NUMBER.fullmatch(text):
+            return text
+        raise ValueError(f"sender has {len(text)} digits. iP.1 accepts numbers of at most {_MAX_DIGITS} digits.")
+    if not _SENDER_NAME.fullmatch(text):
+        raise ValueError("sender must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.")
+    return text
+
+
+def _check_label(value: Any, argument: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{argument} must be a string, not {type(value).__name__}.")
+    text = value.strip()
+    if not text:
+        raise ValueError(f"{argument} is blank.")
+    if not text.isprintable():
+        raise ValueError(f"{argument} contains control characters.")
+    return text
+
+
+def _check_tags(tags: Any) -> tuple[str, ...]:
+    if isinstance(tags, str) or not isinstance(tags, Sequence):
+        raise ValueError(f"tags must be a list of strings, not {type(tags).__name__}.")
+    return tuple(_check_label(tag, "tags: each tag") for tag in tags)
+
+
+def _check_choice(value: Any, choices: tuple[Any, ...], argument: str) -> Any:
+    if isinstance(value, bool) or value not in choices:
+        allowed = " or ".join(map(repr, choices))
+        raise ValueError(f"{argument} must be {allowed}.")
+    return value
+
+
+def _check_url(url: Any) -> str | None:
+    if url is None:
+        return None
+    # The URL may contain a secret, so the error does not show it.
+    problem = "delivery_report_url must be an http or https URL without spaces."
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
+        raise ValueError(problem)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(problem)
+    return url
+
+
+def _check_windows(windows: Any) -> tuple[tuple[str, str | None], ...]:
+    if windows is None:
+        return ()
+    if isinstance(windows, str | Mapping) or not isinstance(windows, Sequence):
+        raise ValueError(f"delivery_windows must be a list of mappings, not {type(windows).__name__}.")
+    return tuple(_check_window(window, position) for position, window in enumerate(windows, 1))
+
+
+def _check_window(window: Any, position: int) -> tuple[str, str | None]:
+    subject = f"delivery_windows: window {position}"
+    if not isinstance(window, Mapping) or not {"opens"} <= set(window) <= {"opens", "closes"}:
+        raise ValueError(f"{subject} must be a mapping with 'opens' and, optionally, 'closes'.")
+    opens = _utc(window["opens"], f"{subject}: opens")
+    if window.get("closes") is None:
+        return _iso(opens), None
+    closes = _utc(window["closes"], f"{subject}: closes")
+    if closes <= opens:
+        raise ValueError(f"{subject} closes at {_iso(closes)}, which is not after it opens ({_iso(opens)}).")
+    return _iso(opens), _iso(closes)
+
+
+def _utc(value: Any, subject: str) -> datetime:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        raise ValueError(f"{subject} must be a datetime, or ISO 8601 such as 2026-11-01T08:00:00Z.")
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise ValueError(f"{subject} is outside of the years 1 to 9999 in UTC.")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is checked before an SMS is sent, and what the request then contains."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch, check_limits, default_reference
+from airflow_provider_ip1.exceptions import IP1ParticipantError
+
+NUMBER, OTHER = "46701740605", "46701740606"
+TEXT = "A text that nobody may see"
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def outgoing(**arguments: Any) -> OutgoingBatch:
+    return check_batch(**{"recipients": NUMBER, "body": TEXT, "sender": "iP1", "reference": "af-1"} | arguments)
+
+
+def sent(**arguments: Any) -> dict[str, Any]:
+    return json.loads(outgoing(**arguments).to_json())
+
+
+def test_leaves_out_what_was_not_set() -> None:
+    assert sent() == {
+        "sender": "iP1",
+        "recipients": [NUMBER],
+        "body": TEXT,
+        "type": "sms",
+        "datacoding": "ucs",
+        "priority": 1,
+        "reference": "af-1",
+    }
+
+
+def test_sends_every_documented_field() -> None:
+    whole = sent(
+        recipients={NUMBER: {"name": "Ann"}, "default": {"name": "you"}},
+        body="Hello {name} 😀",
+        type="flash",
+        datacoding="gsm",
+        priority=2,
+        delivery_windows=[{"opens": NOON, "closes": NOON + timedelta(hours=1)}],
+        delivery_report_url="https://example.com/reports?token=1",
+        tags=["invoice"],
+    )
+    assert whole == {
+        "sender": "iP1",
+        "recipients": {NUMBER: {"name": "Ann"}, "default": {"name": "you"}},
+        "body": "Hello {name} 😀",
+        "type": "flash",
+        "datacoding": "gsm",
+        "priority": 2,
+        "deliveryWindows": [{"opens": "2026-11-01T12:00:00Z", "closes": "2026-11-01T13:00:00Z"}],
+        "deliveryReportUrl": "https://example.com/reports?token=1",
+        "reference": "af-1",
+        "tags": ["invoice"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (NUMBER, [NUMBER]),
+        (f" +46 70-174 06 05 ,{OTHER},", [NUMBER, OTHER]),
+        ([OTHER, NUMBER, f"+{OTHER}"], [OTHER, NUMBER]),
+        ((NUMBER,), [NUMBER]),
+        ("1" * 15, ["1" * 15]),
+        ({NUMBER: {}}, {NUMBER: {}}),
+        ({NUMBER: {"a": "1"}, f"+{NUMBER}": {"a": "1"}}, {NUMBER: {"a": "1"}}),
+    ],
+)
+def test_normalizes_recipients_and_drops_duplicates(given: Any, expected: Any) -> None:
+    assert sent(recipients=given)["recipients"] == expected
+
+
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        "",
+        " , ",
+        [],
+        {},
+        {"default": {"name": "you"}},
+        None,
+        46701740605,
+        [46701740605],
+        b"46701740605",
+        [NUMBER, ""],
+        "iP1",
+        [NUMBER, "Ann"],
+        "1" * 16,
+        {NUMBER: "Ann"},
+        {NUMBER: {"name": 1}},
+        {NUMBER: {"name": "Ann"}, f"+{NUMBER}": {"name": "Bo"}},
+        {NUMBER: {}, "default": None},
+    ],
+)
+def test_rejects_recipients_that_iP1_would_not_accept(recipients: Any) -> None:
+    with pytest.raises(ValueError, match="recipients") as raised:
+        outgoing(recipients=recipients)
+    assert NUMBER not in str(raised.value)
+
+
+@pytest.mark.parametrize("sender", ["abc", "iP1", "A1b2C3d4E5F", "12", "1" * 15, "46701740606"])
+def test_accepts_names_and_numbers_as_sender(sender: str) -> None:
+    assert sent(sender=sender)["sender"] == sender
+
+
+def test_normalizes_a_number_as_sender() -> None:
+    assert sent(sender="+46 70 174 06 06")["sender"] == OTHER
+
+
+@pytest.mark.parametrize("sender", [None, "", "  ", "ab", "A1b2C3d4E5F6", "Räksmör", "My shop", "1" * 16, 46701740605])
+def test_rejects_other_senders(sender: Any) -> None:
+    with pytest.raises(ValueError, match="sender"):
+        outgoing(sender=sender)
+
+
+@pytest.mark.parametrize(("body", "problem"), [("", "blank"), (" \n", "blank"), ("x" * 2001, "2001"), (None, "string")])
+def test_rejects_texts_that_iP1_would_not_accept(body: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"body .*{problem}"):
+        outgoing(body=body)
+
+
+def test_accepts_2000_characters() -> None:
+    assert len(sent(body="x" * 2000)["body"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("type", "mms"),
+        ("type", "SMS"),
+        ("datacoding", "utf8"),
+        ("priority", 0),
+        ("priority", "1"),
+        ("priority", True),
+        ("reference", ""),
+        ("reference", "a\nb"),
+        ("reference", 17),
+        ("tags", "invoice"),
+        ("tags", [""]),
+        ("tags", [17]),
+        ("delivery_report_url", "example.com"),
+        ("delivery_report_url", "ftp://example.com"),
+        ("delivery_report_url", "https://"),
+        ("delivery_report_url", "https://[token"),
+        ("delivery_report_url", "https://example.com/a b"),
+        ("delivery_windows", "2026-11-01"),
+        ("delivery_windows", {"opens": NOON}),
+        ("delivery_windows", [NOON]),
+        ("delivery_windows", [{"closes": NOON}]),
+        ("delivery_windows", [{"opens": NOON, "until": NOON}]),
+        ("delivery_windows", [{"opens": "soon"}]),
+        ("delivery_windows", [{"opens": NOON, "closes": NOON}]),
+        ("delivery_windows", [{"opens": "0001-01-01T00:00:00+05:00"}]),
+    ],
+)
+def test_rejects_other_values(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=argument):
+        outgoing(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("opens", "expected"),
+    [
+        (NOON, "2026-11-01T12:00:00Z"),
+        (datetime(2026, 11, 1, 12), "2026-11-01T12:00:00Z"),
+        (datetime(2026, 11, 1, 13, tzinfo=timezone(timedelta(hours=1))), "2026-11-01T12:00:00Z"),
+        ("2026-11-01T13:00:00+01:00", "2026-11-01T12:00:00Z"),
+        ("2026-11-01 12:00", "2026-11-01T12:00:00Z"),
+        ("2026-11-01", "2026-11-01T00:00:00Z"),
+        (NOON.replace(microsecond=500_000), "2026-11-01T12:00:00.500000Z"),
+    ],
+)
+def test_sends_delivery_windows_in_utc(opens: Any, expected: str) -> None:
+    assert sent(delivery_windows=[{"opens": opens, "closes": None}])["deliveryWindows"] == [{"opens": expected}]
+
+
+def test_a_missing_value_of_a_placeholder_is_an_error() -> None:
+    with pytest.raises(ValueError, match="recipient 2 has no value for a placeholder") as raised:
+        outgoing(
+            body="Dear {title} {surname}", recipients={NUMBER: {"title": "x", "surname": "y"}, OTHER: {"title": "x"}}
+        )
+    assert "surname" not in str(raised.value)
+
+
+def test_braces_are_text_unless_recipients_have_values() -> None:
+    assert sent(body="{not} a placeholder")["body"] == "{not} a placeholder"
+
+
+def test_limits_the_recipients() -> None:
+    batch = outgoing(recipients=[NUMBER, OTHER])
+    check_limits(batch, max_recipients=2, max_segments=1)
+    with pytest.raises(ValueError, match="max_recipients is 1, but there are 2 recipients"):
+        check_limits(batch, max_recipients=1, max_segments=1)
+
+
+def test_limits_the_longest_rendering() -> None:
+    batch = outgoing(
+        body="Hello {name}",
+        recipients={NUMBER: {"name": "A"}, OTHER: {}, "default": {"name": "x" * 200}},
+    )
+    assert batch.segments == 2
+    with pytest.raises(ValueError, match="max_segments is 1, but the longest text takes 2 SMS"):
+        check_limits(batch, max_recipients=2, max_segments=1)
+    # The text alone would take two SMS, but no recipient gets more than one.
+    assert outgoing(body="{name}" * 30, recipients={NUMBER: {"name": "abc"}}).segments == 1
+    # A value is text, even if it looks like a placeholder.
+    assert outgoing(body="{a}", recipients={NUMBER: {"a": "{a}"}}).segments == 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, None, "3", 1.5])
+@pytest.mark.parametrize("argument", ["max_recipients", "max_segments"])
+def test_rejects_limits_that_are_not_positive(argument: str, limit: Any) -> None:
+    with pytest.raises(ValueError, match=argument):
+        check_limits(outgoing(), **{"max_recipients": 1, "max_segments": 1, argument: limit})
+
+
+def test_the_default_reference_depends_on_the_task_only() -> None:
+    reference = default_reference("dag", "manual__2026-11-01", "send", -1)
+    assert reference == default_reference("dag", "manual__2026-11-01", "send", -1)
+    assert reference.startswith("af-")
+    assert len(reference) == 35
+    others = {
+        default_reference("dag2", "manual__2026-11-01", "send", -1),
+        default_reference("dag", "manual__2026-11-02", "send", -1),
+        default_reference("dag", "manual__2026-11-01", "send2", -1),
+        default_reference("dag", "manual__2026-11-01", "send", 0),
+        default_reference("dag", "manual__2026-11-01send", "", -1),
+    }
+    assert len(others) == 5
+    assert reference not in others
+
+
+def test_shows_neither_text_nor_numbers() -> None:
+    batch = outgoing(sender=OTHER, delivery_report_url="https://example.com/?token=secret")
+    for secret in (NUMBER, OTHER, TEXT, "token"):
+        assert secret not in repr(batch)
+
+
+values = st.text(max_size=20) | st.dictionaries(st.text(max_size=4), st.text())
+anything = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.lists(st.text(max_size=20), max_size=3)
+    | st.dictionaries(st.text(max_size=20), values, max_size=3)
+    | st.lists(st.dictionaries(st.sampled_from(["opens", "closes"]), st.datetimes() | st.text(max_size=9)), max_size=2)
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "recipients": anything | st.lists(st.from_regex(r"\+?[0-9 ]{1,17}", fullmatch=True), max_size=4),
+            **dict.fromkeys(
+                ["body", "sender", "reference", "type", "priority", "delivery_windows", "delivery_report_url", "tags"],
+                anything,
+            ),
+        },
+    )
+)
+def test_sends_a_valid_request_or_raises(arguments: dict[str, Any]) -> None:
+    try:
+        batch = outgoing(**arguments)
+    except (ValueError, IP1ParticipantError) as error:
+        assert not isinstance(error, UnicodeError)
+        return
+    request = json.loads(batch.to_json())
+    numbers = [number for number in request["recipients"] if number != "default"]
+    assert len(set(numbers)) == len(numbers) >= 1
+    assert all(number.isdigit() and number.isascii() and len(number) <= 15 for number in numbers)
+    assert batch.segments >= 1
