@@ -24,8 +24,7 @@ from isal import igzip
 from airflow_provider_ip1.api.decoding import read_timestamps
 from airflow_provider_ip1.api.link import parse_link
 from airflow_provider_ip1.api.page_body import split_page
-from airflow_provider_ip1.api.paging import Pager
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.api.paging import Page, Pager
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -80,7 +79,8 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
     answers = [send(url) for url in urls]
     bodies = [answer.body for answer in answers]
     split = [split_page(body) for body in bodies]
-    lines = [b"".join(write_jsonl([Batch(page.raws)])) for page in split]
+    pages = [Page(None, None, 0, 0, tuple(page.ids), tuple(page.raws), None) for page in split]
+    lines = [b"".join(write_jsonl([page])) for page in pages]
     raw_pages = msgspec.json.Decoder(list[msgspec.Raw])
 
     def page_through(_: object) -> None:
@@ -115,7 +115,7 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
         ("first and last time", microseconds(read_timestamps, [page.modified for page in split]), 0.0),
         (
             "lines",
-            microseconds(lambda page: list(write_jsonl([Batch(page.raws)])), split),
+            microseconds(lambda page: list(write_jsonl([page])), pages),
             microseconds(join, [page.raws for page in split]),
         ),
         ("gzip", microseconds(gzip_as_exported, [None]) / PAGES, microseconds(gzip_fast, [None]) / PAGES),

@@ -23,6 +23,7 @@ import msgspec
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
 from airflow_provider_ip1.api.messages import (
+    DOCUMENTED_FIELDS,
     BytesLike,
     ConversationSummary,
     Message,
@@ -114,6 +115,38 @@ def decode_message(
     :raises ValueError: ``direction`` is neither ``mt`` nor ``mo``.
     """
     return decode_messages([_json_text(raw)], participant=participant, direction=direction)[0]
+
+
+def decode_leniently(
+    raw: BytesLike, *, participant: str | None = None, direction: str | None = None
+) -> tuple[Message, dict[str, Any]]:
+    """
+    Decode one message, setting aside the values that its fields cannot hold.
+
+    :param raw: the JSON object.
+    :param participant: the participant of the conversation, to derive the direction from the addresses.
+    :param direction: ``mt`` or ``mo`` if the endpoint returns only these.
+    :return: the message, and the values of documented fields that do not have the documented type, as JSON values
+        under iP.1's names. Such a field is ``None`` in the message.
+    :raises IP1ResponseError: the value is not a message at all: not an object, or without a usable id.
+    """
+
+    def readable(value: BytesLike | dict[str, Any]) -> bool:
+        try:
+            decode_message(value, participant=participant, direction=direction)
+        except IP1ResponseError:
+            return False
+        return True
+
+    if readable(raw):
+        return decode_message(raw, participant=participant, direction=direction), {}
+    fields: dict[str, Any] = json.loads(bytes(raw))
+    odd = {
+        name: fields.pop(name)
+        for name in sorted(DOCUMENTED_FIELDS & fields.keys() - {"id"})
+        if not readable({"id": fields["id"], name: fields[name]})
+    }
+    return decode_message(fields, participant=participant, direction=direction), odd
 
 
 def _read(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Message:

@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from airflow_provider_ip1.api.messages import MessageStatus
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, Row, rows, utc_text
 
 
@@ -44,18 +45,18 @@ _NULL: Final = _Bare("")
 _PRICE, _STATUSES, _MODIFIED = (COLUMN_NAMES.index(name) for name in ("price", "statuses", "modified"))
 
 
-def write_csv(batches: Iterable[Batch]) -> Iterator[bytes]:
+def write_csv(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
     """
     Write messages as a csv file with the columns of :mod:`airflow_provider_ip1.formats.table`.
 
-    :param batches: the messages.
+    :param pages: the messages.
     :return: the file's bytes; the header line alone for no messages.
     """
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     yield (",".join(COLUMN_NAMES) + "\r\n").encode()
-    for batch in batches:
-        writer.writerows(map(_cells, rows(batch)))
+    for page in pages:
+        writer.writerows(map(_cells, rows(page)))
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()

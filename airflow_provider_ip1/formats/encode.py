@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.csv import write_csv
 from airflow_provider_ip1.formats.jsonl import write_jsonl
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 
-def encode(batches: Iterable[Batch], file_format: str, compression: str | None) -> Iterator[bytes]:
+def encode(pages: Iterable[Page | RedactedPage], file_format: str, compression: str | None) -> Iterator[bytes]:
     """
     Write messages as a file.
 
-    :param batches: the messages. They are asked for as the file is written; none of them is kept.
+    :param pages: the messages. They are asked for as the file is written; none of them is kept.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param compression: what :func:`~airflow_provider_ip1.formats.compression.choose_compression` chose.
     :return: the file's bytes, cut anywhere.
@@ -24,6 +25,6 @@ def encode(batches: Iterable[Batch], file_format: str, compression: str | None) 
     if file_format == "parquet":
         from airflow_provider_ip1.formats.parquet import write_parquet
 
-        return write_parquet(batches, compression)
+        return write_parquet(pages, compression)
     write = write_csv if file_format == "csv" else write_jsonl
-    return compress(write(batches), compression)
+    return compress(write(pages), compression)

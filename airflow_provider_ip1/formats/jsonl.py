@@ -11,22 +11,23 @@ import msgspec
 
 from airflow_provider_ip1.api.decoding import UNDECODABLE
 from airflow_provider_ip1.api.messages import BytesLike
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 
-def write_jsonl(batches: Iterable[Batch]) -> Iterator[bytes]:
+def write_jsonl(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
     r"""
     Write messages as JSON Lines, UTF-8, each line ended by ``\n``.
 
     A message's bytes are passed on untouched. Only line breaks between its JSON tokens are left out, since a line is
     a message; inside JSON texts they are always escaped (RFC 8259, section 7).
 
-    :param batches: the messages.
+    :param pages: the messages.
     :return: the file's bytes; none at all for no messages.
     """
-    for batch in batches:
-        if batch.raws:
-            yield _lines(batch.raws)
+    for page in pages:
+        if page.raws:
+            yield _lines(page.raws)
 
 
 def _lines(raws: Sequence[Any]) -> bytes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE, Row, rows
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def arrow_schema() -> pyarrow.Schema:
     return pa.schema([(column.name, types[column.type]) for column in COLUMNS])
 
 
-def write_parquet(batches: Iterable[Batch], compression: str | None) -> Iterator[bytes]:
+def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None) -> Iterator[bytes]:
     """
     Write messages as a parquet file with the columns of :mod:`airflow_provider_ip1.formats.table`.
 
-    :param batches: the messages.
+    :param pages: the messages.
     :param compression: of the columns' pages: ``"snappy"``, ``"gzip"``, ``"zstd"`` or ``None``.
     :return: the file's bytes; a file with the schema and no rows for no messages.
     :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
@@ -63,7 +64,7 @@ def write_parquet(batches: Iterable[Batch], compression: str | None) -> Iterator
     pa = import_pyarrow()
     schema = arrow_schema()
     written = _Written()
-    every_row = (row for batch in batches for row in rows(batch))
+    every_row = (row for page in pages for row in rows(page))
     with pa.parquet.ParquetWriter(
         pa.PythonFile(written, mode="w"), schema, compression=compression or "none"
     ) as writer:

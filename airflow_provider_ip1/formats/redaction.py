@@ -6,15 +6,16 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike, Message
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 Action = Literal["drop", "hash", "mask"]
 ACTIONS: Final = ("drop", "hash", "mask")
@@ -42,7 +43,10 @@ def _snake_case(name: str) -> str:
 API_NAMES: Final[Mapping[str, str]] = {
     spelling: name for name in sorted(DOCUMENTED_FIELDS) for spelling in (name, _snake_case(name))
 }
-"""Both spellings of a field, iP.1's and the columns', and iP.1's."""
+"""Each spelling of a field, iP.1's and the column's, and iP.1's."""
+_RULE_NAMES: Final = {**API_NAMES, "participant": "participant"}
+# By how much each action reveals of a number, the least first.
+_STRICTEST_FIRST: Final = ("drop", "hash", "mask")
 
 
 def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
@@ -59,10 +63,10 @@ def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
         raise ValueError(f"redact: must map fields to actions, not be of type {type(redact).__name__}.")
     rules: dict[str, str] = {}
     for field, action in redact.items():
-        name = API_NAMES.get(field) if isinstance(field, str) else None
+        name = _RULE_NAMES.get(field) if isinstance(field, str) else None
         if name is None:
             raise ValueError(
-                f"redact: messages have no field {field!r}. They have {', '.join(sorted(DOCUMENTED_FIELDS))}."
+                f"redact: messages have no field {field!r}. They have {', '.join(sorted({*_RULE_NAMES.values()}))}."
             )
         if action not in ACTIONS:
             raise ValueError(f"redact: {action!r} for {field!r} is not one of {', '.join(ACTIONS)}.")
@@ -87,23 +91,46 @@ class Redaction:
     document. A redacted field that is not a text in the table (a time, a price) is null there, and its hash or mask
     is in the column ``extra``.
 
+    The column ``participant`` follows the rule for ``participant``. Without one it follows the rules for ``sender`` and
+    ``recipient``, since the participant is one of the two: the stricter one if they differ (``drop``, then ``hash``,
+    then ``mask``).
+
     :param rules: what :func:`check_rules` gives.
     :param key: for ``hash``.
     """
 
     def __init__(self, rules: Mapping[str, str], key: bytes = b"") -> None:
         self._rules = rules
+        # The participant is the sender or the recipient, so the column must not reveal what a rule for these hides.
+        by_address = {rules.get("sender"), rules.get("recipient")}
+        self._participant_action = rules.get("participant") or next(
+            (action for action in _STRICTEST_FIRST if action in by_address), None
+        )
         # Numbers and names repeat in a conversation.
         self._hash = lru_cache(maxsize=4096)(lambda text: _hash(key, text))
 
-    def apply(self, batch: Batch) -> Batch:
+    def apply(self, page: Page) -> RedactedPage:
         """
-        Redact messages.
+        Redact the messages of a page.
 
-        :param batch: the messages as iP.1 sent them.
-        :return: the redacted ones.
+        :param page: the messages as iP.1 sent them.
+        :return: the redacted messages.
         """
-        return _RedactedBatch(batch, [self._redact(raw) for raw in batch.raws], self._rules)
+        return RedactedPage(
+            page,
+            [self._redact(raw) for raw in page.raws],
+            self._redact_participant,
+            hides_direction="direction" in self._rules,
+            drops_ids=self._rules.get("id") == "drop",
+        )
+
+    def _redact_participant(self, participant: str) -> str | None:
+        action = self._participant_action
+        if action is None:
+            return participant
+        if action == "drop":
+            return None
+        return self._hash(participant) if action == "hash" else _mask(participant)
 
     def _redact(self, raw: BytesLike) -> bytes:
         fields = _fields(raw)
@@ -145,36 +172,6 @@ class Redaction:
                         needles[text] = replacement
             scrubbed[name] = _replace(value, needles) if needles else value
         return scrubbed
-
-
-class _RedactedBatch(Batch):
-    """Redacted messages, which no longer tell their direction themselves: it is taken from before."""
-
-    def __init__(self, original: Batch, raws: list[bytes], rules: Mapping[str, str]) -> None:
-        super().__init__(raws)
-        self._original = original
-        self._rules = rules
-
-    def read(self) -> Iterator[tuple[Message, dict[str, Any]]]:
-        drops_id = self._rules.get("id") == "drop"
-        directions = [
-            message.direction if message.direction in ("mt", "mo") and "direction" not in self._rules else None
-            for message, _ in self._original.read()
-        ]
-        # A message without an id cannot be read.
-        readable = (
-            [_object({**_fields(raw), "id": msgspec.Raw(b'"-"')}) for raw in self.raws] if drops_id else self.raws
-        )
-        by_direction = {
-            direction: Batch(
-                [raw for raw, known in zip(readable, directions, strict=True) if known == direction],
-                direction=direction,
-            ).read()
-            for direction in set(directions)
-        }
-        for direction in directions:
-            message, odd = next(by_direction[direction])
-            yield (msgspec.structs.replace(message, id=None) if drops_id else message), odd
 
 
 def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:

@@ -14,9 +14,11 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, MessageStatus
+from airflow_provider_ip1.api.decoding import decode_leniently
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, Message, MessageStatus
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.status import status_category, status_name
-from airflow_provider_ip1.formats.batch import Batch
+from airflow_provider_ip1.formats.redacted_page import RedactedPage, participant_of
 
 PRICE_PRECISION: Final = 18
 PRICE_SCALE: Final = 9
@@ -44,6 +46,13 @@ COLUMNS: Final = (
     Column("owner", "string", "owner", "The iP.1 account."),
     Column("sender", "string", "sender", "Phone number or alphanumeric name."),
     Column("recipient", "string", "recipient", "Phone number or alphanumeric name."),
+    Column(
+        "participant",
+        "string",
+        "the conversation",
+        "Whose conversation the message belongs to: the number or name that was exported, without + and separators. "
+        "For messages read by batch, the recipient of a sent message or the sender of a received one.",
+    ),
     Column("body", "string", "body", "The text. Half a UTF-16 pair, which UTF-8 cannot hold, is U+FFFD."),
     Column(
         "direction",
@@ -111,16 +120,17 @@ def fields_of(file_format: str) -> list[tuple[str, str | None, str]]:
     return [(column.source, None, column.description) for column in COLUMNS if column.source in DOCUMENTED_FIELDS]
 
 
-def rows(batch: Batch) -> Iterator[Row]:
+def rows(page: Page | RedactedPage) -> Iterator[Row]:
     """
-    Make rows of messages.
+    Convert messages to rows.
 
-    :param batch: the messages.
+    :param page: the messages.
     :return: one tuple per message, in the order of :data:`COLUMNS`; ``statuses`` are
         :class:`~airflow_provider_ip1.api.messages.MessageStatus`, times aware, prices :class:`~decimal.Decimal`.
     :raises IP1ResponseError: one of them cannot be a message at all.
     """
-    for message, odd in batch.read():
+    drops_ids = isinstance(page, RedactedPage) and page.drops_ids
+    for message, participant, odd in _decoded(page):
         latest = message.latest_status
         code = None if latest is None else latest.code
         price, priority, statuses = message.price, message.priority, message.statuses
@@ -140,11 +150,12 @@ def rows(batch: Batch) -> Iterator[Row]:
         if odd:
             extra = extra | odd
         yield (
-            message.id,
+            None if drops_ids else message.id,
             message.batch_id,
             message.owner,
             message.sender,
             message.recipient,
+            participant,
             message.body,
             message.direction,
             message.segments,
@@ -163,6 +174,18 @@ def rows(batch: Batch) -> Iterator[Row]:
             message.mnc,
             _json_text(extra) if extra else None,
         )
+
+
+def _decoded(page: Page | RedactedPage) -> Iterator[tuple[Message, str | None, dict[str, Any]]]:
+    """Decode each message, its participant, and the values that its fields cannot hold."""
+    if not isinstance(page, RedactedPage):
+        for raw in page.raws:
+            message, odd = decode_leniently(raw, participant=page.participant, direction=page.direction)
+            yield message, participant_of(message, page.participant), odd
+        return
+    for raw, route in zip(page.raws_with_ids, page.routes, strict=True):
+        message, odd = decode_leniently(raw, direction=route.direction)
+        yield message, route.participant, odd
 
 
 def _is_int32(value: object) -> bool:

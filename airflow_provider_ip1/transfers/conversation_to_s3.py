@@ -17,9 +17,9 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, Bas
 from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1NoMessagesError
-from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.compression import Compression, choose_compression
 from airflow_provider_ip1.formats.encode import encode
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.redaction import Redaction, check_rules
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
@@ -196,8 +196,7 @@ class ConversationToS3Operator(BaseOperator):
         selection, totals = Selection(plan.window), Totals()
         try:
             with closing(self._pages(plan, selection, totals)) as pages:
-                batches = (Batch(page.raws, participant=page.participant, direction=page.direction) for page in pages)
-                size = self._write(plan, batches if redaction is None else map(redaction.apply, batches))
+                size = self._write(plan, pages if redaction is None else map(redaction.apply, pages))
         finally:
             Stats.incr("ip1.requests", self.hook.requests_sent)
             Stats.incr("ip1.retries", self.hook.retries)
@@ -315,9 +314,9 @@ class ConversationToS3Operator(BaseOperator):
                 if selected.page:
                     yield selected.page
 
-    def _write(self, plan: _Plan, batches: Iterator[Batch]) -> int:
+    def _write(self, plan: _Plan, pages: Iterator[Page | RedactedPage]) -> int:
         """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
-        first = next(batches, None)
+        first = next(pages, None)
         if first is None and self.on_empty == "skip":
             raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
         if first is None and self.on_empty == "fail":
@@ -335,7 +334,7 @@ class ConversationToS3Operator(BaseOperator):
         )
         if self._is_killed:
             self._upload.cancel()
-        with_first = batches if first is None else chain([first], batches)
+        with_first = pages if first is None else chain([first], pages)
         return self._upload.send(encode(with_first, self.file_format, plan.compression))
 
 

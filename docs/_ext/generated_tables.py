@@ -15,8 +15,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.status import KNOWN_CODES, is_terminal, status_category, status_name
-from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS, rows
 from airflow_provider_ip1.get_provider_info import get_provider_info
 
@@ -48,15 +49,16 @@ class Columns(Generated):
     """The columns of csv and parquet files, with the example message as they show it."""
 
     def markdown(self) -> str:
-        raw = json.dumps(json.loads(EXAMPLE.read_text())).encode()
-        shown = dict(zip(COLUMN_NAMES, next(rows(Batch([raw]))), strict=True))
+        message = json.loads(EXAMPLE.read_text())
+        page = Page(message["recipient"], None, 0, 0, (message["id"],), (json.dumps(message).encode(),), None)
+        shown = dict(zip(COLUMN_NAMES, next(rows(page)), strict=True))
         return markdown_table(
             ["Column", "Type", "From iP.1's field", "Example", "Meaning"],
             [
                 [
                     code(column.name),
                     code(column.type),
-                    code(column.source) if column.source != "any other" else "any other",
+                    code(column.source) if column.source in ("statuses[].code", *DOCUMENTED_FIELDS) else column.source,
                     self.example(shown[column.name]),
                     column.description,
                 ]

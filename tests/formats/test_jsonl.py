@@ -7,13 +7,13 @@ import json
 import pytest
 import zstandard
 
-from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
 from tests.formats.odd_messages import ODD_RAWS
+from tests.formats.pages import page_of
 
 
 def jsonl(*pages: list[bytes], compression: str | None = None) -> bytes:
-    return b"".join(encode((Batch(page) for page in pages), "jsonl", compression))
+    return b"".join(encode((page_of(page) for page in pages), "jsonl", compression))
 
 
 def test_objects_are_passed_on_byte_for_byte() -> None:

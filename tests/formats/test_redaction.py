@@ -14,11 +14,11 @@ import pyarrow.parquet
 import pytest
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
-from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import Redaction, check_rules
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 from tests.formats.odd_messages import ODD, ODD_RAWS, OWN_NUMBER, PARTICIPANT, USUAL, message, raw
+from tests.formats.pages import page_of
 
 KEY = b"a secret of this test"
 FORMATS = ("jsonl", "csv", "parquet")
@@ -30,9 +30,9 @@ def digest(text: str) -> str:
 
 def write(file_format: str, redact: dict[str, str], raws: Iterable[bytes]) -> bytes:
     redaction = Redaction(check_rules(redact), KEY)
-    batch = Batch(list(raws), participant=PARTICIPANT)
+    page = page_of(list(raws), participant=PARTICIPANT)
     # Without compression inside, so that a search through the bytes would find what must not be there.
-    return b"".join(encode([redaction.apply(batch)], file_format, None))
+    return b"".join(encode([redaction.apply(page)], file_format, None))
 
 
 def read(file_format: str, data: bytes) -> list[dict[str, Any]]:
@@ -119,6 +119,32 @@ def test_the_direction_is_told_from_the_addresses_before_they_are_gone(file_form
     assert [row["direction"] for row in rows] == ["mt", "mo", "mt"]
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("redact", "expected"),
+    [
+        ({}, PARTICIPANT),
+        ({"body": "drop"}, PARTICIPANT),
+        ({"participant": "mask"}, "46***05"),
+        ({"sender": "hash"}, digest(PARTICIPANT)),
+        ({"recipient": "mask", "sender": "hash"}, digest(PARTICIPANT)),
+        ({"recipient": "mask", "sender": "drop"}, None),
+        ({"recipient": "drop", "participant": "hash"}, digest(PARTICIPANT)),
+    ],
+)
+def test_the_participant_follows_its_own_rule_or_the_stricter_one_of_the_addresses(
+    file_format: str, redact: dict[str, str], expected: str | None
+) -> None:
+    assert one(file_format, redact)["participant"] == expected
+
+
+def test_the_participant_of_a_batch_is_found_before_the_addresses_are_redacted() -> None:
+    raws = [raw(message(1, direction="mt")), raw(message(2, direction="mo")), raw(message(3))]
+    redacted = Redaction(check_rules({"recipient": "drop", "participant": "mask"})).apply(page_of(raws))
+    rows = read("parquet", b"".join(encode([redacted], "parquet", None)))
+    assert [row["participant"] for row in rows] == ["46***05", "46***99", None]
+
+
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("action", ["drop", "hash", "mask"])
 def test_the_redacted_value_is_nowhere_in_the_output(file_format: str, action: str) -> None:
@@ -145,7 +171,7 @@ def test_the_redacted_value_is_nowhere_in_the_output(file_format: str, action: s
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_nothing_else_changes(file_format: str) -> None:
     texts = ODD_RAWS if file_format == "jsonl" else [text for text in ODD_RAWS if b"surrogate" not in text]
-    before = read(file_format, b"".join(encode([Batch(texts, participant=PARTICIPANT)], file_format, None)))
+    before = read(file_format, b"".join(encode([page_of(texts, participant=PARTICIPANT)], file_format, None)))
     after = read(file_format, write(file_format, {"owner": "hash"}, texts))
     for was, now in zip(before, after, strict=True):
         owner = was.get("owner")
@@ -164,9 +190,9 @@ def test_null_stays_null(file_format: str) -> None:
 
 
 def test_dropping_ids_leaves_the_table_readable() -> None:
-    rows = read("parquet", write("parquet", {"id": "drop"}, map(raw, ODD[:3])))
-    assert [row["id"] for row in rows] == [None] * 3
-    assert [row["price"] for row in rows] == [Decimal("0.35")] * 3
+    rows = read("parquet", write("parquet", {"id": "drop"}, [*map(raw, ODD[:3]), b'{"id":"4"}']))
+    assert [row["id"] for row in rows] == [None] * 4
+    assert [row["price"] for row in rows] == [Decimal("0.35")] * 3 + [None]
 
 
 def test_both_spellings_are_known() -> None:

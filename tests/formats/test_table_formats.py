@@ -19,18 +19,19 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.formats import parquet
-from airflow_provider_ip1.formats.batch import Batch
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS
 from tests.formats.odd_messages import ODD, ODD_RAWS, PARTICIPANT, message, raw
+from tests.formats.pages import page_of
 
 
 def write(file_format: str, raws: Iterable[bytes], compression: str | None = None, page: int = 7) -> bytes:
     every = list(raws)
-    pages = (every[start : start + page] for start in range(0, len(every), page))
-    batches = (Batch(rows, participant=PARTICIPANT) for rows in pages)
-    return b"".join(encode(batches, file_format, compression))
+    cuts = (every[start : start + page] for start in range(0, len(every), page))
+    pages = (page_of(rows, participant=PARTICIPANT) for rows in cuts)
+    return b"".join(encode(pages, file_format, compression))
 
 
 def at(text: str) -> datetime:
@@ -69,6 +70,7 @@ USUAL_ROW = {
     "owner": "ip1-00000",
     "sender": "46846500499",
     "recipient": "46701740605",
+    "participant": PARTICIPANT,
     "body": "Hej, din tid är bokad.",
     "direction": "mt",
     "segments": 1,
@@ -162,6 +164,13 @@ def test_csv_tells_null_from_an_empty_text() -> None:
     assert line.endswith(',"2026-10-31T10:00:01.000000Z",,,"07",')
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_message_of_a_batch_tells_its_participant_by_its_direction(file_format: str) -> None:
+    raws = [raw(message(1, direction="mt")), raw(message(2, direction="MO", sender="46701740606"))]
+    rows = READERS[file_format](b"".join(encode([page_of(raws)], file_format, None)))
+    assert [row["participant"] for row in rows] == [PARTICIPANT, "46701740606"]
+
+
 def test_csv_and_parquet_hold_half_a_utf16_pair_and_a_pretty_object() -> None:
     for file_format, read in READERS.items():
         half, pretty = read(write(file_format, ODD_RAWS[-2:]))
@@ -211,13 +220,13 @@ def test_a_row_group_leaves_memory_before_the_next_is_made(monkeypatch: pytest.M
     monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 100)
     asked_for = 0
 
-    def batches() -> Iterable[Batch]:
+    def pages() -> Iterable[Page]:
         nonlocal asked_for
         for number in range(10):
             asked_for += 1
-            yield Batch([raw(message(number * 100 + row, body="x" * 500)) for row in range(100)])
+            yield page_of([raw(message(number * 100 + row, body="x" * 500)) for row in range(100)])
 
-    chunks = parquet.write_parquet(batches(), "none")
+    chunks = parquet.write_parquet(pages(), "none")
     written = 0
     while written < 10_000:
         written += len(next(chunks))
