@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the documentation is built. Run by ``make docs``."""
+"""Sphinx configuration. ``make docs`` builds the documentation."""
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-# autodoc imports the package, and with it Airflow, which must not touch the home of whoever builds the docs.
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+# autodoc imports Airflow through the package. Keep Airflow from writing into the user's home directory.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="ip1-docs-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from airflow_provider_ip1 import __version__  # noqa: E402
 
@@ -20,11 +25,14 @@ author = "The airflow-provider-ip1 contributors"
 copyright = f"2026, {author}"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "generated_tables"]
-exclude_patterns = ["_build", "_ext"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_inline_tabs", "dev.docs.plain_markdown"]
+exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+
+# Copy commands and code without the prompts and the output.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -33,7 +41,7 @@ add_module_names = False
 maximum_signature_line_length = 100
 
 nitpicky = True
-# Only names of this package have to be found: the documentation is built without asking other projects' websites.
+# Check only references to this package. The build must not need other projects' websites.
 nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_ip1|IP1|Message|Conversation)[\w.\[\]]*")]
 
 html_theme = "furo"
@@ -47,3 +55,20 @@ html_theme_options = {
 }
 html_copy_source = False
 html_show_sphinx = False
+
+
+def _internal_reference(app: Sphinx, env: object, node: Any, shown: Any) -> Any:
+    """Show a reference to internal code as plain text. Without such code, Sphinx reports the reference."""
+    target = node.get("reftarget", "")
+    if target.startswith("airflow_provider_ip1."):
+        try:
+            pkgutil.resolve_name(target)
+        except (ImportError, AttributeError):
+            return None
+        return shown
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file defines; Sphinx calls it."""
+    app.connect("missing-reference", _internal_reference)

@@ -4,6 +4,7 @@ UI_INSTALLED := $(VENV)/.installed-ui
 .PHONY: docs test-ui ui-requirements
 
 docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is an error
+	@$(RUN) -m dev.docs.embed
 	@$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
 	@echo "Documentation: docs/_build/html/index.html"
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The code that the documentation shows is code that runs.
+Run the code in the documentation.
 
-Each page's ``python`` and ``pycon`` blocks are run from top to bottom in one namespace, against the sandbox and a real
-S3 server; what ``pycon`` blocks print is compared.
+For each page, the ``python`` and ``pycon`` blocks run from top to bottom in one namespace, against the sandbox and a
+real S3 server. The tests compare the output in ``pycon`` blocks.
 """
 
 from __future__ import annotations
@@ -24,14 +24,11 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import PROJECT, stack
+from dev.docs.embed import MARKED, PAGES
+from dev.docs.plain_markdown import for_airflow_2, for_airflow_3
 
-PAGES = [
-    *sorted(path for path in (PROJECT / "docs").glob("*.md")),
-    PROJECT / "README.md",
-    PROJECT / "airflow_provider_ip1" / "sandbox" / "README.md",
-]
 BUCKET = "my-lake"
-# What pages show that older versions of Airflow do not have, and the first version that has it.
+# Imports that older versions of Airflow lack, and the first version that has them.
 NEWER = {"from airflow.sdk import": (3, 0), "ExceptionRetryPolicy": (3, 3)}
 AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
 
@@ -52,7 +49,8 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
+    # The tests of the example DAGs run the embedded sections, which are incomplete by themselves.
+    text = MARKED.sub(lambda found: "\n" * found[0].count("\n"), page.read_text(encoding="utf-8"))
     return [
         Block(page, text.count("\n", 0, found.start("code")) + 1, found["language"], found["code"])
         for found in _FENCE.finditer(text)
@@ -78,7 +76,7 @@ def lake(s3_server: stack.S3Server, aws_connection: str) -> Iterator[None]:
 
 @pytest.fixture
 def environment() -> Iterator[None]:
-    """The pages set variables of their own; they are gone afterwards."""
+    """Restore the environment variables that the pages set."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -90,22 +88,23 @@ def environment() -> Iterator[None]:
     "page", [page for page in PAGES if any(b.language in ("python", "pycon") for b in blocks_of(page))], ids=where
 )
 def test_python_runs(page: Path) -> None:
-    for needed, since in NEWER.items():
-        if AIRFLOW < since and needed in page.read_text(encoding="utf-8"):
-            pytest.skip(f"shows what came with Airflow {since[0]}.{since[1]}")
+    for_this_airflow = for_airflow_2 if AIRFLOW < (3, 0) else for_airflow_3
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with SandboxServer() as sandbox:
         os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(sandbox.url)
         for block in blocks_of(page):
             if block.language == "python":
-                code = "\n" * (block.line - 1) + block.code
+                code = "\n" * (block.line - 1) + for_this_airflow(block.code)
+                for needed, since in NEWER.items():
+                    if AIRFLOW < since and needed in code:
+                        pytest.skip(f"needs Airflow {since[0]}.{since[1]}")
                 exec(compile(code, str(page), "exec"), namespace)  # noqa: S102
             elif block.language == "pycon":
                 run_doctest(block, namespace)
 
 
 class WithoutLog(doctest.OutputChecker):
-    """Compares what was printed without the lines of Airflow's log, which goes to the same place."""
+    """Compares the output without the lines of Airflow's log, which is printed to the same stream."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         log_line = re.compile(r"\[?\d{4}-\d\d-\d\dT\S+ [\[{]")
@@ -116,11 +115,11 @@ class WithoutLog(doctest.OutputChecker):
 def run_doctest(block: Block, namespace: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(block.code, namespace, where(block), str(block.page), block.line - 1)
     assert test.examples, f"{where(block)} is marked as pycon and has no >>>"
-    # The namespace goes on to the next block of the page.
+    # The next block of the page uses the same namespace.
     test.globs = namespace
-    told: list[str] = []
-    doctest.DocTestRunner(WithoutLog(), verbose=False).run(test, out=told.append, clear_globs=False)
-    assert not told, "".join(told)
+    differences: list[str] = []
+    doctest.DocTestRunner(WithoutLog(), verbose=False).run(test, out=differences.append, clear_globs=False)
+    assert not differences, "".join(differences)
 
 
 CONNECTIONS = [
@@ -140,13 +139,13 @@ def test_connections_can_be_used(
     assert "extras that the iP.1 provider does not know" not in caplog.text
 
 
-def test_the_two_forms_of_a_connection_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = []
+def test_the_two_forms_of_a_connection_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
     for page, value in CONNECTIONS:
         if page.name == "connection.md":
             monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", value)
-            said.append(IP1Hook().settings)
-    in_json, in_uri, sandbox_in_json, sandbox_in_uri = said
+            parsed.append(IP1Hook().settings)
+    in_json, in_uri, sandbox_in_json, sandbox_in_uri = parsed
     assert in_json == in_uri
     assert (in_json.timeout, in_json.page_size) == ((5.0, 30.0), 500)
     assert sandbox_in_json == sandbox_in_uri
@@ -170,9 +169,9 @@ def test_make_targets_and_programs_exist(block: Block) -> None:
                 assert (PROJECT / f"{word.replace('.', '/')}.py").exists(), command
 
 
-@pytest.mark.skipif(AIRFLOW < (3, 0), reason="shows what came with Airflow 3.0")
+@pytest.mark.skipif(AIRFLOW < (3, 0), reason="needs Airflow 3.0")
 def test_the_intervals_of_the_scheduled_export_follow_one_another() -> None:
-    """What the page promises of the DAG: no moment between two runs is in none of them, or in both."""
+    """As the page promises, each moment belongs to exactly one run."""
     (block,) = (b for b in blocks_of(PROJECT / "docs" / "export.md") if 'DAG(\n    "conversation_by_day"' in b.code)
     namespace: dict[str, Any] = {}
     exec(compile(block.code, where(block), "exec"), namespace)  # noqa: S102
