@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for messages."""
+"""Sensors that wait for SMS messages."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sensor that waits until SMS messages are delivered, or have another status."""
+"""The sensor that waits until SMS messages are delivered, or reach another status."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_ip1.api.waiting import (
-    MIN_PAUSE,
-    Patience,
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
+from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
+from airflow_provider_ip1.api.watching.target import Target, check_target
+from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, duration_text
+from airflow_provider_ip1.api.watching.watch import (
+    PollResult,
+    ReadBatch,
+    ReadConversation,
     Require,
-    Standing,
-    StatusArgument,
-    StatusRule,
-    Target,
     Watch,
-    check_given,
     check_require,
-    missing_connection,
+    count_text,
 )
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
@@ -44,12 +45,12 @@ from airflow_provider_ip1.exceptions import (
     IP1ServerError,
 )
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
-from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger, missing_connection
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: Seconds that a trigger may be late before Airflow ends the deferral, in case no triggerer runs.
+#: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
 _STATE_KEY = "ip1_message_status"
 _ERRORS: Mapping[str, type[IP1Error]] = {
@@ -58,6 +59,7 @@ _ERRORS: Mapping[str, type[IP1Error]] = {
         IP1AuthError,
         IP1ConnectionError,
         IP1Error,
+        IP1NotFoundError,
         IP1PagingError,
         IP1ParticipantError,
         IP1RateLimitError,
@@ -69,9 +71,9 @@ _ERRORS: Mapping[str, type[IP1Error]] = {
 
 class IP1DeliveryError(AirflowFailException):
     """
-    A message got a status that counts as a failure. Retries are pointless: Airflow fails the task at once.
+    A message has a status that counts as a failure. Airflow fails the task without retrying it.
 
-    :param text: which message, and its status; no whole phone number.
+    :param text: the status and the message, without a complete phone number.
     :param messages: all watched messages, as the sensor would have returned them.
     """
 
@@ -82,38 +84,39 @@ class IP1DeliveryError(AirflowFailException):
 
 class MessageStatusSensor(BaseSensorOperator):
     """
-    Waits until messages sent through iP.1 are delivered, or have another status.
+    Waits until messages sent through iP.1 are delivered, or reach another status.
 
-    Which messages: ``batch_id`` and ``message_id`` (one request per poll), ``batch_id`` alone (all its messages),
-    ``participant`` and ``message_id``, or ``participant`` and ``reference`` (all messages of the conversation with that
-    reference; they are searched for, newest first). What is not there yet is waited for.
+    Select the messages with ``batch_id`` and ``message_id`` (one request per poll), ``batch_id`` alone (all messages of
+    the batch), ``participant`` and ``message_id``, or ``participant`` and ``reference`` (all messages of the
+    conversation with that reference). With a participant, the sensor searches the conversation, newest messages first.
+    It waits for messages that do not exist yet.
 
-    ``poke``, ``reschedule`` and ``deferrable`` come to the same end:
+    ``poke``, ``reschedule`` and ``deferrable`` end the same way:
 
-    * a failure status raises :class:`IP1DeliveryError`, and Airflow does not retry;
-    * when the time (``timeout``) is up, ``AirflowSensorTimeout``;
-    * a refused key (401, 403) raises ``IP1AuthError`` at once, an invalid participant ``IP1ParticipantError``;
-    * an outage is waited out; the tenth failed poll in a row raises ``IP1ServerError``, ``IP1RateLimitError`` or
-      whatever it was.
+    * A failure status raises :class:`IP1DeliveryError`, and Airflow does not retry the task.
+    * When ``timeout`` is over, the sensor raises ``AirflowSensorTimeout``.
+    * A refused key (401, 403) raises ``IP1AuthError`` at once, and an invalid participant ``IP1ParticipantError``.
+    * The sensor waits out an outage. When ten polls in a row have failed, it raises the error of the last one, such as
+      ``IP1ServerError`` or ``IP1RateLimitError``.
 
     :param participant: phone number with country code, or sender name. (templated)
-    :param batch_id: id of a batch, as iP.1 gave it when the messages were sent. (templated)
+    :param batch_id: id of a batch, as iP.1 returned it when the messages were sent. (templated)
     :param message_id: id of a message. (templated)
     :param reference: your own reference, given when the messages were sent. (templated)
-    :param expected: status codes (``201``), categories (``pending``, ``delivered``, ``undelivered``, ``rejected``,
-        ``failed``) or a list of both that end the wait well. Default ``delivered``. (templated)
-    :param failed: the same for what ends it badly; a code wins over its category. Default: every category but
-        ``pending`` that is not expected. (templated)
-    :param require: ``all`` (default): each message has to get there, and the first failure ends the wait. ``any``: one
-        is enough, and the wait fails when all have failed.
-    :param deferrable: wait on the triggerer and hold no worker. Default: ``[operators] default_deferrable``.
+    :param expected: the statuses to wait for: codes (``201``), categories (``pending``, ``delivered``, ``undelivered``,
+        ``rejected``, ``failed``) or a list of both. Default ``delivered``. (templated)
+    :param failed: the statuses that end the wait as a failure, in the same form. A code takes precedence over its
+        category. Default: every category except ``pending`` that is not expected. (templated)
+    :param require: with ``all`` (default), every message has to reach an expected status and the first failure ends the
+        wait. With ``any``, one message is enough and the wait fails when all have failed.
+    :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
-    :return: one dictionary per message with ``message_id``, ``batch_id``, ``code``, ``category`` and ``created`` (ISO
-        8601, UTC) of its latest status.
-    :raises ValueError: the arguments do not say which messages or statuses; names the argument.
+    :return: one dictionary per message with ``message_id`` and ``batch_id``, and with ``code``, ``category`` and
+        ``created`` (ISO 8601, UTC) of its latest status.
+    :raises ValueError: the arguments do not select messages or statuses. The error names the argument.
 
-    The ``timeout`` counts as in every sensor: in ``reschedule`` from the start of the first try, else from the start of
-    each try. The last poll is when it ends.
+    ``timeout`` counts as in every sensor: from the start of the first try in ``reschedule`` mode, otherwise from the
+    start of each try. The last poll is at the end of that time.
     """
 
     template_fields: Sequence[str] = (
@@ -142,7 +145,7 @@ class MessageStatusSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         given = {"participant": participant, "batch_id": batch_id, "message_id": message_id, "reference": reference}
-        check_given({name for name, value in given.items() if value is not None})
+        check_target({name for name, value in given.items() if value is not None})
         self.participant = participant
         self.batch_id = batch_id
         self.message_id = message_id
@@ -152,149 +155,148 @@ class MessageStatusSensor(BaseSensorOperator):
         self.require = check_require(require)
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
-        self._watch: Watch | None = None
+        self._wait: Wait | None = None
         self._started_at = 0.0
 
     def execute(self, context: Context) -> Any:
         """
-        Wait.
+        Wait for the messages.
 
         :return: the statuses, see :class:`MessageStatusSensor`.
         """
-        watch = self._begin(context)
+        wait = self._begin(context)
         if not self.deferrable:
             return super().execute(context)
-        with self._skipping_as_poke_does():
-            return self._poll_and_defer(watch)
+        with self._skipping_like_poke():
+            return self._poll_once_and_defer(wait)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Look once, and wait out an outage.
+        Poll once, and wait out an outage.
 
-        A rescheduled task could not count the polls that failed, so it keeps its worker while iP.1 does not answer.
+        A rescheduled task could not count failed polls, so it keeps its worker until iP.1 responds.
 
         :return: whether the wait is over, with the statuses.
         :raises IP1DeliveryError: a message failed.
-        :raises AirflowSensorTimeout: the time is up.
-        :raises IP1Error: iP.1 refuses, or did not answer for too long.
+        :raises AirflowSensorTimeout: time is up.
+        :raises IP1Error: iP.1 refused the request, or did not respond for too long.
         """
-        watch = self._watch or self._begin(context)
-        patience = self._patience()
-        while True:
-            outcome = self._look(watch)
-            if isinstance(outcome, Standing):
-                break
-            poll_at = patience.after_failure(outcome, time.time())
-            if poll_at is None:
-                raise AirflowSensorTimeout(self._time_up_text(str(outcome)))
-            self.log.warning("Poll failed (%s in a row): %s", patience.failures, outcome)
-            time.sleep(max(0.0, poll_at - time.time()))
-        self._remember(context, watch)
-        if self._check(outcome):
-            return PokeReturnValue(True, outcome.as_dicts())
-        if time.time() >= patience.deadline:
-            # BaseSensorOperator would find out too, but knows less, and treats never_fail in another way than here.
-            raise AirflowSensorTimeout(self._time_up_text(outcome.text))
+        wait = self._wait or self._begin(context)
+        step = self._drive(wait, lambda outcome: isinstance(outcome, PollResult))
+        self._remember(context, wait.watch)
+        if isinstance(step, WaitResult):
+            # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
+            return PokeReturnValue(True, self._finish(step.status, step.text, step.as_dicts()))
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """
-        Take the trigger's event.
+        Resume with the trigger's event.
 
         :param event: what :class:`~airflow_provider_ip1.triggers.message_status.MessageStatusTrigger` sent.
         :return: the statuses, see :class:`MessageStatusSensor`.
         :raises IP1DeliveryError: a message failed.
-        :raises AirflowSensorTimeout: the time is up.
-        :raises IP1Error: iP.1 refuses, or did not answer for too long; or the event is none that the trigger sends.
+        :raises AirflowSensorTimeout: time is up.
+        :raises IP1Error: iP.1 refused the request or did not respond for too long, or the trigger does not send such
+            an event.
         """
-        with self._skipping_as_poke_does():
-            return self._result_of(event)
+        with self._skipping_like_poke():
+            match event:
+                case {"status": "success", "messages": list(messages)}:
+                    self.log.info("%s reached an expected status.", count_text(len(messages), "message"))
+                    return self._finish("success", "", messages)
+                case {"status": "failure", "messages": list(messages), "text": str(text)}:
+                    return self._finish("failure", text, messages)
+                case {"status": "timeout", "text": str(text)}:
+                    return self._finish("timeout", text, [])
+                case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
+                    raise _ERRORS[name](text)
+            raise IP1Error(
+                "The task was resumed with an event that MessageStatusTrigger does not send, so the state of the "
+                "messages is unknown. Clear the task to wait again, and check that worker and triggerer run the same "
+                "version of this provider."
+            )
 
-    # -- what the modes share
+    # -- all modes
 
-    def _begin(self, context: Context) -> Watch:
+    def _begin(self, context: Context) -> Wait:
         target = Target(self.participant, self.batch_id, self.message_id, self.reference)
-        rule = StatusRule.read(self.expected, self.failed)
+        rule = StatusRule.from_arguments(self.expected, self.failed)
         for code in rule.undocumented_codes:
-            self.log.warning("Status code %s in expected or failed is none that iP.1 documents.", code)
-        self._watch = Watch(target, rule, self.require, self._recall(context, target))
+            self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
         self._started_at = self._start_of_wait(context)
-        return self._watch
-
-    def _start_of_wait(self, context: Context) -> float:
-        started: datetime | None = None
-        task_instance: Any = context.get("ti")
-        if self.reschedule and not self.deferrable and task_instance is not None:
-            # Airflow 3 has a method for it; Airflow 2 keeps the start of the first poke as that of the task.
-            find = getattr(task_instance, "get_first_reschedule_date", None)
-            started = find(context) if find else task_instance.start_date
-        return time.time() if started is None else started.timestamp()
-
-    def _patience(self) -> Patience:
-        return Patience(
+        schedule = PollSchedule(
             poke_interval=self.poke_interval,
             deadline=self._started_at + self.timeout,
             started_at=self._started_at,
             exponential_backoff=self.exponential_backoff,
             max_wait=self._max_wait_seconds,
-            # When poking, silent_fail is BaseSensorOperator's business.
+            # In the other modes, BaseSensorOperator implements silent_fail.
             never_gives_up=self.silent_fail and self.deferrable,
         )
+        self._wait = Wait(Watch(target, rule, self.require, self._recall(context, target)), schedule)
+        return self._wait
+
+    def _start_of_wait(self, context: Context) -> float:
+        started: datetime | None = None
+        task_instance: Any = context.get("ti")
+        if self.reschedule and not self.deferrable and task_instance is not None:
+            # Airflow 3 has a method for this. Airflow 2 keeps the start of the first poke as the start of the task.
+            find = getattr(task_instance, "get_first_reschedule_date", None)
+            started = find(context) if find else task_instance.start_date
+        return time.time() if started is None else started.timestamp()
 
     @property
     def _max_wait_seconds(self) -> float | None:
         return self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
 
-    def _look(self, watch: Watch) -> Standing | IP1Error:
-        # Errors are returned, to be raised where no other exception, with whatever it quotes, is their context.
+    def _drive(self, wait: Wait, is_enough: Callable[[PollResult | IP1Error | None], bool]) -> Pause | WaitResult:
+        """
+        Run a wait until it ends, or until an outcome is enough.
+
+        :return: the result of the wait, or the pause before its next poll.
+        """
+        now = time.time()
+        steps = wait.steps(now, now)
+        step, outcome = next(steps), None
+        while True:
+            for level, text in step.lines:
+                self.log.log(level, "%s", text)
+            if isinstance(step, WaitResult) or is_enough(outcome):
+                return step
+            time.sleep(max(0.0, step.until - time.time()))
+            outcome = self._poll(wait.watch) if step.polls else None
+            step = steps.send((outcome, time.time()))
+
+    def _poll(self, watch: Watch) -> PollResult | IP1Error:
+        # Return errors instead of raising them here, so that no other exception becomes their context.
         try:
-            # A hook of its own for each look: the connection's key may have been changed since the last one.
+            # Use a new hook for each poll, because the key may have been changed since the last one.
             with closing(IP1Hook(self.ip1_conn_id)) as hook:
-                return self._poll(hook, watch)
+                return _run_poll(hook, watch)
         except IP1Error as error:
             return error
         except AirflowNotFoundException:
             return missing_connection(self.ip1_conn_id)
 
-    @staticmethod
-    def _poll(hook: IP1Hook, watch: Watch) -> Standing:
-        poll = watch.poll()
-        if poll.conversation is not None:
-            for _ in hook.iter_pages_of([poll.conversation], order="DESC", is_last_page=poll.take_page):
-                pass  # nothing but take_page looks at the pages
-        if poll.batch is not None:
-            for message in hook.iter_batch_messages(poll.batch):
-                poll.take(message)
-        for batch_id, message_id in poll.single_messages:
-            try:
-                poll.take(hook.get_message(batch_id, message_id))
-            except IP1NotFoundError:
-                continue  # not there yet
-        return poll.finish()
-
-    def _check(self, standing: Standing) -> bool:
-        for warning in standing.warnings:
-            self.log.warning("%s", warning)
-        if standing.verdict == "failed":
-            raise IP1DeliveryError(standing.text, standing.as_dicts())
-        if standing.has_changed:
-            self.log.info("%s", standing.text)
-        return standing.verdict == "reached"
-
-    def _time_up_text(self, last: str) -> str:
-        return f"Time is up after {self.timeout:.0f} s. Last: {last}"
+    def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if status == "failure":
+            raise IP1DeliveryError(text, messages)
+        if status == "timeout":
+            raise AirflowSensorTimeout(f"Time is up after {duration_text(self.timeout)}. Last poll: {text}")
+        return messages
 
     # -- poke and reschedule
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        # As in the trigger: never a hot loop, and the last poll is at the deadline, not up to an interval after it.
+        # As in the trigger, pauses are never shorter than MIN_PAUSE, and the last poll is at the deadline.
         pause = max(MIN_PAUSE, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self.timeout - run_duration()))
 
     def _recall(self, context: Context, target: Target) -> Mapping[str, Any] | None:
-        """What the pokes before a reschedule found, on Airflow 3.3, so that it need not be searched for again."""
+        """Return what earlier pokes of a rescheduled task found, so that it need not search again (Airflow 3.3)."""
         store = self._store(context, target)
         stored = store.get(_STATE_KEY) if store is not None else None
         return stored if isinstance(stored, dict) and stored.get("target") == target.digest else None
@@ -310,20 +312,11 @@ class MessageStatusSensor(BaseSensorOperator):
 
     # -- deferrable
 
-    def _poll_and_defer(self, watch: Watch) -> list[dict[str, Any]]:
-        patience = self._patience()
-        outcome = self._look(watch)
-        if isinstance(outcome, Standing):
-            if self._check(outcome):
-                return outcome.as_dicts()
-            last = outcome.text
-            poll_at = patience.after_answer(time.time())
-        else:
-            last = str(outcome)
-            poll_at = patience.after_failure(outcome, time.time())
-            self.log.warning("Poll failed: %s", outcome)
-        if poll_at is None:
-            raise AirflowSensorTimeout(self._time_up_text(last))
+    def _poll_once_and_defer(self, wait: Wait) -> list[dict[str, Any]]:
+        step = self._drive(wait, lambda outcome: outcome is not None)
+        if isinstance(step, WaitResult):
+            return self._finish(step.status, step.text, step.as_dicts())
+        watch, schedule = wait.watch, wait.schedule
         self.defer(
             trigger=MessageStatusTrigger(
                 participant=watch.target.participant,
@@ -333,39 +326,23 @@ class MessageStatusSensor(BaseSensorOperator):
                 **watch.rule.as_arguments(),
                 require=watch.require,
                 ip1_conn_id=self.ip1_conn_id,
-                deadline=patience.deadline,
+                deadline=schedule.deadline,
                 started_at=self._started_at,
-                poll_at=poll_at,
+                poll_at=step.poll_at,
                 poke_interval=self.poke_interval,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=self._max_wait_seconds,
                 silent_fail=self.silent_fail,
-                failures=patience.failures,
+                failures=schedule.failures,
                 state=watch.state(),
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, patience.deadline - time.time()) + TRIGGER_GRACE),
-        )
-
-    def _result_of(self, event: Any) -> list[dict[str, Any]]:
-        match event:
-            case {"status": "success", "messages": list(messages)}:
-                self.log.info("All that was waited for is there.")
-                return messages
-            case {"status": "failure", "messages": list(messages), "text": str(text)}:
-                raise IP1DeliveryError(text, messages)
-            case {"status": "timeout", "text": str(text)}:
-                raise AirflowSensorTimeout(self._time_up_text(text))
-            case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
-                raise _ERRORS[name](text)
-        raise IP1Error(
-            "The task was resumed with an event that MessageStatusTrigger does not send, so nothing is known about the "
-            "messages. Clear the task to wait again, and see that worker and triggerer run the same provider version."
+            timeout=timedelta(seconds=max(0.0, schedule.deadline - time.time()) + TRIGGER_GRACE),
         )
 
     @contextmanager
-    def _skipping_as_poke_does(self) -> Iterator[None]:
-        """What BaseSensorOperator does about ``soft_fail`` and ``never_fail`` when it pokes, and only that."""
+    def _skipping_like_poke(self) -> Iterator[None]:
+        """Apply ``soft_fail`` and ``never_fail`` as BaseSensorOperator does when it pokes."""
         try:
             yield
         except AirflowSkipException:
@@ -376,3 +353,33 @@ class MessageStatusSensor(BaseSensorOperator):
                 raise
             name = "soft_fail" if is_soft else "never_fail"
             raise AirflowSkipException(f"Skipped because of {name}: {error}") from error
+
+
+def _run_poll(hook: IP1Hook, watch: Watch) -> PollResult:
+    steps = watch.poll()
+    step = next(steps)
+    while not isinstance(step, PollResult):
+        query = step
+        if isinstance(query, ReadConversation):
+
+            def take(page: Page) -> bool:
+                nonlocal step
+                step = steps.send(page)
+                return step is not query  # noqa: B023
+
+            for _ in hook.iter_pages_of([query.participant], order="DESC", is_last_page=take):
+                pass
+            if step is query:
+                step = steps.send(None)
+        elif isinstance(query, ReadBatch):
+            for message in hook.iter_batch_messages(query.batch_id):
+                step = steps.send(message)
+            step = steps.send(None)
+        else:
+            try:
+                message = hook.get_message(query.batch_id, query.message_id)
+            except IP1NotFoundError:
+                step = steps.send(None)
+            else:
+                step = steps.send(message)
+    return step

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for messages on the triggerer."""
+"""Triggers that wait for SMS messages on the triggerer."""

@@ -11,19 +11,21 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.waiting import (
-    Patience,
+from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
+from airflow_provider_ip1.api.watching.target import Target
+from airflow_provider_ip1.api.watching.wait import Wait, WaitResult
+from airflow_provider_ip1.api.watching.watch import (
+    PollResult,
+    ReadBatch,
+    ReadConversation,
     Require,
-    Standing,
-    StatusArgument,
-    StatusRule,
-    Target,
     Watch,
     check_require,
-    missing_connection,
 )
-from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
+from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error, IP1NotFoundError
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 
 
@@ -31,30 +33,33 @@ class MessageStatusTrigger(BaseTrigger):
     """
     Polls iP.1 until messages have reached a status, have failed, or time is up.
 
-    All arguments are JSON values. Nothing else is kept, so the trigger may move to another triggerer at any time, and
-    may run twice: it only reads.
+    All arguments are JSON values, and the trigger keeps no other state. It may therefore move to another triggerer at
+    any time, and may run twice: it only reads.
 
-    Sends one event, a dictionary with ``status``: ``success`` or ``failure`` (with ``messages``), ``timeout`` or
-    ``error`` (with ``error``, the name of the exception), each but the first with a ``text``. Nothing in it is
-    personal.
+    It sends one event, a dictionary without personal data. Its ``status`` is ``success`` or ``failure`` (with
+    ``messages``), ``timeout``, or ``error`` (with the exception's name in ``error``). Every event except a success has
+    a ``text``.
 
     :param participant: phone number with country code, or sender name.
     :param batch_id: id of a batch.
     :param message_id: id of a message.
     :param reference: your own reference, given when the messages were sent.
-    :param expected: status codes and categories that end the wait well. Default ``delivered``.
-    :param failed: status codes and categories that end it badly. Default: every terminal category not expected.
+    :param expected: status codes and categories that end the wait as a success. Default ``delivered``.
+    :param failed: status codes and categories that end the wait as a failure. Default: every terminal category that is
+        not expected.
     :param require: ``all`` (default) or ``any`` of the messages.
-    :param ip1_conn_id: Airflow connection; looked up anew for each poll, so that its key may be changed meanwhile.
-    :param deadline: end of the wait, seconds since 1970.
-    :param started_at: its beginning, seconds since 1970.
-    :param poll_at: when to poll first, seconds since 1970. Where that has passed, as by default, it is within seconds.
-    :param poke_interval: seconds between polls, 0 or more (less than 1 counts as 1). Default 60.
-    :param exponential_backoff: wait longer from poll to poll. Default no.
-    :param max_wait: most seconds between polls with ``exponential_backoff``. Default: no limit.
-    :param silent_fail: wait errors out until the deadline, as a poking sensor does. Default no.
-    :param failures: failed polls in a row before this trigger began. Default 0.
-    :param state: what the worker found already, as the sensor hands it over.
+    :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll, so its key can be changed during the
+        wait. Default ``ip1_default``.
+    :param deadline: end of the wait, in seconds since 1970.
+    :param started_at: start of the wait, in seconds since 1970.
+    :param poll_at: when to poll first, in seconds since 1970. If that has passed (default 0), the trigger polls within
+        seconds.
+    :param poke_interval: seconds between polls, 0 or more. Values below 1 count as 1. Default 60.
+    :param exponential_backoff: whether pauses grow from poll to poll. Default no.
+    :param max_wait: the longest pause in seconds with ``exponential_backoff``. Default: no limit.
+    :param silent_fail: whether to wait out errors until the deadline, as a poking sensor does. Default no.
+    :param failures: failed polls in a row before this trigger started. Default 0.
+    :param state: what the worker has found already, as the sensor passes it on.
     """
 
     def __init__(
@@ -98,7 +103,7 @@ class MessageStatusTrigger(BaseTrigger):
         self.state = state
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """:return: the path of this class, and the arguments as JSON values."""
+        """:return: the import path of this class, and its arguments as JSON values."""
         names = (
             *("participant", "batch_id", "message_id", "reference", "expected", "failed", "require", "ip1_conn_id"),
             *("deadline", "started_at", "poll_at", "poke_interval", "exponential_backoff", "max_wait", "silent_fail"),
@@ -108,33 +113,29 @@ class MessageStatusTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     def __repr__(self) -> str:
-        # The inherited one shows all arguments, and Airflow logs it.
+        # Airflow logs it, and the inherited one shows all arguments.
         what = self.message_id or self.batch_id or mask_number(str(self.reference))
         return f"<{type(self).__name__} {what} until {self.deadline:.0f}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send one event."""
         try:
-            # Closed before the event goes out: whoever takes it need not come back for more.
+            # Close the hook before sending the event: Airflow may not come back to the generator afterwards.
             async with IP1AsyncHook(self.ip1_conn_id) as hook:
-                event = await self._wait(hook)
+                event = (await self._wait(hook)).as_event()
         except IP1Error as error:
             event = {"status": "error", "error": type(error).__name__, "text": str(error)}
         except Exception as error:
-            # Without an event the task would only learn "trigger failure", and a sensor with soft_fail would skip it.
-            self.log.exception("The wait was ended by an error that is not iP.1's")
-            text = f"The trigger failed: {type(error).__name__}. The log of the triggerer has more."
+            # Without an event the task would only see "trigger failure", and soft_fail would turn that into a skip.
+            self.log.exception("The trigger failed with an unexpected error")
+            text = f"The trigger failed: {type(error).__name__}. See the log of the triggerer for details."
             event = {"status": "error", "error": IP1Error.__name__, "text": text}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self, hook: IP1AsyncHook) -> dict[str, Any]:
-        watch = Watch(
-            Target(self.participant, self.batch_id, self.message_id, self.reference),
-            StatusRule.read(self.expected, self.failed),
-            check_require(self.require),
-            self.state,
-        )
-        patience = Patience(
+    async def _wait(self, hook: IP1AsyncHook) -> WaitResult:
+        target = Target(self.participant, self.batch_id, self.message_id, self.reference)
+        rule = StatusRule.from_arguments(self.expected, self.failed)
+        schedule = PollSchedule(
             poke_interval=self.poke_interval,
             deadline=self.deadline,
             started_at=self.started_at,
@@ -143,44 +144,26 @@ class MessageStatusTrigger(BaseTrigger):
             never_gives_up=self.silent_fail,
             failures=self.failures,
         )
-        poll_at: float | None = patience.first_poll(self.poll_at, time.time())
-        last_text = "no poll yet"
-        while poll_at is not None:
-            # Even where a poll is due, the others in this event loop get their turn.
-            await asyncio.sleep(max(0.0, poll_at - time.time()))
-            try:
-                standing = await self._poll(hook, watch)
-            except IP1Error as error:
-                problem = error
-            else:
-                self._tell(standing)
-                if standing.verdict == "reached":
-                    return {"status": "success", "messages": standing.as_dicts()}
-                if standing.verdict == "failed":
-                    return {"status": "failure", "messages": standing.as_dicts(), "text": standing.text}
-                last_text = standing.text
-                poll_at = patience.after_answer(time.time())
-                continue
-            poll_at = patience.after_failure(problem, time.time())
-            last_text = str(problem)
-            self.log.warning("Poll failed (%s in a row): %s", patience.failures, problem)
-        return {"status": "timeout", "text": last_text}
+        wait = Wait(Watch(target, rule, check_require(self.require), self.state), schedule)
+        now = time.time()
+        steps = wait.steps(schedule.first_poll(self.poll_at, now), now)
+        step = next(steps)
+        while True:
+            for level, text in step.lines:
+                self.log.log(level, "%s", text)
+            if isinstance(step, WaitResult):
+                return step
+            # Even if the poll is overdue, this gives the other triggers in the event loop their turn.
+            await asyncio.sleep(max(0.0, step.until - time.time()))
+            outcome = await self._poll(hook, wait.watch) if step.polls else None
+            step = steps.send((outcome, time.time()))
 
-    async def _poll(self, hook: IP1AsyncHook, watch: Watch) -> Standing:
-        await self._reload(hook)
-        poll = watch.poll()
-        if poll.conversation is not None:
-            async for _ in hook.iter_pages_of([poll.conversation], order="DESC", is_last_page=poll.take_page):
-                pass  # nothing but take_page looks at the pages
-        if poll.batch is not None:
-            async for message in hook.iter_batch_messages(poll.batch):
-                poll.take(message)
-        for batch_id, message_id in poll.single_messages:
-            try:
-                poll.take(await hook.get_message(batch_id, message_id))
-            except IP1NotFoundError:
-                continue  # not there yet
-        return poll.finish()
+    async def _poll(self, hook: IP1AsyncHook, watch: Watch) -> PollResult | IP1Error:
+        try:
+            await self._reload(hook)
+            return await _run_poll(hook, watch)
+        except IP1Error as error:
+            return error
 
     async def _reload(self, hook: IP1AsyncHook) -> None:
         try:
@@ -191,8 +174,42 @@ class MessageStatusTrigger(BaseTrigger):
             pass
         raise missing_connection(self.ip1_conn_id)
 
-    def _tell(self, standing: Standing) -> None:
-        for warning in standing.warnings:
-            self.log.warning("%s", warning)
-        if standing.has_changed:
-            self.log.info("%s", standing.text)
+
+def missing_connection(conn_id: str) -> IP1ConnectionError:
+    """
+    Make the error for a connection that Airflow does not know.
+
+    :param conn_id: id of the Airflow connection.
+    :return: the error.
+    """
+    return IP1ConnectionError(f"There is no Airflow connection {conn_id!r}. Create it, with the API key as password.")
+
+
+async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
+    steps = watch.poll()
+    step = next(steps)
+    while not isinstance(step, PollResult):
+        query = step
+        if isinstance(query, ReadConversation):
+
+            def take(page: Page) -> bool:
+                nonlocal step
+                step = steps.send(page)
+                return step is not query  # noqa: B023
+
+            async for _ in hook.iter_pages_of([query.participant], order="DESC", is_last_page=take):
+                pass
+            if step is query:
+                step = steps.send(None)
+        elif isinstance(query, ReadBatch):
+            async for message in hook.iter_batch_messages(query.batch_id):
+                step = steps.send(message)
+            step = steps.send(None)
+        else:
+            try:
+                message = await hook.get_message(query.batch_id, query.message_id)
+            except IP1NotFoundError:
+                step = steps.send(None)
+            else:
+                step = steps.send(message)
+    return step

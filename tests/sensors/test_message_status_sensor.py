@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
-from airflow_provider_ip1.api.waiting import MAX_FAILED_POLLS
+from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE, MAIN, NAME

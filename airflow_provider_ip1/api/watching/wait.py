@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The loop of a wait: poll, pause, and poll again until the messages have a final verdict or time is up.
+
+The poking sensor, the deferring sensor and the trigger all drive :meth:`Wait.steps`, so a wait ends the same way in
+every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, polls, logs and says what time it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch, WatchedMessage
+from airflow_provider_ip1.exceptions import IP1Error
+
+#: A wait logs at least one line in this many seconds, so that people can see that it is alive.
+SIGN_OF_LIFE = 300.0
+
+LogLine: TypeAlias = tuple[int, str]
+"""A level of :mod:`logging`, and a text without personal data."""
+
+_LAST_SECOND: Final = 253_402_300_799.0  # of the year 9999
+_UNITS: Final = ((172_800.0, 86_400.0, "days"), (7200.0, 3600.0, "h"), (120.0, 60.0, "min"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """
+    Sleep until ``until``, then poll if ``polls`` is true.
+
+    :param until: end of the pause, in seconds since 1970.
+    :param poll_at: when the next poll is due. A pause that ends earlier only serves to log that the wait is alive.
+    :param lines: what to log first.
+    """
+
+    until: float
+    poll_at: float
+    lines: tuple[LogLine, ...] = ()
+
+    @property
+    def polls(self) -> bool:
+        """Whether to poll after the pause."""
+        return self.until >= self.poll_at
+
+
+@dataclass(frozen=True, slots=True)
+class WaitResult:
+    """
+    How a wait ended.
+
+    :param status: ``"success"``, ``"failure"`` or ``"timeout"``.
+    :param text: what the last poll found, or why it failed.
+    :param messages: the watched messages; empty after a timeout.
+    :param lines: what to log.
+    """
+
+    status: Literal["success", "failure", "timeout"]
+    text: str
+    messages: tuple[WatchedMessage, ...] = ()
+    lines: tuple[LogLine, ...] = ()
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """:return: the messages for XCom."""
+        return [message.as_dict() for message in self.messages]
+
+    def as_event(self) -> dict[str, Any]:
+        """:return: the result as the trigger's event, in JSON values without personal data."""
+        if self.status == "success":
+            return {"status": self.status, "messages": self.as_dicts()}
+        if self.status == "failure":
+            return {"status": self.status, "messages": self.as_dicts(), "text": self.text}
+        return {"status": self.status, "text": self.text}
+
+
+class Wait:
+    """
+    One wait, from its first poll in this process to its end.
+
+    :param watch: the messages to watch.
+    :param schedule: when to poll.
+    """
+
+    def __init__(self, watch: Watch, schedule: PollSchedule) -> None:
+        self.watch = watch
+        self.schedule = schedule
+        self._text = "iP.1 was not asked yet"
+        self._logged_at: float | None = None
+
+    def steps(
+        self, poll_at: float, now: float
+    ) -> Generator[Pause | WaitResult, tuple[PollResult | IP1Error | None, float], None]:
+        """
+        Run the wait.
+
+        After each :class:`Pause`, send the outcome of the poll (``None`` without a poll) and the current time. The
+        generator ends with a :class:`WaitResult`. A caller may also stop after a poll and continue with another call.
+
+        :param poll_at: when to poll first, in seconds since 1970.
+        :param now: seconds since 1970.
+        :return: a generator of pauses and one result.
+        :raises IP1Error: iP.1 refuses the request, or too many polls in a row have failed.
+        """
+        lines: tuple[LogLine, ...] = ()
+        if self._logged_at is None:
+            self._logged_at = now
+            lines = ((logging.INFO, self._start_text()),)
+        next_poll: float | None = poll_at
+        while next_poll is not None:
+            outcome, now = yield Pause(min(next_poll, self._logged_at + SIGN_OF_LIFE), next_poll, lines)
+            if outcome is None:
+                text = f"Still waiting. {self._text.rstrip('.')}. Next poll at {_time_text(next_poll)}."
+                lines = ((logging.INFO, text),)
+            elif isinstance(outcome, PollResult):
+                lines = tuple((logging.WARNING, warning) for warning in outcome.warnings)
+                if outcome.has_changed:
+                    lines += ((logging.INFO, outcome.text),)
+                self._text = outcome.text
+                if outcome.verdict != "waiting":
+                    yield WaitResult(_STATUS[outcome.verdict], outcome.text, outcome.messages, lines)
+                    return
+                next_poll = self.schedule.after_response(now)
+            else:
+                self._text = str(outcome)
+                next_poll = self.schedule.after_failure(outcome, now)
+                lines = ((logging.WARNING, f"Poll failed ({self.schedule.failures} in a row): {outcome}"),)
+            if lines:
+                self._logged_at = now
+        yield WaitResult("timeout", self._text, lines=lines)
+
+    def _start_text(self) -> str:
+        target, rule, schedule = self.watch.target, self.watch.rule, self.schedule
+        quantity = "" if target.is_single_message else f"{self.watch.require} of "
+        return (
+            f"Waiting for {quantity}{target} to reach {rule.expected_text}. "
+            f"Polling every {duration_text(schedule.interval)} until {_time_text(schedule.deadline)}."
+        )
+
+
+_STATUS: Final[dict[str, Literal["success", "failure"]]] = {"reached": "success", "failed": "failure"}
+
+
+def duration_text(seconds: float) -> str:
+    """
+    Put a duration into words.
+
+    :param seconds: the duration.
+    :return: such as ``30 s``, ``10 min``, ``1.5 h`` or ``7 days``.
+    """
+    for least, unit, name in _UNITS:
+        if seconds >= least:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds:.3g} s"
+
+
+def _time_text(moment: float) -> str:
+    return f"{datetime.fromtimestamp(min(moment, _LAST_SECOND), UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a wait polls, and when it gives up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api.watching.poll_schedule import (
+    JITTER,
+    MAX_FAILED_POLLS,
+    MAX_PAUSE_AFTER_FAILURE,
+    MIN_PAUSE,
+    OVERDUE_SPREAD,
+    PollSchedule,
+)
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1RateLimitError, IP1ServerError
+
+FAILURE = IP1ServerError("x")
+
+
+def schedule(**options: Any) -> PollSchedule:
+    """Poll every 30 s for 1000 s, without jitter."""
+    defaults = {"poke_interval": 30, "deadline": 1000.0, "started_at": 0.0, "uniform": lambda low, high: low}
+    return PollSchedule(**{**defaults, **options})
+
+
+@given(
+    st.floats(min_value=0, max_value=100),
+    st.floats(min_value=0, max_value=2000),
+    st.floats(min_value=0, max_value=1),
+    st.booleans(),
+    st.booleans(),
+)
+def test_pauses_are_never_too_short_and_never_pass_the_deadline(
+    poke_interval: float, now: float, share: float, exponential_backoff: bool, has_failed: bool
+) -> None:
+    plan = schedule(
+        poke_interval=poke_interval,
+        exponential_backoff=exponential_backoff,
+        uniform=lambda low, high: low + share * (high - low),
+    )
+    poll_at = plan.after_failure(FAILURE, now) if has_failed else plan.after_response(now)
+    if now >= 1000:
+        assert poll_at is None
+    else:
+        assert poll_at is not None
+        assert min(now + max(MIN_PAUSE, min(poke_interval, MAX_PAUSE_AFTER_FAILURE)), 1000) <= poll_at <= 1000
+
+
+def test_jitter_only_makes_pauses_longer() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def highest(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    assert schedule(uniform=highest).after_response(0.0) == 30.0 * (1 + JITTER)
+    assert drawn == [(1.0, 1.0 + JITTER)]
+
+
+def test_the_last_poll_is_at_the_deadline() -> None:
+    assert schedule().after_response(980.0) == 1000.0
+    assert schedule().after_response(999.9) == 1000.0
+    assert schedule().after_response(1000.0) is None
+
+
+def test_pauses_stay_the_same_without_backoff() -> None:
+    assert schedule().after_response(500.0) == 530.0
+    assert schedule(max_wait=10.0).after_response(500.0) == 530.0
+
+
+def test_exponential_backoff_doubles_the_elapsed_time() -> None:
+    plan = schedule(exponential_backoff=True, max_wait=200)
+    now, pauses = 0.0, []
+    while (poll_at := plan.after_response(now)) is not None:
+        pauses.append(poll_at - now)
+        now = poll_at
+    assert pauses == [30, 30, 60, 120, 200, 200, 200, 160]
+
+
+def test_backoff_counts_from_the_start_of_the_wait() -> None:
+    assert schedule(exponential_backoff=True, started_at=400.0).after_response(500.0) == 600.0
+
+
+def test_backoff_without_max_wait_has_no_limit() -> None:
+    assert schedule(exponential_backoff=True).after_response(400.0) == 800.0
+
+
+def test_max_wait_cannot_cause_a_hot_loop() -> None:
+    assert schedule(exponential_backoff=True, max_wait=0.0).after_response(400.0) == 400.0 + MIN_PAUSE
+
+
+class TestFirstPoll:
+    def test_a_planned_poll_stays_planned(self) -> None:
+        assert schedule().first_poll(500.0, 499.0) == 500.0
+
+    @pytest.mark.parametrize(
+        ("poke_interval", "spread"), [(30.0, OVERDUE_SPREAD), (OVERDUE_SPREAD, OVERDUE_SPREAD), (5.0, 5.0)]
+    )
+    @pytest.mark.parametrize("planned_at", [0.0, 500.0])
+    def test_overdue_polls_are_spread(self, planned_at: float, poke_interval: float, spread: float) -> None:
+        lowest = schedule(poke_interval=poke_interval)
+        highest = schedule(poke_interval=poke_interval, uniform=lambda low, high: high)
+        assert lowest.first_poll(planned_at, 500.0) == 500.0
+        assert highest.first_poll(planned_at, 500.0) == 500.0 + spread
+
+
+class TestFailures:
+    def test_pauses_are_at_most_a_minute(self) -> None:
+        assert schedule().after_failure(FAILURE, 100.0) == 130.0
+        assert schedule(poke_interval=600).after_failure(FAILURE, 100.0) == 100.0 + MAX_PAUSE_AFTER_FAILURE
+
+    def test_retry_after_is_respected(self) -> None:
+        assert schedule().after_failure(IP1RateLimitError("x", 300.0), 100.0) == 400.0
+        assert schedule().after_failure(IP1RateLimitError("x", 5.0), 100.0) == 130.0
+        assert schedule().after_failure(IP1ServerError("x", 900.0), 100.0) == 1000.0
+
+    def test_a_retry_after_beyond_the_deadline_ends_the_wait(self) -> None:
+        assert schedule().after_failure(IP1ServerError("x", 900.5), 100.0) is None
+
+    def test_a_failure_at_the_deadline_ends_the_wait(self) -> None:
+        assert schedule(failures=MAX_FAILED_POLLS).after_failure(FAILURE, 1000.0) is None
+
+    def test_permanent_errors_are_raised_at_once(self) -> None:
+        with pytest.raises(IP1AuthError):
+            schedule().after_failure(IP1AuthError("x"), 0.0)
+
+    def test_silent_fail_waits_out_every_error(self) -> None:
+        plan = schedule(never_gives_up=True, failures=MAX_FAILED_POLLS)
+        assert plan.after_failure(IP1AuthError("x"), 0.0) == 30.0
+
+    def test_ten_in_a_row_end_the_wait_with_the_error_of_the_last(self) -> None:
+        plan = schedule(failures=8)
+        plan.after_failure(IP1ServerError("x"), 0.0)
+        with pytest.raises(IP1RateLimitError, match=r"^slow down 10 polls in a row failed"):
+            plan.after_failure(IP1RateLimitError("slow down"), 0.0)
+
+    def test_a_response_resets_the_count(self) -> None:
+        plan = schedule()
+        for _ in range(3):
+            for _ in range(MAX_FAILED_POLLS - 1):
+                plan.after_failure(FAILURE, 0.0)
+            plan.after_response(0.0)
+        assert plan.failures == 0

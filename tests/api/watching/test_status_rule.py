@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a status means for a wait."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api.status import CATEGORIES, status_category
+from airflow_provider_ip1.api.watching.status_rule import StatusRule
+
+from_arguments = StatusRule.from_arguments
+
+
+@given(st.integers(min_value=100, max_value=999))
+def test_by_default_every_other_terminal_category_is_a_failure(code: int) -> None:
+    verdict = from_arguments("delivered").verdict_for(code)
+    assert verdict == {"delivered": "reached", "pending": "waiting"}.get(status_category(code), "failed")
+
+
+@given(st.sets(st.sampled_from(CATEGORIES), min_size=1), st.integers(min_value=100, max_value=599))
+def test_survives_json(expected: set[str], code: int) -> None:
+    rule = from_arguments(expected)
+    copy = from_arguments(**json.loads(json.dumps(rule.as_arguments())))
+    assert copy == rule
+    assert copy.verdict_for(code) == rule.verdict_for(code)
+
+
+def test_a_code_takes_precedence_over_its_category() -> None:
+    rule = from_arguments(["delivered", 202], ["undelivered"])
+    assert [rule.verdict_for(code) for code in (201, 202, 203, 112, 511, None)] == [
+        "reached", "reached", "failed", "waiting", "waiting", "waiting",
+    ]  # fmt: skip
+    rule = from_arguments("undelivered", [202])
+    assert [rule.verdict_for(code) for code in (202, 203)] == ["failed", "reached"]
+
+
+def test_without_failures_only_the_expected_status_ends_the_wait() -> None:
+    rule = from_arguments("delivered", [])
+    assert {rule.verdict_for(code) for code in (112, 202, 402, 511)} == {"waiting"}
+
+
+@pytest.mark.parametrize("argument", [201, "201", " 201 ", [201], ("201",), {201}, frozenset({"201"})], ids=str)
+def test_the_forms_of_a_code(argument: Any) -> None:
+    assert from_arguments(argument).expected == {201}
+
+
+@pytest.mark.parametrize("argument", ["Delivered", " DELIVERED ", ["delivered"]], ids=str)
+def test_the_forms_of_a_category(argument: Any) -> None:
+    assert from_arguments(argument).expected == {"delivered"}
+
+
+@pytest.mark.parametrize("code", [100, 999])
+def test_the_first_and_the_last_code(code: int) -> None:
+    assert from_arguments(code).expected == {code}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("arrived", "'arrived'"),
+        (22, "22"),
+        (99, "99"),
+        (1000, "1000"),
+        (True, "True"),
+        (2.5, "2.5"),
+        ("²01", "'²01'"),
+        ("-201", "'-201'"),
+        (46701740609, "46***09"),
+        ("46701740609", "'46***09'"),
+    ],
+    ids=str,
+)
+def test_the_error_names_the_argument_and_masks_numbers(value: Any, shown: str) -> None:
+    for arguments, name in (((value,), "expected"), (("delivered", [value]), "failed")):
+        if isinstance(value, float) and name == "expected":
+            continue  # not a list: see test_other_types
+        with pytest.raises(ValueError) as caught:
+            from_arguments(*arguments)
+        assert str(caught.value).startswith(f"{name} has {shown}, which is neither a status code of three digits")
+        assert "pending, delivered, undelivered, rejected, failed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((None,), "expected must be a status code, a category or a list of them, not NoneType"),
+        (({"delivered": 1},), "expected must be .* not dict"),
+        ((2.5,), "expected must be .* not float"),
+        (("delivered", {"rejected": 1}), "failed must be .* not dict"),
+        (([],), "expected is empty: give at least one"),
+        (("delivered", "delivered"), "delivered is in expected and in failed"),
+        ((["201", 112], [112, 201, 202]), "112, 201 is in expected and in failed"),
+    ],
+    ids=str,
+)
+def test_other_types_and_combinations(arguments: tuple[Any, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        from_arguments(*arguments)
+
+
+def test_undocumented_codes() -> None:
+    rule = from_arguments(["delivered", 201, 299], [511, 298, "rejected"])
+    assert rule.undocumented_codes == [298, 299]
+
+
+def test_the_expected_statuses_in_words() -> None:
+    assert from_arguments("delivered").expected_text == "delivered"
+    assert from_arguments(["delivered", 202]).expected_text == "202 or delivered"

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop that all modes share: polls, pauses, log lines and ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from watched_messages import NUMBER, make_message, make_watch, poll
+
+from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.target import Target
+from airflow_provider_ip1.api.watching.wait import SIGN_OF_LIFE, Pause, Wait, WaitResult, duration_text
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1ServerError
+
+OUTAGE = IP1ServerError("iP.1 answered 503.")
+
+
+def make_wait(watch: Watch | None = None, **options: Any) -> Wait:
+    """Wait for a batch, polling every 60 s for 1000 s, without jitter."""
+    defaults = {"poke_interval": 60.0, "deadline": 1000.0, "started_at": 0.0, "uniform": lambda low, high: low}
+    return Wait(watch or make_watch(), PollSchedule(**{**defaults, **options}))
+
+
+def with_status(watch: Watch, code: int) -> PollResult:
+    return poll(watch, make_message("m", code))[0]
+
+
+class Run:
+    """Drives a wait with outcomes, on a clock that jumps to the end of each pause."""
+
+    def __init__(self, wait: Wait, outcomes: Iterable[PollResult | IP1Error], now: float = 0.0) -> None:
+        self.polled_at: list[float] = []
+        self.lines: list[tuple[float, int, str]] = []
+        steps = wait.steps(now, now)
+        step = next(steps)
+        left = iter(outcomes)
+        while True:
+            self.lines += [(now, level, text) for level, text in step.lines]
+            if isinstance(step, WaitResult):
+                self.result = step
+                assert next(steps, None) is None
+                break
+            now = max(now, step.until)
+            if step.polls:
+                self.polled_at.append(now)
+            step = steps.send((next(left) if step.polls else None, now))
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for _, _, text in self.lines]
+
+
+def test_it_polls_until_the_status_is_reached() -> None:
+    wait = make_wait()
+    run = Run(wait, (with_status(wait.watch, code) for code in (112, 112, 201)))
+    assert run.polled_at == [0.0, 60.0, 120.0]
+    assert run.result.status == "success"
+    assert run.result.as_dicts()[0]["code"] == 201
+    assert run.result.as_event() == {"status": "success", "messages": run.result.as_dicts()}
+    assert run.texts == [
+        "Waiting for all of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
+        "Batch b: 1 x 112 DeliveredToCarrier (pending)",
+        "Batch b: 1 x 201 DeliveredToHandset (delivered)",
+    ]
+    assert {level for _, level, _ in run.lines} == {logging.INFO}
+
+
+def test_a_failure_ends_it() -> None:
+    wait = make_wait()
+    run = Run(wait, [with_status(wait.watch, 202)])
+    assert run.result.status == "failure"
+    assert run.texts[-1] == run.result.text
+    assert run.result.text.startswith("202 Expired (undelivered): message m")
+    assert run.result.as_event() == {
+        "status": "failure", "messages": run.result.as_dicts(), "text": run.result.text
+    }  # fmt: skip
+
+
+def test_the_last_poll_is_at_the_deadline() -> None:
+    wait = make_wait()
+    run = Run(wait, (with_status(wait.watch, 112) for _ in range(99)))
+    assert run.polled_at[-2:] == [960.0, 1000.0]
+    assert run.result.as_event() == {"status": "timeout", "text": "Batch b: 1 x 112 DeliveredToCarrier (pending)"}
+    assert run.result.messages == ()
+
+
+def test_a_timeout_during_an_outage_reports_the_error() -> None:
+    wait = make_wait(deadline=100.0)
+    run = Run(wait, [with_status(wait.watch, 112), OUTAGE, OUTAGE])
+    assert run.polled_at == [0.0, 60.0, 100.0]
+    assert (run.result.status, run.result.text) == ("timeout", str(OUTAGE))
+    assert run.texts[-2:] == [f"Poll failed ({count} in a row): {OUTAGE}" for count in (1, 2)]
+    assert run.lines[-1][1] == logging.WARNING
+
+
+def test_permanent_errors_end_it() -> None:
+    with pytest.raises(IP1AuthError):
+        Run(make_wait(), [IP1AuthError("x")])
+
+
+def test_ten_failed_polls_end_it() -> None:
+    with pytest.raises(IP1ServerError, match="10 polls in a row failed"):
+        Run(make_wait(deadline=1e6), [OUTAGE] * 11)
+
+
+def test_warnings_are_logged_as_such() -> None:
+    wait = make_wait(deadline=0.0)
+    run = Run(wait, [with_status(wait.watch, 199)])
+    (warning,) = (text for _, level, text in run.lines if level == logging.WARNING)
+    assert "status code 199" in warning
+    assert run.texts[-1] == "Batch b: 1 x 199 (pending)"
+
+
+class TestSignOfLife:
+    def test_every_five_minutes(self) -> None:
+        wait = make_wait(poke_interval=40.0, deadline=1200.0)
+        run = Run(wait, (with_status(wait.watch, 112) for _ in range(99)))
+        assert [moment for moment, _, _ in run.lines] == [0.0, 0.0, 300.0, 600.0, 900.0]
+        assert run.texts[2] == (
+            "Still waiting. Batch b: 1 x 112 DeliveredToCarrier (pending). Next poll at 1970-01-01 00:05:20 UTC."
+        )
+
+    def test_also_between_polls_that_are_far_apart(self) -> None:
+        wait = make_wait(poke_interval=3600.0, deadline=7200.0)
+        run = Run(wait, (with_status(wait.watch, code) for code in (112, 112, 201)))
+        assert run.polled_at == [0.0, 3600.0, 7200.0]
+        gaps = [later[0] - earlier[0] for earlier, later in zip(run.lines, run.lines[1:], strict=False)]
+        assert max(gaps) == SIGN_OF_LIFE
+
+    def test_not_while_other_lines_are_logged(self) -> None:
+        wait = make_wait(poke_interval=200.0, deadline=800.0)
+        run = Run(wait, (with_status(wait.watch, code) for code in (101, 102, 110, 111, 112)))
+        assert not [text for text in run.texts if text.startswith("Still waiting")]
+
+    def test_during_a_long_retry_after(self) -> None:
+        run = Run(make_wait(), [IP1ServerError("iP.1 answered 503.", 900.0), IP1ServerError("x", 900.0)])
+        assert run.texts[2] == "Still waiting. iP.1 answered 503. Next poll at 1970-01-01 00:15:00 UTC."
+
+    def test_it_continues_with_the_next_call(self) -> None:
+        """A poking sensor makes a new call for each poll."""
+        wait = make_wait()
+        texts = []
+        for now in range(0, 721, 60):
+            steps = wait.steps(now, now)
+            step = next(steps)
+            texts += step.lines
+            while isinstance(step, Pause) and not step.polls:
+                step = steps.send((None, now))
+                texts += step.lines
+            step = steps.send((with_status(wait.watch, 112), now))
+            texts += step.lines
+        assert [text[:13] for _, text in texts] == ["Waiting for a", "Batch b: 1 x ", "Still waiting", "Still waiting"]
+
+
+@pytest.mark.parametrize(
+    ("target", "require", "text"),
+    [
+        (Target(batch_id="b"), "all", "Waiting for all of batch b to reach"),
+        (Target(batch_id="b"), "any", "Waiting for any of batch b to reach"),
+        (Target(batch_id="b", message_id="m"), "all", "Waiting for message m to reach"),
+        (Target(participant=NUMBER, reference="r"), "any", "Waiting for any of messages with reference 'r' to reach"),
+    ],
+    ids=str,
+)
+def test_the_start_line_names_the_target(target: Target, require: str, text: str) -> None:
+    step = next(make_wait(make_watch(target, require=require)).steps(0.0, 0.0))
+    assert step.lines[0][1].startswith(text)
+
+
+def test_a_deadline_beyond_the_calendar() -> None:
+    step = next(make_wait(deadline=float("inf")).steps(0.0, 0.0))
+    assert step.lines[0][1].endswith("until 9999-12-31 23:59:59 UTC.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1.0, "1 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (600.0, "10 min"),
+        (7199.0, "120 min"),
+        (7200.0, "2 h"),
+        (9000.0, "2.5 h"),
+        (172800.0, "2 days"),
+        (604800.0, "7 days"),
+    ],
+)
+def test_durations_in_words(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text

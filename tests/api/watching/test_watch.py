@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a poll asks iP.1 for, and what it makes of the responses."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from watched_messages import NUMBER, make_message, make_page, make_watch, poll
+
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.watching.target import Target
+from airflow_provider_ip1.api.watching.watch import (
+    PollResult,
+    ReadBatch,
+    ReadConversation,
+    ReadMessage,
+    Watch,
+    check_require,
+    count_text,
+)
+from airflow_provider_ip1.exceptions import IP1ResponseError
+
+REFERENCE = Target(participant=NUMBER, reference="r")
+
+
+def look(watch: Watch, *messages: Message) -> PollResult:
+    return poll(watch, *messages)[0]
+
+
+class TestVerdict:
+    def test_the_latest_status_is_the_latest_by_time(self) -> None:
+        swapped = Message.from_json(
+            {
+                "id": "m",
+                "statuses": [
+                    {"code": 201, "created": "2026-11-01T10:05:00Z"},
+                    {"code": 112, "created": "2026-11-01T10:00:00Z"},
+                ],
+            }
+        )
+        assert look(make_watch(), swapped).verdict == "reached"
+
+    def test_duration_is_ignored(self) -> None:
+        result = look(make_watch(), make_message("m", 112, duration=1))
+        assert result.verdict == "waiting"
+        assert result.text == "Batch b: 1 x 112 DeliveredToCarrier (pending)"
+
+    def test_without_messages_or_statuses_the_wait_goes_on(self) -> None:
+        for require in ("all", "any"):
+            result = look(make_watch(require=require))
+            assert (result.verdict, result.text) == ("waiting", "Batch b: not known to iP.1 yet")
+            result = look(make_watch(require=require), make_message("m"))
+            assert (result.verdict, result.text) == ("waiting", "Batch b: 1 x no status yet")
+
+    @pytest.mark.parametrize(
+        ("codes", "with_all", "with_any"),
+        [
+            ((201, 201), "reached", "reached"),
+            ((201, 112), "waiting", "reached"),
+            ((201, 511), "failed", "reached"),
+            ((112, 511), "failed", "waiting"),
+            ((511, 403), "failed", "failed"),
+            ((112, 112), "waiting", "waiting"),
+        ],
+    )
+    def test_all_and_any(self, codes: tuple[int, ...], with_all: str, with_any: str) -> None:
+        messages = [make_message(f"m{index}", code) for index, code in enumerate(codes)]
+        assert look(make_watch(), *messages).verdict == with_all
+        assert look(make_watch(require="any"), *messages).verdict == with_any
+
+    def test_all_is_the_default(self) -> None:
+        watch = make_watch()
+        assert (
+            look(Watch(watch.target, watch.rule), make_message("m", 201), make_message("n", 112)).verdict == "waiting"
+        )
+
+    @pytest.mark.parametrize(("require", "code", "verdict"), [("all", 201, "reached"), ("any", 511, "failed")])
+    def test_a_message_that_disappears_keeps_the_wait_open(self, require: str, code: int, verdict: str) -> None:
+        watch = make_watch(require=require)
+        first, second = make_message("m1", code), make_message("m2", code)
+        assert look(watch, make_message("m1", 112), second).verdict == "waiting"
+        assert look(watch, second).verdict == "waiting"
+        # Another process continues with the state of this one.
+        watch = Watch(watch.target, watch.rule, watch.require, json.loads(json.dumps(watch.state())))
+        assert look(watch, second).verdict == "waiting"
+        assert look(watch, first, second).verdict == verdict
+
+    def test_a_found_message_that_disappears_keeps_the_wait_open(self) -> None:
+        watch = make_watch(REFERENCE)
+        page = make_page(make_message("m1", 112, reference="r"), make_message("m2", 201, reference="r"))
+        assert poll(watch, page)[0].verdict == "waiting"
+        # m1 returns 404 now. m2 has arrived for good, so the poll does not read it again.
+        result, queries = poll(watch)
+        assert queries[1:] == [ReadMessage("b", "m1")]
+        assert (result.verdict, [message.message_id for message in result.messages]) == ("waiting", ["m2"])
+        result, _ = poll(watch, singles={"m1": make_message("m1", 201)})
+        assert (result.verdict, [message.message_id for message in result.messages]) == ("reached", ["m2", "m1"])
+
+    def test_an_expected_status_that_is_not_final_is_read_again(self) -> None:
+        watch = make_watch(REFERENCE, expected=["delivered", 112])
+        poll(watch, make_page(make_message("m1", 112, reference="r"), make_message("m2", reference="r")))
+        _, queries = poll(watch)
+        assert queries[1:] == [ReadMessage("b", "m1"), ReadMessage("b", "m2")]
+
+    def test_a_final_status_that_is_not_expected_is_read_again(self) -> None:
+        watch = make_watch(REFERENCE, require="any")
+        poll(watch, make_page(make_message("m1", 511, reference="r"), make_message("m2", 112, reference="r")))
+        _, queries = poll(watch)
+        assert queries[1:] == [ReadMessage("b", "m1"), ReadMessage("b", "m2")]
+
+
+class TestResult:
+    def test_it_consists_of_json_values_without_personal_data(self) -> None:
+        (message,) = look(make_watch(), make_message("m", 201)).messages
+        result = message.as_dict()
+        assert result == {
+            "message_id": "m", "batch_id": "b", "code": 201, "category": "delivered",
+            "created": "2026-11-01T10:00:00+00:00",
+        }  # fmt: skip
+        assert datetime.fromisoformat(result["created"]) == datetime(2026, 11, 1, 10, tzinfo=UTC)
+
+    def test_missing_values_are_none(self) -> None:
+        (message,) = look(make_watch(), make_message("m")).messages
+        assert message.as_dict() == {
+            "message_id": "m", "batch_id": "b", "code": None, "category": None, "created": None
+        }  # fmt: skip
+        undated = Message.from_json({"id": "m", "statuses": [{"code": 201}]})
+        (message,) = look(make_watch(), undated).messages
+        assert message.as_dict()["created"] is None
+        assert message.recipient == "?"
+
+    def test_a_failure_begins_with_the_status(self) -> None:
+        text = look(make_watch(), make_message("m", 202)).text
+        assert text == "202 Expired (undelivered): message m of batch b to 46***09. 1 of 1 watched message failed."
+
+    def test_a_code_without_a_name(self) -> None:
+        text = look(make_watch(), make_message("m1", 511), make_message("m2", 201)).text
+        assert text == "511 (failed): message m1 of batch b to 46***09. 1 of 2 watched messages failed."
+
+    @pytest.mark.parametrize(("count", "more"), [(5, ""), (6, "; and 1 more"), (50, "; and 45 more")])
+    def test_a_failure_names_at_most_five_messages(self, count: int, more: str) -> None:
+        text = look(make_watch(), *(make_message(f"m{index}", 202) for index in range(count))).text
+        assert text.count(": message m") == 5
+        assert text.endswith(f"46***09{more}. {count} of {count} watched messages failed.")
+        assert NUMBER not in text
+
+    def test_progress_counts_messages_by_status(self) -> None:
+        result = look(make_watch(), *(make_message(f"m{index}", code) for index, code in enumerate((201, 112, 201))))
+        assert result.text == "Batch b: 1 x 112 DeliveredToCarrier (pending), 2 x 201 DeliveredToHandset (delivered)"
+
+    def test_changes_are_noticed(self) -> None:
+        watch = make_watch()
+        changes = [look(watch, make_message("m", code)).has_changed for code in (102, 102, 112, 112)]
+        assert changes == [True, False, True, False]
+
+    def test_each_unknown_code_causes_one_warning(self) -> None:
+        watch = make_watch()
+        first, second = look(watch, make_message("m1", 199), make_message("m2", 198), make_message("m3")).warnings
+        assert first.startswith("iP.1 returned status code 198, which it does not document.")
+        assert "counts as pending" in first
+        assert "status code 199" in second
+        assert look(watch, make_message("m1", 199)).warnings == ()
+        # Nor does another process warn again.
+        copy = Watch(watch.target, watch.rule, "all", json.loads(json.dumps(watch.state())))
+        assert look(copy, make_message("m1", 199), make_message("m2", 112)).warnings == ()
+
+
+class TestQueries:
+    def test_a_batch_is_read_as_a_list(self) -> None:
+        assert poll(make_watch(), make_message("m", 112))[1] == [ReadBatch("b")]
+
+    def test_a_message_of_a_batch_is_read_by_its_ids(self) -> None:
+        watch = make_watch(Target(batch_id="b", message_id="m"))
+        result, queries = poll(watch)
+        assert (result.verdict, result.messages, queries) == ("waiting", (), [ReadMessage("b", "m")])
+        result, queries = poll(watch, singles={"m": make_message("m", 201)})
+        assert (result.verdict, queries) == ("reached", [ReadMessage("b", "m")])
+
+    def test_a_message_without_a_batch_id_belongs_to_the_watched_batch(self) -> None:
+        (message,) = look(make_watch(), make_message("m", 201, batch_id=None)).messages
+        assert message.batch_id == "b"
+
+    def test_a_search_for_a_message_ends_on_its_page(self) -> None:
+        watch = make_watch(Target(participant=NUMBER, message_id="m2"))
+        steps = watch.poll()
+        query = next(steps)
+        assert query == ReadConversation(NUMBER)
+        assert steps.send(make_page(make_message("m4", 201), make_message("m3", 201))) is query
+        result = steps.send(make_page(make_message("m2", 112), make_message("m1", 201)))
+        assert isinstance(result, PollResult)
+        assert result.verdict == "waiting"
+        assert [message.message_id for message in result.messages] == ["m2"]
+        # From now on it is read by its id.
+        result, queries = poll(watch, singles={"m2": make_message("m2", 201)})
+        assert (result.verdict, queries) == ("reached", [ReadMessage("b", "m2")])
+
+    def test_a_search_for_a_message_continues_in_another_process(self) -> None:
+        watch = make_watch(Target(participant=NUMBER, message_id="m"))
+        poll(watch, make_page(make_message("m9", 201)), make_page(make_message("m8", 201)))
+        watch = Watch(watch.target, watch.rule, "all", json.loads(json.dumps(watch.state())))
+        steps = watch.poll()
+        query = next(steps)
+        # m9 was the newest message, so older ones need not be searched again.
+        assert isinstance(steps.send(make_page(make_message("m10", 201), make_message("m9", 201))), PollResult)
+        assert query == ReadConversation(NUMBER)
+
+    def test_a_search_for_a_reference_ends_at_what_was_the_newest(self) -> None:
+        watch = make_watch(REFERENCE)
+        poll(watch, make_page(make_message("m2", 201, reference="r"), make_message("m1", 201)))
+        steps = watch.poll()
+        query = next(steps)
+        assert steps.send(make_page(make_message("m5", 201), make_message("m4", 112, reference="r"))) is query
+        # A message on the page of m2 is found even if it was not there before.
+        result = steps.send(make_page(make_message("m3", 201, reference="r"), make_message("m2", 201, reference="r")))
+        assert isinstance(result, PollResult)
+        assert [message.message_id for message in result.messages] == ["m2", "m4", "m3"]
+
+    def test_the_newest_message_is_the_first_of_the_first_page(self) -> None:
+        watch = make_watch(REFERENCE)
+        poll(watch, make_page(make_message("m4", 201), make_message("m3", 201)), make_page(make_message("m2", 201)))
+        assert watch.state()["newest"] == "m4"
+        # A conversation that is empty for a moment does not change that.
+        poll(watch)
+        assert watch.state()["newest"] == "m4"
+
+    def test_messages_of_a_page_are_not_read_again(self) -> None:
+        watch = make_watch(REFERENCE)
+        page = make_page(make_message("m1", 112, reference="r"))
+        poll(watch, page)
+        assert poll(watch, page)[1] == [ReadConversation(NUMBER)]
+
+    def test_a_poll_that_fails_halfway_changes_nothing(self) -> None:
+        watch = make_watch(REFERENCE)
+        before = watch.state()
+        steps = watch.poll()
+        next(steps)
+        steps.send(make_page(make_message("m2", 199, reference="r")))
+        steps.close()
+        assert watch.state() == before
+
+    def test_a_message_without_a_batch_cannot_be_watched(self) -> None:
+        watch = make_watch(Target(participant=NUMBER, message_id="m"))
+        with pytest.raises(IP1ResponseError, match="returned message m without a batch id"):
+            poll(watch, make_page(make_message("m", 112, batch_id=None)))
+
+
+def test_state_is_json() -> None:
+    watch = make_watch(REFERENCE)
+    assert watch.state() == {"found": [], "newest": None, "warned": [], "count": 0}
+    poll(watch, make_page(make_message("m2", 199, reference="r"), make_message("m1", 198, reference="r")))
+    state = watch.state()
+    assert state == {"found": [["b", "m2"], ["b", "m1"]], "newest": "m2", "warned": [198, 199], "count": 2}
+    assert Watch(watch.target, watch.rule, "all", json.loads(json.dumps(state))).state() == state
+
+
+@pytest.mark.parametrize("require", ["all", "any"])
+def test_require(require: Any) -> None:
+    assert check_require(require) == require
+
+
+@pytest.mark.parametrize("require", ["most", "ALL", None])
+def test_other_values_of_require(require: Any) -> None:
+    with pytest.raises(ValueError, match="require must be 'all' or 'any'"):
+        check_require(require)
+
+
+def test_counts_have_the_right_number() -> None:
+    assert [count_text(count, "message") for count in (0, 1, 2, 5000)] == [
+        "0 messages", "1 message", "2 messages", "5,000 messages",
+    ]  # fmt: skip
