@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What Airflow's provider manager and connection form learn about this package.
+The provider metadata for Airflow's provider manager and connection form.
 
-Airflow loads this module while its own configuration is half built, so it must import nothing of Airflow.
+Airflow loads this module before its own configuration is complete. Importing Airflow here would break it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from airflow_provider_ip1 import __version__
 
 def get_provider_info() -> dict[str, Any]:
     """
-    Describe the provider, as the entry point group ``apache_airflow_provider`` asks for.
+    Return the provider metadata. The entry point group ``apache_airflow_provider`` calls this function.
 
-    :return: a dictionary that fits both schemas that ship with Airflow, ``provider_info.schema.json`` and
+    :return: a dictionary that is valid under both of Airflow's schemas, ``provider_info.schema.json`` and
         ``provider.yaml.schema.json``.
     """
     return {
         "package-name": "airflow-provider-ip1",
         "name": "iP.1 SMS",
-        "description": "SMS conversations and deliveries of `iP.1 <https://www.ip1sms.com/>`__.",
+        "description": "Export SMS conversations from `iP.1 <https://www.ip1sms.com/>`__ and wait for deliveries.",
         "versions": [__version__],
         "integrations": [
             {
@@ -52,13 +52,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_ip1.hooks.ip1.IP1Hook",
                 "hook-name": "iP.1 SMS",
                 "ui-field-behaviour": {
-                    # iP.1 knows no login. Scheme and port are part of the base URL; fields of their own could only
-                    # contradict it. Connections from a URI may still set them.
+                    # iP.1 has no login. The base URL contains scheme and port, and separate fields could contradict it.
+                    # Connection URIs may still set them.
                     "hidden-fields": ["login", "schema", "port"],
                     "relabeling": {"host": "Base URL", "password": "API key"},
                     "placeholders": {
                         "host": "https://api.ip1sms.com",
-                        "password": "made in the iP.1 portal",
+                        "password": "create it in the iP.1 portal",
                     },
                 },
                 "conn-fields": {
@@ -66,7 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                         "label": "Timeout",
                         "description": "Seconds to wait for the server, above 0: one number, or [connect, read]. "
                         "Default: [10, 60].",
-                        # A list of types would make it a large box for JSON.
+                        # For a list of types, the form would show a large JSON editor.
                         "schema": {"type": ["string", "null"], "default": "[10, 60]"},
                     },
                     "page_size": {
@@ -76,42 +76,41 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "concurrency": {
                         "label": "Concurrency",
-                        "description": "Pages fetched ahead at the same time, per task. Default: 4.",
+                        "description": "Maximum number of requests in flight per task. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 64, "default": 4},
                     },
                     "max_attempts": {
                         "label": "Attempts per request",
-                        "description": "How often a request is sent when the server is busy or out of reach, the "
-                        "first time included. Default: 5.",
+                        "description": "Maximum number of attempts per request, including the first one. Default: 5.",
                         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 5},
                     },
                     "requests_per_second": {
                         "label": "Requests per second",
-                        "description": "The most that one task sends; 0 is no limit. Default: 20.",
+                        "description": "Maximum rate per process and API key; 0 means unlimited. Default: 20.",
                         "schema": {"type": ["number", "null"], "minimum": 0, "default": 20},
                     },
                     "verify": {
                         "label": "Verify the certificate",
-                        "description": "Whether the server's TLS certificate is checked. In the extras' JSON also the "
-                        "path of a file of trusted authorities. Default: yes.",
+                        "description": "Verify the server's TLS certificate. In JSON, also the path of a file with "
+                        "trusted CA certificates. Default: yes.",
                         "schema": {"type": ["boolean", "null"], "default": True},
                     },
                     "proxies": {
                         "label": "Proxies",
                         "description": 'Proxy URL per scheme, for example {"https": "http://proxy.example.com:3128"}. '
-                        "Default: those of the worker's environment.",
+                        "Default: the proxies from the worker's environment.",
                         "schema": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
                     },
                     "allow_http": {
                         "label": "Allow http",
-                        "description": "Send the API key unencrypted to a server that is not on this machine. For "
-                        "tests only. Default: no.",
+                        "description": "Allow the API key to be sent unencrypted to another machine. For tests only. "
+                        "Default: no.",
                         "schema": {"type": ["boolean", "null"], "default": False},
                     },
                     "redact_key": {
                         "label": "Redaction key",
-                        "description": "Secret with which exports hash personal data. The same key gives the same "
-                        "hashes. Needed only for redact with hash.",
+                        "description": "Secret for hashing personal data in exports. The same key produces the same "
+                        "hashes. Required only to redact with hash.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                 },
