@@ -11,63 +11,65 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from airflow_provider_ip1.sandbox import world as data
+from airflow_provider_ip1.sandbox import participants
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
 from airflow_provider_ip1.sandbox.faults import GRAMMAR
 from airflow_provider_ip1.sandbox.server import start_site
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES, HISTORY_END
 
 DESCRIPTION = """\
-A local stand-in for the iP.1 SMS API v2. It is not iP.1: it sends no SMS, its messages are made up, and its phone
-numbers are kept free for fiction. Use it to build and test DAGs with no iP.1 account.
+A local stand-in for the iP.1 SMS API v2. It is not iP.1: it sends no SMS, its messages are invented, and its phone
+numbers are reserved for fiction. Use it to build and test DAGs without an iP.1 account.
 
-As iP.1 documents it: the paths, start/limit/order and their defaults, the Link header, the messages' fields, the status
+iP.1 documents: the paths, start/limit/order and their defaults, the Link header, the messages' fields, the status
 codes, the summary, 400 for an invalid participant, 404 for no messages.
-Assumed, because no public document says: the bodies of errors, 401 and 403, the answer past the end (an empty list),
-the largest limit (10000), direction 0 = outgoing, a status's duration 1 = final, integers for direction, type and
-datacoding. Most of these can be changed with --fault.
+Assumed, because no public document tells: the bodies of errors, 401 and 403, the response past the end (an empty
+list), the largest limit (10000), direction 0 = outgoing, a status's duration 1 = final, integers for direction, type
+and datacoding. Most of these can be changed with --fault.
 """
+
+
+def _demo_batch(name: str) -> str:
+    batch_id, finals = DEMO_BATCHES[name]
+    statuses = ", ".join(dict.fromkeys("stays at 112" if final is None else str(final) for final in finals))
+    return f"  {batch_id}   {name}: {len(finals)} message{'s' if len(finals) > 1 else ''}, {statuses}"
+
 
 EPILOG = f"""\
 conversations:
-  {data.MAIN}   the main one, with --messages messages
-  {data.SEVEN}   7 messages
-  {data.SINGLE}   1 message
-  {data.EMPTY}   none (404)
-  {data.LIVE}   the messages of the batches below
-  {data.NAME}       a sender name instead of a number, 12 messages
-  "{data.NAME_WITH_SPACE}"   a sender name with a space, 3 messages
+  {participants.MAIN}   the main one, with --messages messages
+  {participants.SEVEN}   7 messages
+  {participants.SINGLE}   1 message
+  {participants.EMPTY}   none (404)
+  {participants.LIVE}   the messages of the batches below
+  {participants.NAME}       a sender name instead of a number, 12 messages
+  "{participants.NAME_WITH_SPACE}"   a sender name with a space, 3 messages
   with --conversations N also the first N of
-  {data.GENERATED[0]}-99, 46313900600-99, 46406280400-99, 46846500400-98, 46980319200-99
+  {participants.GENERATED[0]}-99, 46313900600-99, 46406280400-99, 46846500400-98, 46980319200-99
 
 batches on their way when the sandbox starts (statuses 101, 102, 110, 112, and after --delivery-seconds the last one):
-{
-    chr(10).join(
-        f"  {batch_id}   {name}: {len(finals)} message{'s' if len(finals) > 1 else ''}, "
-        + ", ".join(dict.fromkeys("for ever 112" if final is None else str(final) for final in finals))
-        for name, (batch_id, finals) in data.DEMO_BATCHES.items()
-    )
-}
-  Their references are demo-NAME; the first one's message has the id 69000000d000001000000000.
-  POST /v2/batches with sender, recipients and body adds a batch that goes the same way.
+{chr(10).join(map(_demo_batch, DEMO_BATCHES))}
+  Their references are demo-NAME. The message of the first one has the id 69000000d000001000000000.
+  POST /v2/batches with sender, recipients and body sends another batch.
 
 faults:
 {GRAMMAR}
 
 example:
   python -m airflow_provider_ip1.sandbox --messages 5000 --fault 503@2-3 --fault 429@5:retry-after=2
-  curl -H 'Authorization: Bearer {DEFAULT_KEY}' 'http://127.0.0.1:8099/v2/conversations/{data.MAIN}?limit=3'
+  curl -H 'Authorization: Bearer {DEFAULT_KEY}' 'http://127.0.0.1:8099/v2/conversations/{participants.MAIN}?limit=3'
 """
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     if text == "now":
         return datetime.now(UTC)
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Return the parser of the command line."""
     result = argparse.ArgumentParser(
         prog="python -m airflow_provider_ip1.sandbox",
         description=DESCRIPTION,
@@ -77,17 +79,23 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=int, default=8099, help="port to listen on; 0 picks a free one (default: %(default)s)")
-    add("--key", default=DEFAULT_KEY, help="the API key that is accepted (default: %(default)s)")
+    add("--key", default=DEFAULT_KEY, help="the API key to accept (default: %(default)s)")
     add("--messages", type=int, default=5000, help="messages in the main conversation (default: %(default)s)")
     add(
         "--conversations",
         type=int,
         default=0,
         metavar="N",
-        help=f"further conversations of 20 to 120 messages, up to {len(data.GENERATED)} (default: %(default)s)",
+        help=f"further conversations of 20 to 120 messages, up to {len(participants.GENERATED)} (default: %(default)s)",
     )
-    add("--seed", type=int, default=1, help="the same seed gives the same messages (default: %(default)s)")
-    add("--latency", type=float, default=0.0, metavar="SECONDS", help="each answer takes this long (default: 0)")
+    add("--seed", type=int, default=1, help="the same seed makes the same messages (default: %(default)s)")
+    add(
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="each response takes at least this long (default: 0)",
+    )
     add(
         "--delivery-seconds",
         type=float,
@@ -97,19 +105,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--history-end",
-        type=_moment,
-        default=data.HISTORY_END,
+        type=_time,
+        default=HISTORY_END,
         metavar="TIME",
-        help="no message of the past is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z: always the same bytes)",
+        help="no message of the past is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z, always the same bytes)",
     )
-    add(
-        "--enums",
-        choices=("integers", "strings"),
-        default="integers",
-        help="how direction, type and datacoding are printed (default: %(default)s)",
-    )
-    add("--gzip", action="store_true", help="compress answers for clients that accept it")
-    add("--fault", action="append", default=[], metavar="SPEC", help="misbehave, see below; may be repeated")
+    add("--gzip", action="store_true", help="compress responses for clients that accept it")
+    add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")
     add("--log", action="store_true", help="log each request to standard error, with the participant masked")
     return result
 
@@ -132,20 +134,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the sandbox until SIGTERM or SIGINT.
 
-    :return: 0, or 1 if it cannot listen; wrong arguments exit with 2 as argparse does.
+    :return: 0, or 1 if it cannot listen. Invalid arguments exit with 2.
     """
     options = parser()
     args = options.parse_args(arguments)
     if args.log:
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    faults = [f"enums={args.enums}", *args.fault] if args.enums != "integers" else args.fault
     try:
         sandbox = Sandbox(
             messages=args.messages,
             conversations=args.conversations,
             seed=args.seed,
             key=args.key,
-            faults=faults,
+            faults=args.fault,
             latency=args.latency,
             delivery_seconds=args.delivery_seconds,
             history_end=args.history_end,

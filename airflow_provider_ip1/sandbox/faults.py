@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Faults: ways in which the sandbox misbehaves on request, so that a DAG or a client can be tested against them.
+Faults: ways in which the sandbox misbehaves on request, so that DAGs and clients can be tested against them.
 
-A fault is one line of text. ``GRAMMAR`` is its documentation and is what ``--help`` prints.
+A fault is one line of text. ``GRAMMAR`` documents it and ``--help`` prints that.
 """
 
 from __future__ import annotations
@@ -12,56 +12,57 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from airflow_provider_ip1.sandbox.world import PLACES
+from airflow_provider_ip1.sandbox.conversation import PLACES
 
 GRAMMAR = """\
   NAME[@WHEN][~P][=VALUE][:OPTION=VALUE,OPTION=VALUE...]
 
-  WHEN says which requests, counted from 1 (/healthz is not counted):
-    3 one request; 2-4 from the 2nd to the 4th; 5- from the 5th on; * all of them (the default).
-  ~P hits each of these requests with probability P, 0 to 1; which ones follows from --seed.
+  WHEN selects requests by their number, which starts at 1 (/healthz is not counted):
+    3 the third request; 2-4 the second to the fourth; 5- the fifth and all later ones; * all (the default).
+  ~P hits each of these requests with probability P, 0 to 1. --seed decides which ones.
 
 Faults of single requests:
-  429@3:retry-after=3        any status from 400 to 599 as the answer. Options: retry-after (seconds),
-                             retry-after-date (the same, sent as an HTTP date),
-                             body = problem (default), gateway, html, text or empty
-  redirect@3:to=URL          a 302 to URL; status=301, 303, 307 or 308 for another code
-  slow@2:seconds=5           waits before it answers
-  reset@5                    resets the TCP connection instead of answering
-  close@5                    closes it without a word
-  truncate@2                 cuts the connection in the middle of the body (Content-Length is the whole one's);
-                             chunked=yes cuts a chunked body
-  badjson@2                  a whole answer whose JSON is cut in the middle
+  429@3:retry-after=3        any status from 400 to 599. Options: retry-after (seconds),
+                             retry-after-date (the same as an HTTP date),
+                             body = problem (JSON, the default), gateway (JSON as Azure API Management writes it),
+                             html, text or empty
+  redirect@3:to=URL          a 302 to URL; status=301, 303, 307 or 308 for another status
+  slow@2:seconds=5           waits before it responds
+  reset@5                    resets the TCP connection instead of responding
+  close@5                    closes the connection without a response
+  truncate@2                 closes the connection in the middle of the body (Content-Length counts all of it);
+                             chunked=yes truncates a chunked body
+  badjson@2                  a complete response whose JSON ends in the middle
   html@2                     200 with an HTML page instead of JSON
-  empty@2                    200 with no body
-  insert@4:count=3,at=tail   puts messages into the conversation just before the request is answered;
-  delete@4:count=2,at=head   takes messages out. at = head (oldest; default of delete), middle, tail (newest; default
-                             of insert) or a row number from 0, oldest first. The conversation is the one that is
-                             asked for; participant=NUMBER names another
+  empty@2                    200 without a body
+  insert@4:count=3,at=tail   adds messages to the conversation just before the response;
+  delete@4:count=2,at=head   removes messages. at = head (the oldest; default of delete), middle, tail (the newest;
+                             default of insert) or a row number from 0, oldest first. The conversation is the
+                             requested one, or participant=NUMBER
 
-Faults that change the server (WHEN and ~P work here too):
-  clamp=100                  answers at most this many messages, whatever the limit
-  ignore-start               always answers from the first message
-  ignore-order               always answers oldest first
-  start=1-based              the first message is start=1; Link counts so too
-  past-end=404               a start past the last message is 404 (the default is an empty list, past-end=empty)
-  enums=strings              direction, type and datacoding as strings in mixed case (enums=integers: as numbers)
+Faults of the whole server (WHEN and ~P work here too):
+  clamp=100                  returns at most this many messages, whatever the limit
+  ignore-start               always starts at the first message
+  ignore-order               always returns the oldest messages first
+  start=1-based              the first message is start=1, in Link as well (start=0-based: the default)
+  past-end=404               a start past the last message is a 404 (past-end=empty: an empty list, the default)
+  enums=strings              direction, type and datacoding are strings in mixed case instead of integers
   direction=swapped          0 is incoming and 1 outgoing
-  unknown-status=777         delivered messages carry this status code instead of 201 (default 777)
-  link=STYLE                 rfc8288 (the default), no-semicolon, swallowed (the URLs are missing), none,
-                             relative (URLs without a host), unquoted (rel=next), uppercase (REL="NEXT"),
-                             reversed (last first), parameters (further parameters with commas and semicolons),
-                             several (one header per link), self (rel="self" as well), garbage (not a Link at all),
-                             foreign (another host; to=URL names it), off-by-one (next is one row too far, like
-                             the 201 after a page of 100 in iP.1's example), requested-limit (counts with the limit that
-                             was asked for, even when the server clamps it)"""
+  unknown-status=777         delivered messages have this status code instead of 201 (default 777)
+  link=STYLE                 the Link header: rfc8288 (the default), no-semicolon, swallowed (without URLs), none,
+                             relative (URLs without a host), uppercase (REL="NEXT"), self (has rel="self" too),
+                             garbage (not a link), foreign (another host; to=URL sets it), off-by-one (next is one row
+                             too far, like the 201 after a page of 100 in iP.1's example), requested-limit (counts with
+                             the requested limit even when the server clamps it)"""
 
 LINK_STYLES = (
-    "rfc8288", "no-semicolon", "swallowed", "none", "relative", "unquoted", "uppercase", "reversed", "parameters",
-    "several", "self", "garbage", "foreign", "off-by-one", "requested-limit",
+    "rfc8288", "no-semicolon", "swallowed", "none", "relative", "uppercase", "self", "garbage", "foreign",
+    "off-by-one", "requested-limit",
 )  # fmt: skip
 
 BODIES = ("problem", "gateway", "html", "text", "empty")
+
+Check = Callable[[str], bool]
 
 
 def _positive(text: str) -> bool:
@@ -76,7 +77,7 @@ def _url(text: str) -> bool:
     return re.match(r"https?://[^/\s]+", text) is not None
 
 
-def _one_of(*choices: str) -> Callable[[str], bool]:
+def _one_of(*choices: str) -> Check:
     return lambda text: text in choices
 
 
@@ -84,40 +85,50 @@ def _anything(text: str) -> bool:
     return bool(text)
 
 
-Check = Callable[[str], bool]
+@dataclass(frozen=True)
+class _Kind:
+    """
+    What a fault's text may hold.
+
+    :param value: checks its value; ``None`` if the fault takes none.
+    :param default: the value if the text has none; ``None`` if a value is required.
+    :param options: option -> check of its value.
+    :param required: an option that must be there.
+    """
+
+    value: Check | None = None
+    default: str | None = None
+    options: dict[str, Check] = field(default_factory=dict)
+    required: str | None = None
+
+
 _ROWS: dict[str, Check] = {
     "count": _positive,
-    "at": lambda text: text in PLACES or text.isascii() and text.isdigit(),
+    "at": lambda text: text in PLACES or (text.isascii() and text.isdigit()),
     "participant": _anything,
 }
-# name -> (check of its value or None if it takes none, default value, checks of its options)
-_KINDS: dict[str, tuple[Check | None, str | None, dict[str, Check]]] = {
-    "status": (
-        None,
-        None,
-        {"retry-after": _seconds, "retry-after-date": _seconds, "body": _one_of(*BODIES)},
-    ),
-    "redirect": (None, None, {"to": _anything, "status": _one_of("301", "302", "303", "307", "308")}),
-    "slow": (None, None, {"seconds": _seconds}),
-    "reset": (None, None, {}),
-    "close": (None, None, {}),
-    "truncate": (None, None, {"chunked": _one_of("yes", "no")}),
-    "badjson": (None, None, {}),
-    "html": (None, None, {}),
-    "empty": (None, None, {}),
-    "insert": (None, None, _ROWS),
-    "delete": (None, None, _ROWS),
-    "clamp": (_positive, None, {}),
-    "ignore-start": (None, None, {}),
-    "ignore-order": (None, None, {}),
-    "start": (_one_of("1-based", "0-based"), None, {}),
-    "past-end": (_one_of("404", "empty"), None, {}),
-    "enums": (_one_of("strings", "integers"), None, {}),
-    "direction": (_one_of("swapped", "normal"), None, {}),
-    "unknown-status": (_positive, "777", {}),
-    "link": (_one_of(*LINK_STYLES), None, {"to": _url}),
+_STATUS = _Kind(options={"retry-after": _seconds, "retry-after-date": _seconds, "body": _one_of(*BODIES)})
+_KINDS = {
+    "redirect": _Kind(options={"to": _anything, "status": _one_of("301", "302", "303", "307", "308")}, required="to"),
+    "slow": _Kind(options={"seconds": _seconds}, required="seconds"),
+    "reset": _Kind(),
+    "close": _Kind(),
+    "truncate": _Kind(options={"chunked": _one_of("yes", "no")}),
+    "badjson": _Kind(),
+    "html": _Kind(),
+    "empty": _Kind(),
+    "insert": _Kind(options=_ROWS),
+    "delete": _Kind(options=_ROWS),
+    "clamp": _Kind(_positive),
+    "ignore-start": _Kind(),
+    "ignore-order": _Kind(),
+    "start": _Kind(_one_of("1-based", "0-based")),
+    "past-end": _Kind(_one_of("404", "empty")),
+    "enums": _Kind(_one_of("strings")),
+    "direction": _Kind(_one_of("swapped")),
+    "unknown-status": _Kind(_positive, default="777"),
+    "link": _Kind(_one_of(*LINK_STYLES), options={"to": _url}),
 }
-_REQUIRED = {"redirect": "to", "slow": "seconds"}
 
 _SPEC = re.compile(
     r"(?P<name>[a-z][a-z-]*|[0-9]{3})(@(?P<when>[0-9*-]+))?(~(?P<p>[0-9.]+))?(=(?P<value>[^:]*))?(:(?P<options>.*))?\Z",
@@ -126,7 +137,7 @@ _SPEC = re.compile(
 
 
 class FaultError(ValueError):
-    """A fault's text is not one that the sandbox knows; says what is wrong with it."""
+    """The text is not a fault. The message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +146,11 @@ class Fault:
 
     spec: str
     kind: str
-    value: str = ""
-    options: dict[str, str] = field(default_factory=dict)
-    first: int = 1
-    last: int | None = None
-    probability: float = 1.0
+    value: str
+    options: dict[str, str]
+    first: int
+    last: int | None
+    probability: float
 
     @classmethod
     def parse(cls, spec: str) -> Fault:
@@ -147,44 +158,34 @@ class Fault:
         Read a fault from its text.
 
         :param spec: see ``GRAMMAR``.
-        :raises FaultError: it is not a fault.
+        :raises FaultError: if it is not a fault.
         """
         match = _SPEC.match(spec)
         if match is None:
             raise FaultError(f"{spec!r} is not NAME[@WHEN][~P][=VALUE][:OPTION=VALUE,...]")
-        name = match["name"]
-        kind = "status" if name.isdigit() else name
-        if kind not in _KINDS or (kind == "status" and not name.isdigit()):
-            known = ", ".join(k for k in _KINDS if k != "status")
-            raise FaultError(f"{spec!r}: there is no fault {name!r}; there are a status like 503, {known}")
-        if kind == "status" and not 400 <= int(name) <= 599:
+        name, value = match["name"], match["value"]
+        rules = _STATUS if name.isdigit() else _KINDS.get(name)
+        if rules is None:
+            raise FaultError(f"{spec!r}: unknown fault {name!r}; known are a status like 503, {', '.join(_KINDS)}")
+        if rules is _STATUS and not 400 <= int(name) <= 599:
             raise FaultError(f"{spec!r}: the status must be 400 to 599")
-        check, default, option_checks = _KINDS[kind]
-        value = name if kind == "status" else match["value"]
-        if kind == "status" and match["value"] is not None:
-            raise FaultError(f"{spec!r}: {name} takes no value")
-        if kind != "status":
-            value = default if value is None else value
-            if check is None and value is not None:
-                raise FaultError(f"{spec!r}: {name} takes no value")
-            if check is not None and (value is None or not check(value)):
+        if rules.value is None:
+            if value is not None:
+                raise FaultError(f"{spec!r}: {name} does not take a value")
+            value = name if rules is _STATUS else ""
+        else:
+            value = rules.default if value is None else value
+            if value is None or not rules.value(value):
                 raise FaultError(f"{spec!r}: {name} does not take the value {value or 'nothing'!r}")
-        options = _options(spec, match["options"], option_checks)
-        if kind in _REQUIRED and _REQUIRED[kind] not in options:
-            raise FaultError(f"{spec!r}: {name} needs :{_REQUIRED[kind]}=...")
+        options = _options(spec, match["options"], rules.options)
+        if rules.required is not None and rules.required not in options:
+            raise FaultError(f"{spec!r}: {name} needs :{rules.required}=...")
         first, last = _when(spec, match["when"])
-        probability = 1.0
-        if match["p"] is not None:
-            try:
-                probability = float(match["p"])
-            except ValueError:
-                raise FaultError(f"{spec!r}: ~{match['p']} is not a probability") from None
-            if not 0 <= probability <= 1:
-                raise FaultError(f"{spec!r}: the probability must be 0 to 1")
-        return cls(spec, kind, value or "", options, first, last, probability)
+        kind = "status" if rules is _STATUS else name
+        return cls(spec, kind, value, options, first, last, _probability(spec, match["p"]))
 
     def hits(self, number: int, seed: int = 0) -> bool:
-        """Whether this fault concerns request ``number``; chance depends on seed, fault and number only."""
+        """Tell whether the fault hits request ``number``. Chance depends only on seed, fault and number."""
         if number < self.first or (self.last is not None and number > self.last):
             return False
         return self.probability >= 1 or Random(f"{seed}/{self.spec}/{number}").random() < self.probability
@@ -205,23 +206,68 @@ def _when(spec: str, text: str | None) -> tuple[int, int | None]:
     return first, last
 
 
+def _probability(spec: str, text: str | None) -> float:
+    if text is None:
+        return 1.0
+    try:
+        probability = float(text)
+    except ValueError:
+        raise FaultError(f"{spec!r}: ~{text} is not a probability") from None
+    if not 0 <= probability <= 1:
+        raise FaultError(f"{spec!r}: the probability must be 0 to 1")
+    return probability
+
+
 def _options(spec: str, text: str | None, checks: dict[str, Check]) -> dict[str, str]:
     options: dict[str, str] = {}
     for part in (text or "").split(",") if text else ():
         name, equals, value = part.partition("=")
         if name not in checks:
-            raise FaultError(f"{spec!r}: there is no option {name!r}; there are {', '.join(checks) or 'none'}")
+            raise FaultError(f"{spec!r}: unknown option {name!r}; known are {', '.join(checks) or 'none'}")
         if not equals or not checks[name](value):
             raise FaultError(f"{spec!r}: {name} does not take {value or 'nothing'!r}")
         options[name] = value
     return options
 
 
+class Hits:
+    """The faults that hit one request. If two set the same thing, the later one counts."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._by_kind: dict[str, list[Fault]] = {}
+        for fault in faults:
+            self._by_kind.setdefault(fault.kind, []).append(fault)
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self._by_kind
+
+    def __bool__(self) -> bool:
+        return bool(self._by_kind)
+
+    def all(self, kind: str) -> list[Fault]:
+        """Return the faults of a kind."""
+        return self._by_kind.get(kind, [])
+
+    def last(self, kind: str) -> Fault | None:
+        """Return the last fault of a kind, if there is one."""
+        return self._by_kind[kind][-1] if kind in self._by_kind else None
+
+    def value(self, kind: str) -> str | None:
+        """Return the value of the last fault of a kind, if there is one."""
+        fault = self.last(kind)
+        return None if fault is None else fault.value
+
+    def option(self, kind: str, name: str, default: str) -> str:
+        """Return an option of the last fault of a kind, or the default."""
+        fault = self.last(kind)
+        return default if fault is None else fault.options.get(name, default)
+
+
 class Faults:
     """
-    The faults of a sandbox; may be changed while it runs.
+    The faults of a sandbox. They may change while it runs.
 
-    :param specs: as ``--help`` of the sandbox lists them.
+    :param specs: see ``GRAMMAR``.
     :param seed: decides which requests a fault with a probability hits.
     """
 
@@ -230,15 +276,15 @@ class Faults:
         self._faults = tuple(Fault.parse(spec) for spec in specs)
 
     def add(self, *specs: str) -> None:
-        """Add faults; of two that set the same thing, the later one counts."""
+        """Add faults. If two set the same thing, the later one counts."""
         self._faults += tuple(Fault.parse(spec) for spec in specs)
 
     def remove(self, spec: str) -> None:
-        """Take the faults with this text away, if there are any."""
+        """Remove the faults with this text, if there are any."""
         self._faults = tuple(fault for fault in self._faults if fault.spec != spec)
 
     def clear(self) -> None:
-        """Take all faults away."""
+        """Remove all faults."""
         self._faults = ()
 
     def __iter__(self) -> Iterator[Fault]:
@@ -247,10 +293,6 @@ class Faults:
     def __len__(self) -> int:
         return len(self._faults)
 
-    def for_request(self, number: int) -> dict[str, list[Fault]]:
-        """The faults that hit this request, by kind."""
-        hits: dict[str, list[Fault]] = {}
-        for fault in self._faults:
-            if fault.hits(number, self._seed):
-                hits.setdefault(fault.kind, []).append(fault)
-        return hits
+    def for_request(self, number: int) -> Hits:
+        """Return the faults that hit a request."""
+        return Hits(fault for fault in self._faults if fault.hits(number, self._seed))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running the sandbox: in an event loop that is there, or for tests in a thread of its own."""
+"""Running the sandbox: in an existing event loop, or in a thread for tests."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from airflow_provider_ip1.sandbox import world as data
-from airflow_provider_ip1.sandbox.app import RequestRecord, Sandbox, enum_style
+from airflow_provider_ip1.sandbox.app import Sandbox
+from airflow_provider_ip1.sandbox.conversation import Direction
+from airflow_provider_ip1.sandbox.endpoints import enum_style
 from airflow_provider_ip1.sandbox.faults import Faults
+from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.sandbox.request_log import RequestRecord
 
 
 async def create_app(**options: Any) -> web.Application:
     """
-    A sandbox as an aiohttp application, for use in a running event loop.
+    Return a sandbox as an aiohttp application, for use in a running event loop.
 
     :param options: see :class:`Sandbox`.
-    :return: the application.
     """
     return Sandbox(**options).application()
 
@@ -32,9 +34,9 @@ async def start_site(sandbox: Sandbox, host: str, port: int) -> tuple[web.AppRun
 
     :param host: the address to bind, such as 127.0.0.1.
     :param port: 0 picks a free port.
-    :return: the runner, whose ``cleanup()`` ends the server, and the port.
+    :return: the runner, whose ``cleanup()`` stops the server, and the port.
     """
-    # Answers that are due when the server stops are dropped; to aiohttp 0 would mean waiting for them.
+    # The server drops responses that are due when it stops. To aiohttp, 0 would mean to wait for them.
     runner = web.AppRunner(sandbox.application(), access_log=None, handle_signals=False, shutdown_timeout=0.05)
     await runner.setup()
     site = web.TCPSite(runner, host, port, reuse_address=True)
@@ -48,12 +50,12 @@ async def start_site(sandbox: Sandbox, host: str, port: int) -> tuple[web.AppRun
 
 class SandboxServer:
     """
-    A sandbox on a free loopback port, in a thread of its own; a context manager for tests.
+    A sandbox on a free loopback port, in its own thread; a context manager for tests.
 
     :param options: see :class:`Sandbox`.
 
-    ``url`` and ``port`` say where it is, ``requests`` what was asked so far, ``faults``, ``latency`` and ``key`` may be
-    changed while it runs.
+    ``url`` and ``port`` tell where it listens, and ``requests`` lists the requests so far. ``faults``, ``latency`` and
+    ``key`` may change while it runs.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -82,19 +84,19 @@ class SandboxServer:
 
         try:
             asyncio.run(main())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the start
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for the start
             self._failure = error
         finally:
             started.set()
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def key(self) -> str:
-        """The API key that is accepted."""
+        """The API key that the sandbox accepts."""
         return self.sandbox.key
 
     @key.setter
@@ -108,7 +110,7 @@ class SandboxServer:
 
     @property
     def latency(self) -> float:
-        """Seconds that each answer takes at least."""
+        """How long each response takes at least, in seconds."""
         return self.sandbox.latency
 
     @latency.setter
@@ -117,48 +119,47 @@ class SandboxServer:
 
     @property
     def in_flight(self) -> int:
-        """How many requests are being answered now."""
+        """The number of requests in progress."""
         return self.sandbox.in_flight
 
     @property
     def max_in_flight(self) -> int:
-        """How many requests were being answered at the same time, at most."""
+        """The highest number of requests that were in progress at the same time."""
         return self.sandbox.max_in_flight
 
-    def conversation_bytes(self, participant: str = data.MAIN, direction: data.Direction | None = None) -> list[bytes]:
+    def conversation_bytes(self, participant: str = MAIN, direction: Direction | None = None) -> list[bytes]:
         """
-        The messages with a participant that are there now, oldest first.
+        Return the current messages with a participant, oldest first.
 
-        :return: each message's JSON object as the API's list call gives it, byte for byte.
+        :return: each message's JSON object as the API's list call shows it, byte for byte.
         """
-        conversation = self.sandbox.world.conversations.get(participant)
+        conversation = self.sandbox.store.conversations.get(participant)
         if conversation is None:
             return []
         style = enum_style(self.faults.for_request(len(self.requests) + 1))
-        return [conversation.message(row, style) for row in conversation.select(direction)]
+        now_ms = self.sandbox.store.now_ms()
+        return [conversation.message(row, style, now_ms) for row in conversation.select(direction)]
 
-    def conversation(
-        self, participant: str = data.MAIN, direction: data.Direction | None = None
-    ) -> list[dict[str, Any]]:
-        """The same as :meth:`conversation_bytes`, as dictionaries."""
+    def conversation(self, participant: str = MAIN, direction: Direction | None = None) -> list[dict[str, Any]]:
+        """Return the same as :meth:`conversation_bytes`, as dictionaries."""
         return [json.loads(raw) for raw in self.conversation_bytes(participant, direction)]
 
-    def insert(self, participant: str = data.MAIN, count: int = 1, at: str | int = "tail") -> list[str]:
+    def insert(self, participant: str = MAIN, count: int = 1, at: str | int = "tail") -> list[str]:
         """Put messages of the past into a conversation; see :meth:`.Conversation.insert`."""
-        return self.sandbox.world.conversations[participant].insert(count, at)
+        return self.sandbox.store.conversations[participant].insert(count, at)
 
-    def delete(self, participant: str = data.MAIN, count: int = 1, at: str | int = "head") -> list[str]:
+    def delete(self, participant: str = MAIN, count: int = 1, at: str | int = "head") -> list[str]:
         """Take messages out of a conversation; see :meth:`.Conversation.delete`."""
-        return self.sandbox.world.conversations[participant].delete(count, at)
+        return self.sandbox.store.conversations[participant].delete(count, at)
 
     def send(
         self, recipients: list[str], body: str = "Hej!", sender: str = "Sandbox", reference: str | None = None
     ) -> str:
-        """Put a batch on its way and return its id; nothing leaves the sandbox."""
-        return self.sandbox.world.send(sender, recipients, body, reference)
+        """Send a batch and return its id. Nothing leaves the sandbox."""
+        return self.sandbox.store.send(sender, recipients, body, reference)
 
     def close(self) -> None:
-        """Stop the server; a second call does nothing."""
+        """Stop the server. A second call does nothing."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()

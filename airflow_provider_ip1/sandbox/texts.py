@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The texts of the sandbox's messages: invented Swedish reminders, notices and replies that name no real person."""
+"""The texts of the sandbox's messages: invented Swedish reminders, notices and replies without real persons."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REPLIES = (
     "kl. {time}, helst {day}.",
 )  # fmt: skip
 
-# The GSM 7-bit alphabet and its extension table, whose characters take two places (3GPP TS 23.038).
+# The GSM 7-bit alphabet, and its extension table whose characters count twice (3GPP TS 23.038).
 _GSM = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -81,23 +81,22 @@ def _fill(text: str, rng: Random) -> str:
 
 
 def notice(rng: Random) -> str:
-    """A message that a business sends: one to five sentences."""
+    """Return a message that a business sends: one to five sentences."""
     parts = [rng.choice(NOTICES), *rng.sample(DETAILS, rng.choice((1, 2, 2, 3, 3, 4, 4))), rng.choice(CLOSINGS)]
     return _fill(" ".join(parts), rng)
 
 
 def reply(rng: Random) -> str:
-    """A message that somebody sends back: a word or a few sentences."""
+    """Return a message that a person sends back: a word or a few sentences."""
     return _fill(rng.choice(REPLIES), rng)
 
 
 def coding_and_segments(text: str) -> tuple[bool, int]:
     """
-    How an SMS carries this text.
+    Return how an SMS carries a text.
 
-    :param text: the message body.
-    :return: whether it needs UCS-2, and its number of segments: 160 or, in parts, 153 seven-bit characters;
-        70 or 67 UTF-16 units (3GPP TS 23.038 and 23.040).
+    :return: whether it needs UCS-2, and its number of segments. A single segment holds 160 seven-bit characters or 70
+        UTF-16 units, each of several segments 153 or 67 (3GPP TS 23.038 and 23.040).
     """
     if _NOT_GSM.search(text) is None:
         length = len(text) + len(_EXTENDED.findall(text))

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_ip1.sandbox import world
+from airflow_provider_ip1.sandbox import participants
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from dev.live import cassettes
 from dev.live import documented_responses as documented
 from dev.live.cassettes import Call, Cassette
@@ -25,9 +26,9 @@ from dev.live.expectations import differing, exchanges_of
 MESSAGES = 23
 PAGE = {"page_size": 10}
 ONCE = {"max_attempts": 1}
-CONVERSATION = {"participant": world.MAIN}
-SMALL = {"participant": world.SEVEN}
-MIXED = world.DEMO_BATCHES["mixed"][0]
+CONVERSATION = {"participant": participants.MAIN}
+SMALL = {"participant": participants.SEVEN}
+MIXED = DEMO_BATCHES["mixed"][0]
 _STARTED = 1_795_000_000
 _AN_HOUR = 3600
 
@@ -121,14 +122,14 @@ SANDBOX: Mapping[str, Scenario] = {
     "conversation_single_page": Scenario("A conversation in a single page.", Call("iter_messages", SMALL)),
     "conversation_of_a_name": Scenario(
         "A conversation with a sender name that has a space in it.",
-        Call("iter_messages", {"participant": world.NAME_WITH_SPACE}),
+        Call("iter_messages", {"participant": participants.NAME_WITH_SPACE}),
     ),
     "conversation_empty": Scenario(
-        "A conversation without messages: 404.", Call("iter_messages", {"participant": world.EMPTY})
+        "A conversation without messages: 404.", Call("iter_messages", {"participant": participants.EMPTY})
     ),
     "summary": Scenario("The summary of a conversation.", Call("get_summary", CONVERSATION)),
     "summary_empty": Scenario(
-        "The summary of a conversation without messages: 404.", Call("get_summary", {"participant": world.EMPTY})
+        "The summary of a conversation without messages: 404.", Call("get_summary", {"participant": participants.EMPTY})
     ),
     "batch_messages": Scenario(
         "The messages of a batch, each with its latest status.",
@@ -159,10 +160,8 @@ SANDBOX: Mapping[str, Scenario] = {
     "address_refused_by_gateway": _error("The same, with a body as a gateway writes it.", "403:body=gateway"),
     "too_many_requests": _error("Too many requests: 429 with Retry-After.", "429:retry-after=2"),
     "too_many_requests_then_fine": _error("429 with Retry-After, then an answer.", "429@1:retry-after=2", hook={}),
-    "server_error_500": _error("A server error: 500.", "500"),
     "server_error_502": _error("A bad gateway: 502 with an HTML page.", "502:body=html"),
     "server_error_503": _error("Not available: 503 with Retry-After and no body.", "503:retry-after=3,body=empty"),
-    "server_error_504": _error("A gateway timeout: 504 with a text.", "504:body=text"),
     "server_error_then_fine": _error("503 twice, then an answer.", "503@1-2", hook={}),
     "page_of_html": _error("200 with a web page in place of JSON.", "html"),
     "json_cut_then_fine": _error("JSON that is cut, then whole.", "badjson@1", hook={}),
@@ -187,9 +186,6 @@ SANDBOX: Mapping[str, Scenario] = {
             "swallowed": "without URLs, as captures of the documentation show it",
             "off-by-one": "next is one message too far, like the numbers in the documentation's example",
             "none": "not there",
-            "several": "one header per link",
-            "uppercase": "REL in upper case",
-            "relative": "URLs without a host",
             "foreign": "URLs of another host, which must not be followed",
         }.items()
     },

@@ -71,7 +71,6 @@ def test_the_sandbox_as_it_is() -> None:
         ("link=none", "Form of the Link header", "no header (10)"),
         ("link=none", "rel values", "first page: none; middle: none; last page: none"),
         ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (10)"),
-        ("link=unquoted", "Form of the Link header", "RFC 8288 in another notation (10)"),
         ("link=garbage", "Form of the Link header", "not readable (10)"),
         ("link=relative", "URLs in Link", "a relative URL"),
         ("link=foreign", "URLs in Link", "an absolute URL of another server"),

@@ -20,8 +20,8 @@ from airflow_provider_ip1.exceptions import (
     IP1ParticipantError,
 )
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
+from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME, NAME_WITH_SPACE, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, NAME, NAME_WITH_SPACE, SEVEN
 from tests.hooks.hook_clients import CONN_ID, Client, SyncClient
 
 Serve = Callable[..., SandboxServer]

@@ -15,8 +15,8 @@ import pytest
 
 import airflow_provider_ip1
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.sandbox.participants import MAIN, NAME, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import MAIN, NAME, SEVEN
 from tests.hooks.hook_clients import CONN_ID, Client, SyncClient
 
 Serve = Callable[..., SandboxServer]

@@ -15,8 +15,8 @@ import trustme
 
 from airflow_provider_ip1.api import progress
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
+from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import MAIN
 from tests.hooks.hook_clients import Client, RawServer, send
 
 MakeClient = Callable[..., Client]

@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 from tests.hooks.hook_clients import CONN_ID, AsyncClient, Client, RawServer, send
 
 MakeClient = Callable[..., Client]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox as a program: its help, its ready line, its log, and how it stops."""
+"""The sandbox as a program: its help, its output, its log, and how it stops."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from typing import IO
 import pytest
 import requests
 
-from airflow_provider_ip1.sandbox import world
 from airflow_provider_ip1.sandbox.__main__ import main
+from airflow_provider_ip1.sandbox.participants import EMPTY, GENERATED, LIVE, MAIN, NAME, NAME_WITH_SPACE, SEVEN, SINGLE
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 
 COMMAND = [sys.executable, "-m", "airflow_provider_ip1.sandbox"]
 READY = re.compile(r"iP\.1 sandbox \(a stand-in, not iP\.1\) ready on (http://127\.0\.0\.1:\d+)\n")
@@ -44,9 +45,9 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_when_it_is_ready_and_stops_at_a_signal(number: signal.Signals) -> None:
+def test_it_prints_when_it_is_ready_and_stops_at_a_signal(number: signal.Signals) -> None:
     with running("--messages", "3") as (process, url):
-        path = f"{url}/v2/conversations/{world.MAIN}"
+        path = f"{url}/v2/conversations/{MAIN}"
         assert len(requests.get(path, headers=KEY, timeout=30).json()) == 3
         assert requests.get(path, timeout=30).status_code == 401
         process.send_signal(number)
@@ -54,46 +55,46 @@ def test_it_says_when_it_is_ready_and_stops_at_a_signal(number: signal.Signals) 
         assert (process.returncode, stdout, stderr) == (0, "", "")
 
 
-def test_it_stops_while_an_answer_is_due() -> None:
+def test_it_stops_while_a_response_is_due() -> None:
     with running("--latency", "300") as (process, url):
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
-            request = f"GET /v2/conversations/{world.MAIN} HTTP/1.1\r\nHost: x\r\n\r\n"
+            request = f"GET /v2/conversations/{MAIN} HTTP/1.1\r\nHost: x\r\n\r\n"
             connection.sendall(request.encode())
             assert requests.get(f"{url}/healthz", timeout=30).ok
             process.terminate()
-            process.wait(timeout=60)  # the watchdog's SIGKILL would show as -9
+            process.wait(timeout=60)  # The watchdog's SIGKILL would show as -9.
             assert process.returncode == 0
 
 
-def test_its_log_names_no_participant_no_key_and_no_text() -> None:
+def test_log_contains_no_participant_and_no_key() -> None:
     with running("--log", "--fault", "503@2") as (process, url):
-        path = f"{url}/v2/conversations/{world.MAIN}"
-        for query in ("/mt?start=10&limit=5&order=DESC", f"?note={world.MAIN}", f"x/{world.MAIN}"):
+        path = f"{url}/v2/conversations/{MAIN}"
+        for query in ("/mt?start=10&limit=5&order=DESC", f"?note={MAIN}", f"x/{MAIN}"):
             requests.get(path + query, headers=KEY, timeout=30)
-        requests.get(f"{url}/v2/conversations/{world.NAME}", headers=KEY, timeout=30)
+        requests.get(f"{url}/v2/conversations/{NAME}", headers=KEY, timeout=30)
         process.terminate()
         stdout, stderr = process.communicate(timeout=30)
     assert stdout == ""
     assert "GET /v2/conversations/46***05/mt start=10&limit=5&order=DESC -> 200" in stderr
     assert "GET /v2/conversations/46***05  -> 503" in stderr
     assert len(stderr.splitlines()) == 4
-    for secret in (world.MAIN, world.NAME, "sandbox-key"):
+    for secret in (MAIN, NAME, "sandbox-key"):
         assert secret not in stderr
 
 
 def test_arguments_reach_the_server() -> None:
-    arguments = ("--key", "k", "--conversations", "2", "--enums", "strings", "--fault", "clamp=3", "--seed", "5")
+    arguments = ("--key", "k", "--conversations", "2", "--fault", "enums=strings", "--fault", "clamp=3", "--seed", "5")
     with running(*arguments) as (_, url):
-        answer = requests.get(
-            f"{url}/v2/conversations/{world.GENERATED[1]}", headers={"Authorization": "Bearer k"}, timeout=30
+        response = requests.get(
+            f"{url}/v2/conversations/{GENERATED[1]}", headers={"Authorization": "Bearer k"}, timeout=30
         )
-        messages = answer.json()
+        messages = response.json()
         assert len(messages) == 3
         assert {message["direction"].lower() for message in messages} <= {"mt", "mo"}
 
 
-def test_the_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_tells_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
@@ -101,9 +102,17 @@ def test_the_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "stand-in" in text
     assert "It is not iP.1" in text
     assert "Assumed" in text
-    for each in (world.MAIN, world.SEVEN, world.SINGLE, world.EMPTY, world.LIVE, world.NAME, world.NAME_WITH_SPACE):
+    for each in (
+        MAIN,
+        SEVEN,
+        SINGLE,
+        EMPTY,
+        LIVE,
+        NAME,
+        NAME_WITH_SPACE,
+    ):
         assert each in text
-    for name, (batch_id, _) in world.DEMO_BATCHES.items():
+    for name, (batch_id, _) in DEMO_BATCHES.items():
         assert re.search(rf"{batch_id} +{name}:", text)
     assert max(map(len, text.splitlines())) <= 120
 
@@ -111,7 +120,7 @@ def test_the_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--fault", "boom"], "there is no fault 'boom'"),
+        (["--fault", "boom"], "unknown fault 'boom'"),
         (["--messages", "-1"], "messages must be"),
         (["--conversations", "1000"], "conversations must be"),
         (["--latency", "-1"], "latency must be"),
@@ -120,7 +129,7 @@ def test_the_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["--port", "many"], "--port"),
     ],
 )
-def test_wrong_arguments_end_with_a_reason(
+def test_invalid_arguments_exit_with_a_reason(
     arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -129,7 +138,7 @@ def test_wrong_arguments_end_with_a_reason(
     assert reason in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each fault does what its line in the help text says, when it says, and nothing else."""
+"""Each fault does what the help says, when it says, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 import requests
 
-from airflow_provider_ip1.sandbox import world
 from airflow_provider_ip1.sandbox.faults import GRAMMAR, LINK_STYLES, Fault, FaultError, Faults
+from airflow_provider_ip1.sandbox.participants import MAIN, NAME, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 
-MAIN = f"/v2/conversations/{world.MAIN}"
+CONVERSATION = f"/v2/conversations/{MAIN}"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def server() -> Iterator[SandboxServer]:
         yield running
 
 
-def get(server: SandboxServer, path: str = MAIN, **query: Any) -> requests.Response:
+def get(server: SandboxServer, path: str = CONVERSATION, **query: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {server.key}"}
     return requests.get(server.url + path, params=query, headers=headers, timeout=30, allow_redirects=False)
 
@@ -36,14 +36,14 @@ def ids(response: requests.Response) -> list[str]:
     return [message["id"] for message in response.json()]
 
 
-# When
+# Which requests
 
 
 @pytest.mark.parametrize(
     ("when", "hit"),
     [("@3", [3]), ("@2-4", [2, 3, 4]), ("@5-", [5, 6]), ("@*", [1, 2, 3, 4, 5, 6]), ("", [1, 2, 3, 4, 5, 6])],
 )
-def test_a_fault_hits_the_requests_that_it_names(server: SandboxServer, when: str, hit: list[int]) -> None:
+def test_fault_hits_the_selected_requests(server: SandboxServer, when: str, hit: list[int]) -> None:
     server.faults.add(f"503{when}")
     statuses = [get(server, limit=1).status_code for _ in range(6)]
     assert [number for number, status in enumerate(statuses, 1) if status == 503] == hit
@@ -51,7 +51,7 @@ def test_a_fault_hits_the_requests_that_it_names(server: SandboxServer, when: st
     assert set(statuses) <= {200, 503}
 
 
-def test_chance_follows_from_the_seed_and_the_number_only() -> None:
+def test_chance_depends_only_on_seed_and_number() -> None:
     def hit(seed: int) -> list[int]:
         return [number for number in range(1, 2001) if Faults(["503~0.1"], seed).for_request(number)]
 
@@ -62,7 +62,7 @@ def test_chance_follows_from_the_seed_and_the_number_only() -> None:
     assert Fault.parse("503~1").hits(1)
 
 
-def test_faults_may_change_while_the_server_runs(server: SandboxServer) -> None:
+def test_faults_can_change_while_the_server_runs(server: SandboxServer) -> None:
     server.faults.add("503", "clamp=2")
     assert get(server).status_code == 503
     server.faults.remove("503")
@@ -72,11 +72,11 @@ def test_faults_may_change_while_the_server_runs(server: SandboxServer) -> None:
     assert len(server.faults) == 0
 
 
-# Single requests
+# Faults of single requests
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 500, 502, 503, 504])
-def test_a_status_is_the_answer(server: SandboxServer, status: int) -> None:
+def test_status_is_the_response(server: SandboxServer, status: int) -> None:
     server.faults.add(f"{status}@1")
     response = get(server)
     assert response.status_code == response.json()["status"] == status
@@ -85,10 +85,10 @@ def test_a_status_is_the_answer(server: SandboxServer, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("body", "pattern"),
-    [("problem", r'\{"type".*503\}'), ("gateway", r'\{"statusCode": 503, "message".*\}'), ("html", "<html>.*"),
+    [("problem", r'\{"type":.*503\}'), ("gateway", r'\{"statusCode": 503, "message".*\}'), ("html", "<html>.*"),
      ("text", "[A-Z][a-z ]+\\."), ("empty", "")],
 )  # fmt: skip
-def test_an_error_may_have_any_body(server: SandboxServer, body: str, pattern: str) -> None:
+def test_error_can_have_any_body(server: SandboxServer, body: str, pattern: str) -> None:
     server.faults.add(f"503:body={body}")
     assert re.fullmatch(pattern, get(server).text)
 
@@ -100,7 +100,7 @@ def test_retry_after_in_seconds_and_as_a_date(server: SandboxServer) -> None:
     assert moment - time.time() == pytest.approx(60, abs=30)
 
 
-def test_a_redirect_goes_where_it_is_told(server: SandboxServer) -> None:
+def test_redirect_has_the_given_location(server: SandboxServer) -> None:
     server.faults.add("redirect@1:to=http://elsewhere.example:81/x", "redirect@2:to=/y,status=307")
     first, second = get(server), get(server)
     assert (first.status_code, first.headers["Location"]) == (302, "http://elsewhere.example:81/x")
@@ -116,7 +116,7 @@ def test_a_redirect_goes_where_it_is_told(server: SandboxServer) -> None:
         ("truncate@2:chunked=yes", "ended prematurely"),
     ],
 )
-def test_a_connection_is_cut(server: SandboxServer, fault: str, error: str) -> None:
+def test_connection_is_closed(server: SandboxServer, fault: str, error: str) -> None:
     server.faults.add(fault)
     assert get(server).status_code == 200
     with pytest.raises(requests.exceptions.RequestException, match=error):
@@ -126,17 +126,17 @@ def test_a_connection_is_cut(server: SandboxServer, fault: str, error: str) -> N
 
 
 @pytest.mark.parametrize("chunked", ["", ":chunked=yes"])
-async def test_aiohttp_sees_a_cut_body_too(server: SandboxServer, chunked: str) -> None:
+async def test_aiohttp_sees_a_truncated_body_too(server: SandboxServer, chunked: str) -> None:
     server.faults.add(f"truncate{chunked}")
     headers = {"Authorization": f"Bearer {server.key}"}
-    async with aiohttp.ClientSession(headers=headers) as session, session.get(server.url + MAIN) as response:
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(server.url + CONVERSATION) as response:
         assert response.status == 200
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
 
 
 @pytest.mark.parametrize("fault", ["badjson", "html", "empty"])
-def test_a_whole_answer_is_not_json(server: SandboxServer, fault: str) -> None:
+def test_complete_response_is_not_json(server: SandboxServer, fault: str) -> None:
     server.faults.add(f"{fault}@1")
     response = get(server)
     assert response.status_code == 200
@@ -147,20 +147,20 @@ def test_a_whole_answer_is_not_json(server: SandboxServer, fault: str) -> None:
     assert len(get(server).json()) == 50
 
 
-def test_a_slow_answer_comes_late_but_whole(server: SandboxServer) -> None:
+def test_slow_response_is_late_but_complete(server: SandboxServer) -> None:
     server.faults.add("slow@1:seconds=0.4")
     assert len(get(server).json()) == 50
     [record] = server.requests
     assert record.answered_at - record.received_at >= 0.4
 
 
-async def test_latency_does_not_stop_other_requests(server: SandboxServer) -> None:
+async def test_latency_does_not_block_other_requests(server: SandboxServer) -> None:
     server.latency = 0.2
     headers = {"Authorization": f"Bearer {server.key}"}
     async with aiohttp.ClientSession(headers=headers) as session:
 
         async def ask() -> int:
-            async with session.get(server.url + MAIN) as response:
+            async with session.get(server.url + CONVERSATION) as response:
                 await response.read()
                 return response.status
 
@@ -171,7 +171,7 @@ async def test_latency_does_not_stop_other_requests(server: SandboxServer) -> No
     assert all(record.answered_at - record.received_at >= 0.2 for record in server.requests)
 
 
-def test_rows_come_and_go_just_before_an_answer(server: SandboxServer) -> None:
+def test_rows_change_just_before_the_response(server: SandboxServer) -> None:
     server.faults.add("insert@2:count=3,at=head", "delete@3:count=2", "insert@4", "delete@5:count=1,at=0")
     before = ids(get(server, limit=400))
     inserted = ids(get(server, limit=400))
@@ -184,25 +184,25 @@ def test_rows_come_and_go_just_before_an_answer(server: SandboxServer) -> None:
     assert [message["id"] for message in server.conversation()] == appended[1:]
 
 
-def test_rows_change_in_the_conversation_that_is_asked_for_or_named(server: SandboxServer) -> None:
-    server.faults.add("insert@1:count=2", f"delete@2:count=5,participant={world.NAME}")
-    assert len(get(server, f"/v2/conversations/{world.SEVEN}").json()) == 9
+def test_rows_change_in_the_requested_or_given_conversation(server: SandboxServer) -> None:
+    server.faults.add("insert@1:count=2", f"delete@2:count=5,participant={NAME}")
+    assert len(get(server, f"/v2/conversations/{SEVEN}").json()) == 9
     assert len(get(server).json()) == 50
-    assert len(server.conversation(world.NAME)) == 7
+    assert len(server.conversation(NAME)) == 7
     assert len(server.conversation()) == 300
 
 
-# The whole server
+# Faults of the whole server
 
 
-def test_a_clamp_caps_silently_and_in_the_links(server: SandboxServer) -> None:
+def test_clamp_lowers_the_limit_silently_and_in_the_links(server: SandboxServer) -> None:
     server.faults.add("clamp=100")
     response = get(server, limit=200)
     assert ids(response) == [message["id"] for message in server.conversation()[:100]]
     assert "start=100&limit=100&" in response.links["next"]["url"]
 
 
-def test_a_server_may_ignore_start_or_order(server: SandboxServer) -> None:
+def test_server_can_ignore_start_or_order(server: SandboxServer) -> None:
     expected = [message["id"] for message in server.conversation()]
     server.faults.add("ignore-start")
     assert ids(get(server, start=100, limit=10)) == expected[:10]
@@ -211,7 +211,7 @@ def test_a_server_may_ignore_start_or_order(server: SandboxServer) -> None:
     assert ids(get(server, start=100, limit=10, order="DESC")) == expected[100:110]
 
 
-def test_a_server_may_count_from_one(server: SandboxServer) -> None:
+def test_server_can_count_from_one(server: SandboxServer) -> None:
     expected = [message["id"] for message in server.conversation()]
     server.faults.add("start=1-based")
     assert ids(get(server, start=1, limit=10)) == ids(get(server, limit=10)) == expected[:10]
@@ -222,7 +222,7 @@ def test_a_server_may_count_from_one(server: SandboxServer) -> None:
     }  # fmt: skip
 
 
-def test_past_the_end_may_be_404(server: SandboxServer) -> None:
+def test_past_the_end_can_be_404(server: SandboxServer) -> None:
     server.faults.add("past-end=404")
     assert get(server, start=299).status_code == 200
     assert get(server, start=300).status_code == 404
@@ -230,20 +230,20 @@ def test_past_the_end_may_be_404(server: SandboxServer) -> None:
     assert get(server, start=300).json() == []
 
 
-def test_enums_may_be_strings(server: SandboxServer) -> None:
+def test_enums_can_be_strings(server: SandboxServer) -> None:
     server.faults.add("enums=strings")
     response = get(server)
     assert {message["direction"].lower() for message in response.json()} == {"mt", "mo"}
     assert response.json() == server.conversation()[:50]
 
 
-def test_directions_may_be_swapped(server: SandboxServer) -> None:
+def test_directions_can_be_swapped(server: SandboxServer) -> None:
     expected = [1 - message["direction"] for message in server.conversation()[:50]]
     server.faults.add("direction=swapped")
     assert [message["direction"] for message in get(server).json()] == expected
 
 
-def test_a_status_code_may_be_unknown(server: SandboxServer) -> None:
+def test_status_code_can_be_unknown(server: SandboxServer) -> None:
     expected = [message["statuses"][0]["code"] for message in server.conversation()]
     server.faults.add("unknown-status@1", "unknown-status@2=299")
     for code in (777, 299):
@@ -257,8 +257,8 @@ def link(server: SandboxServer, style: str, **query: Any) -> str:
     return get(server, start=100, limit=100, **query).headers.get("Link", "")
 
 
-def test_every_link_style_is_its_own(server: SandboxServer) -> None:
-    base = f"{server.url}{MAIN}?start="
+def test_link_styles(server: SandboxServer) -> None:
+    base = f"{server.url}{CONVERSATION}?start="
     tail = "&limit=100&order=ASC>"
     assert link(server, "rfc8288") == (
         f'<{base}0{tail}; rel="first", <{base}0{tail}; rel="prev", <{base}200{tail}; rel="next", '
@@ -267,27 +267,19 @@ def test_every_link_style_is_its_own(server: SandboxServer) -> None:
     assert f'<{base}200{tail} rel="next", <' in link(server, "no-semicolon")
     assert link(server, "swallowed") == '; rel="first", ; rel="prev", ; rel="next", ; rel="last"'
     assert link(server, "none") == ""
-    assert f'<{MAIN}?start=200{tail}; rel="next"' in link(server, "relative")
-    assert f"<{base}200{tail};rel=next, " in link(server, "unquoted")
+    assert f'<{CONVERSATION}?start=200{tail}; rel="next"' in link(server, "relative")
     assert f'<{base}200{tail}; REL="NEXT", ' in link(server, "uppercase")
-    assert re.findall(r'rel="(\w+)"', link(server, "reversed")) == ["last", "next", "prev", "first"]
-    assert f'<{base}200{tail}; title="Page, next; of \\"all\\""; rel="next"; type="' in link(server, "parameters")
     assert link(server, "self").startswith(f'<{base}100{tail}; rel="self", ')
     assert "rel" not in link(server, "garbage")
-    assert f'<https://elsewhere.example{MAIN}?start=200{tail}; rel="next"' in link(server, "foreign")
-    assert f'<http://a.example:8{MAIN}?start=200{tail}; rel="next"' in link(server, "foreign:to=http://a.example:8")
+    assert f'<https://elsewhere.example{CONVERSATION}?start=200{tail}; rel="next"' in link(server, "foreign")
+    assert f'<http://a.example:8{CONVERSATION}?start=200{tail}; rel="next"' in link(
+        server, "foreign:to=http://a.example:8"
+    )
     server.delete(count=50)
     assert f'<{base}201{tail}; rel="next"' in link(server, "off-by-one")
 
 
-def test_several_links_are_several_headers(server: SandboxServer) -> None:
-    server.faults.add("link=several")
-    headers = get(server, start=100, limit=100).raw.headers.getlist("Link")
-    assert len(headers) == 4
-    assert all(text.count("rel=") == 1 for text in headers)
-
-
-def test_a_link_may_count_with_a_limit_that_was_not_kept(server: SandboxServer) -> None:
+def test_link_can_count_with_the_requested_limit(server: SandboxServer) -> None:
     server.faults.add("clamp=50", "link=requested-limit")
     response = get(server, limit=100)
     assert len(response.json()) == 50
@@ -298,13 +290,13 @@ def test_a_link_may_count_with_a_limit_that_was_not_kept(server: SandboxServer) 
 
 
 @pytest.mark.parametrize("style", LINK_STYLES)
-def test_the_help_names_every_link_style(style: str) -> None:
+def test_help_lists_every_link_style(style: str) -> None:
     assert re.search(rf"\b{style}\b", GRAMMAR)
 
 
-def test_the_examples_in_the_help_are_faults() -> None:
+def test_examples_in_the_help_are_faults() -> None:
     examples = re.findall(r"^  ([a-z0-9-]+[@=][^ ]+) ", GRAMMAR, re.MULTILINE)
-    assert len(examples) >= 17
+    assert len(examples) >= 15
     for example in examples:
         if not example.endswith(("URL", "STYLE")):
             Fault.parse(example)
@@ -314,8 +306,8 @@ def test_the_examples_in_the_help_are_faults() -> None:
     ("spec", "reason"),
     [
         ("", "not NAME"),
-        ("boom", "no fault 'boom'"),
-        ("status", "no fault 'status'"),
+        ("boom", "unknown fault 'boom'"),
+        ("status", "unknown fault 'status'"),
         ("200", "400 to 599"),
         ("503@0", "from 1"),
         ("503@x", "not NAME"),
@@ -323,8 +315,8 @@ def test_the_examples_in_the_help_are_faults() -> None:
         ("503@1-2-3", "range"),
         ("503~1.1", "0 to 1"),
         ("503~1.1.1", "not a probability"),
-        ("503=1", "takes no value"),
-        ("reset=1", "takes no value"),
+        ("503=1", "does not take a value"),
+        ("reset=1", "does not take a value"),
         ("clamp", "'nothing'"),
         ("clamp=0", "'0'"),
         ("link=odd", "'odd'"),
@@ -332,11 +324,11 @@ def test_the_examples_in_the_help_are_faults() -> None:
         ("slow@1:seconds=-1", "seconds does not take '-1'"),
         ("redirect", "to="),
         ("insert:at=nowhere", "at does not take"),
-        ("insert:colour=red", "no option 'colour'"),
+        ("insert:colour=red", "unknown option 'colour'"),
         ("429:retry-after", "'nothing'"),
     ],
 )
-def test_a_wrong_fault_is_refused_with_its_reason(spec: str, reason: str) -> None:
+def test_invalid_fault_is_rejected_with_its_reason(spec: str, reason: str) -> None:
     with pytest.raises(FaultError, match=re.escape(reason)) as caught:
         Fault.parse(spec)
     assert repr(spec) in str(caught.value)

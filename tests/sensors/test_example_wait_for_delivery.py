@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.sandbox.participants import LIVE
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from dev import stack
 
 pytestmark = pytest.mark.slow

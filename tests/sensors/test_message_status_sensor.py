@@ -13,8 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE, MAIN, NAME
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
 from tests.sensor_modes import Clock, Outcome, connect
 

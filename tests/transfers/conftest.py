@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.sandbox.world import MAIN
+from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import MAIN
 from dev import stack
 
 

@@ -25,8 +25,8 @@ from airflow_provider_ip1.exceptions import (
     IP1ParticipantError,
     IP1ServerError,
 )
+from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket

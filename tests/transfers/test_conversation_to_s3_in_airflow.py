@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket

@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
+from airflow_provider_ip1.sandbox.participants import LIVE
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sandbox.world import DEMO_BATCHES, LIVE
+from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from dev import EXAMPLE_DAGS, stack
 
 pytestmark = pytest.mark.slow

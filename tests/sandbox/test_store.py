@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox's messages: the same for the same seed, different otherwise, plausible, and cheap."""
+"""The sandbox's messages are plausible, the same for the same seed, and cost no memory until they are read."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.sandbox import world
-from airflow_provider_ip1.sandbox.messages import OWN_NUMBER, stamp
+from airflow_provider_ip1.sandbox import participants
+from airflow_provider_ip1.sandbox.conversation import Conversation
+from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.sandbox.past import EnumStyle, timestamp
+from airflow_provider_ip1.sandbox.store import Store
 from airflow_provider_ip1.sandbox.texts import coding_and_segments
-from airflow_provider_ip1.sandbox.world import Conversation, World
 
 PRINT_DIGEST = """
 import hashlib
-from airflow_provider_ip1.sandbox.world import World
-world = World(messages=700, conversations=5, seed={seed})
-whole = hashlib.sha256()
-for name, conversation in world.conversations.items():
-    if conversation.history:
-        whole.update(conversation.page(range(conversation.history), 0, conversation.history, descending=False,
-                                       style="{style}"))
-print(whole.hexdigest())
+from airflow_provider_ip1.sandbox.store import Store
+digest = hashlib.sha256()
+for conversation in Store(messages=700, conversations=5, seed={seed}).conversations.values():
+    for row in range(conversation.past.count):
+        digest.update(conversation.message(row, "{style}", 0))
+print(digest.hexdigest())
 """
 
 
-def page(conversation: Conversation, start: int, stop: int, style: world.EnumStyle = "integers") -> list[dict]:
-    return json.loads(conversation.page(conversation.rows, start, stop, descending=False, style=style))
+def read(
+    conversation: Conversation, start: int = 0, stop: int | None = None, style: EnumStyle = "integers"
+) -> list[dict[str, Any]]:
+    return [json.loads(conversation.message(row, style, 0)) for row in conversation.rows[start:stop]]
 
 
 def digest(seed: int, style: str = "integers") -> str:
@@ -40,51 +43,47 @@ def digest(seed: int, style: str = "integers") -> str:
 
 
 @pytest.mark.parametrize("style", ["integers", "strings"])
-def test_the_same_seed_gives_the_same_bytes_in_another_process(style: str) -> None:
+def test_same_seed_makes_same_bytes_in_another_process(style: str) -> None:
     assert digest(3, style) == digest(3, style)
 
 
-def test_another_seed_gives_other_bytes() -> None:
+def test_another_seed_makes_other_bytes() -> None:
     assert digest(3) != digest(4)
 
 
-def test_a_message_does_not_depend_on_where_reading_began() -> None:
-    one, other = World(messages=2000), World(messages=2000)
-    late = page(other.conversations[world.MAIN], 1500, 1600)
-    assert page(one.conversations[world.MAIN], 0, 2000)[1500:1600] == late
+def test_message_does_not_depend_on_where_reading_starts() -> None:
+    one, other = Store(messages=2000), Store(messages=2000)
+    late = read(other.conversations[MAIN], 1500, 1600)
+    assert read(one.conversations[MAIN])[1500:1600] == late
 
 
 def test_ids_are_unique_and_ordered_by_time() -> None:
-    made = World(messages=3000, conversations=20)
     ids = []
-    for conversation in made.conversations.values():
-        own = [message["id"] for message in page(conversation, 0, len(conversation.rows))]
-        if conversation.history:
-            history = own[: conversation.history]
-            assert history == sorted(history)
+    for conversation in Store(messages=3000, conversations=20).conversations.values():
+        own = [message["id"] for message in read(conversation)]
+        past = own[: conversation.past.count]
+        assert past == sorted(past)
         ids += own
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch("[0-9a-f]{24}", each) for each in ids)
 
 
-def test_numbers_are_from_the_ranges_kept_free_for_fiction() -> None:
+def test_numbers_are_reserved_for_fiction() -> None:
     ranges = ((46701740605, 46701740699), (46313900600, 46313900699), (46406280400, 46406280499),
               (46846500400, 46846500499), (46980319200, 46980319299))  # fmt: skip
-    made = World(messages=500, conversations=len(world.GENERATED))
-    found = {OWN_NUMBER, world.EMPTY}
-    for conversation in made.conversations.values():
-        for message in page(conversation, 0, min(len(conversation.rows), 100)):
+    found = {participants.OWN_NUMBER, participants.EMPTY}
+    for conversation in Store(messages=500, conversations=len(participants.GENERATED)).conversations.values():
+        for message in read(conversation, 0, 100):
             found |= {name for name in (message["sender"], message["recipient"]) if name.isdigit()}
             assert not re.search(r"\d{5}", message["body"])
     assert len(found) > 450
     assert all(any(low <= int(number) <= high for low, high in ranges) for number in found)
 
 
-def test_messages_are_about_650_bytes_and_differ() -> None:
-    conversation = World(messages=20_000).conversations[world.MAIN]
-    whole = conversation.page(conversation.rows, 0, 20_000, descending=False, style="integers")
-    assert 600 < len(whole) / 20_000 < 700
-    messages = json.loads(whole)
+def test_messages_have_about_650_bytes_and_differ() -> None:
+    conversation = Store(messages=20_000).conversations[MAIN]
+    assert 600 < sum(len(conversation.message(row, "integers", 0)) for row in range(20_000)) / 20_000 < 700
+    messages = read(conversation)
     assert len({message["body"] for message in messages}) > 4000
     assert {message["direction"] for message in messages} == {0, 1}
     assert {message["datacoding"] for message in messages} == {0, 2}
@@ -96,26 +95,25 @@ def test_messages_are_about_650_bytes_and_differ() -> None:
     assert all(character in bodies for character in 'åäöÅÄÖ"\n\\🎂%')
 
 
-def test_the_past_is_over_when_it_ends() -> None:
+def test_past_ends_when_it_should() -> None:
     end = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    conversation = World(messages=5000, history_end=end).conversations[world.MAIN]
-    messages = page(conversation, 0, 5000)
+    messages = read(Store(messages=5000, history_end=end).conversations[MAIN])
     modified = [datetime.fromisoformat(message["modified"]) for message in messages]
     assert max(modified) <= end
-    assert modified != sorted(modified)  # delivery takes its time, so the order is by creation only
+    assert modified != sorted(modified)  # Delivery takes time, so only the creation times are in order.
     assert all(message["statuses"][0]["created"] <= message["modified"] for message in messages)
-    assert all(datetime.fromtimestamp(int(m["id"][:8], 16), UTC) < end for m in messages)
+    assert all(datetime.fromtimestamp(int(message["id"][:8], 16), UTC) < end for message in messages)
 
 
-def test_conversations_do_not_say_the_same() -> None:
-    made = World(messages=50, conversations=2)
-    one, other = (made.conversations[number] for number in world.GENERATED[:2])
-    assert [m["body"] for m in page(one, 0, 20)] != [m["body"] for m in page(other, 0, 20)]
+def test_conversations_differ() -> None:
+    store = Store(messages=50, conversations=2)
+    one, other = (read(store.conversations[number]) for number in participants.GENERATED[:2])
+    assert [message["body"] for message in one[:20]] != [message["body"] for message in other[:20]]
 
 
 def test_strings_are_in_mixed_case_and_mean_the_same() -> None:
-    conversation = World(messages=3000).conversations[world.MAIN]
-    numbers, strings = page(conversation, 0, 3000), page(conversation, 0, 3000, "strings")
+    conversation = Store(messages=3000).conversations[MAIN]
+    numbers, strings = read(conversation), read(conversation, style="strings")
     assert {message["direction"] for message in strings} == {"mt", "MT", "mo", "MO"}
     meaning = {
         "direction": {0: "mt", 1: "mo"},
@@ -145,27 +143,26 @@ def test_strings_are_in_mixed_case_and_mean_the_same() -> None:
         ("🎂" * 36, (True, 2)),
     ],
 )
-def test_segments_and_coding_follow_the_standard(text: str, expected: tuple[bool, int]) -> None:
+def test_coding_and_segments_follow_the_standard(text: str, expected: tuple[bool, int]) -> None:
     assert coding_and_segments(text) == expected
 
 
 @pytest.mark.parametrize("digits", [0, 3, 7])
 @pytest.mark.parametrize("ms", [0, 951_782_399_999, 1_793_491_200_001])
-def test_times_are_right(ms: int, digits: int) -> None:
-    text = stamp(ms, digits).decode()
-    expected = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000 if digits else 0)
-    assert (
-        datetime.fromisoformat(text).replace(microsecond=datetime.fromisoformat(text).microsecond // 1000 * 1000)
-        == expected
-    )
+def test_timestamps_are_correct(ms: int, digits: Any) -> None:
+    text = timestamp(ms, digits)
+    printed = datetime.fromisoformat(text)
+    milliseconds = ms % 1000 if digits else 0
+    assert printed.replace(microsecond=0) == datetime.fromtimestamp(ms // 1000, UTC)
+    assert printed.microsecond // 1000 == milliseconds
     assert len(text) == 20 + (digits + 1 if digits else 0)
 
 
-def test_rows_come_and_go_where_they_should() -> None:
-    conversation = World(messages=10).conversations[world.MAIN]
+def test_rows_are_inserted_and_deleted_where_they_should() -> None:
+    conversation = Store(messages=10).conversations[MAIN]
 
     def ids() -> list[str]:
-        return [message["id"] for message in page(conversation, 0, len(conversation.rows))]
+        return [message["id"] for message in read(conversation)]
 
     before = ids()
     head = conversation.insert(2, "head")
@@ -189,22 +186,13 @@ def test_rows_come_and_go_where_they_should() -> None:
         conversation.delete(1, "end")
 
 
-def test_a_million_messages_take_no_memory_until_they_are_read() -> None:
-    made = World(messages=1_000_000)
-    conversation = made.conversations[world.MAIN]
+def test_million_messages_take_no_memory_until_they_are_read() -> None:
+    store = Store(messages=1_000_000)
+    conversation = store.conversations[MAIN]
     assert isinstance(conversation.rows, range)
-    last = page(conversation, 999_990, 1_000_000)
+    last = read(conversation, 999_990)
     assert len(last) == 10
-    assert made.find_batch(last[-1]["batchId"]) == [(conversation, 999_999)]
-
-
-def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "_CACHE_BYTES", 400_000)
-    made = World(messages=3000)
-    conversation = made.conversations[world.MAIN]
-    first = page(conversation, 0, 3000)
-    assert made.cached_bytes <= 400_000
-    assert page(conversation, 0, 3000) == first
+    assert store.find_batch(last[-1]["batchId"]) == [(conversation, 999_999)]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +200,6 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     [{"messages": -1}, {"messages": 10_000_001}, {"conversations": 9999}, {"delivery_seconds": 0},
      {"history_end": datetime(2026, 1, 1)}],
 )  # fmt: skip
-def test_values_out_of_range_are_refused(wrong: dict) -> None:
+def test_values_out_of_range_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        World(**wrong)
+        Store(**wrong)

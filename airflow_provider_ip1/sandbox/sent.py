@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that are sent while the sandbox runs, and pass through their statuses on its clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_ip1.sandbox import texts
+from airflow_provider_ip1.sandbox.participants import OWNER
+from airflow_provider_ip1.sandbox.past import EnumStyle, enums, timestamp
+
+
+@dataclass(slots=True)
+class SentMessage:
+    """
+    One message, sent to or received from a participant.
+
+    :param steps: (milliseconds after creation, status code) of each status, oldest first. The first is reached at once.
+    """
+
+    id: str
+    batch_id: str
+    sender: str
+    recipient: str
+    body: str
+    created_ms: int
+    steps: tuple[tuple[int, int], ...]
+    reference: str | None = None
+    outgoing: bool = True
+
+    def code(self, now_ms: int) -> int:
+        """Return the latest status code."""
+        return self._reached(now_ms)[-1][1]
+
+    def history(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return the statuses so far, oldest first."""
+        return [
+            {"code": code, "duration": int(code >= 200), "created": timestamp(self.created_ms + after_ms)}
+            for after_ms, code in self._reached(now_ms)
+        ]
+
+    def to_dict(self, now_ms: int, style: EnumStyle) -> dict[str, Any]:
+        """Return the message as a list call shows it: with its latest status only."""
+        ucs, segments = texts.coding_and_segments(self.body)
+        direction, kind, datacoding = enums(self.id, outgoing=self.outgoing, flash=False, ucs=ucs, style=style)
+        latest = self.history(now_ms)[-1]
+        message: dict[str, Any] = {
+            "id": self.id,
+            "batchId": self.batch_id,
+            "owner": OWNER,
+            "sender": self.sender,
+            "recipient": self.recipient,
+            "body": self.body,
+            "direction": direction,
+            "segments": segments,
+            "type": kind,
+            "datacoding": datacoding,
+            "priority": 1,
+        }
+        if self.outgoing:
+            message |= {"price": round(0.35 * segments, 4), "currency": "SEK"}
+        message |= {"statuses": [latest], "modified": latest["created"]}
+        if self.reference is not None:
+            message["reference"] = self.reference
+        return message | {"mcc": "240", "mnc": "07"}
+
+    def _reached(self, now_ms: int) -> list[tuple[int, int]]:
+        return [step for step in self.steps if self.created_ms + step[0] <= now_ms] or [self.steps[0]]
