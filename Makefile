@@ -2,75 +2,126 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export UV_PYTHON_DOWNLOADS := never
-# Trust what this machine trusts, as pip does: behind a company's proxy only its own authority works.
+export PRE_COMMIT_HOME := .cache/pre-commit
+# Like pip, trust the certificates of this machine: behind a company's proxy, no others work.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
-
-# The first Python here that this project is tested with. Choose another: make test PYTHON=python3.13
-ifndef PYTHON
-PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; \
-	done)
-endif
+# The first supported Python on this machine. Choose another one with: make install PYTHON=python3.13
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 
 UV := .tools/venv/bin/uv
-VENV := .venv
-RUN := $(VENV)/bin/python
-INSTALLED := $(VENV)/.installed
+RUN := .venv/bin/python
+INSTALLED := .venv/.installed
+OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
+NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format requirements clean
+.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-ui up down compose-test \
+	dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##/ { print "\n" substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+## Try it
 
 install: $(INSTALLED) ## Install the development versions of everything into .venv
 
-demo: $(INSTALLED) ## Read a conversation from the sandbox and write it to a real S3 server, with a real Airflow
+demo: $(INSTALLED) ## Export a conversation from the sandbox to a real S3 server, with a real Airflow
 	@$(RUN) -m dev.stack.demo
 
 airflow: $(INSTALLED) ## The same, in Airflow's web interface, until Ctrl-C (PORT=8080)
 	@$(RUN) -m dev.stack.standalone $(if $(PORT),--port $(PORT))
 
-test: lint ## Run the checks and the tests
+up: ## Start Airflow, the sandbox and an S3 store in containers, and wait until all are healthy
+	@python3 -m dev.compose.make_env
+	docker compose up --build --wait
+	@echo "Airflow: http://$$(docker compose port api-server 8080)   user admin, password: AIRFLOW_ADMIN_PASSWORD in .env"
+
+down: ## Stop the containers and keep their data (docker compose down --volumes deletes it)
+	docker compose down --remove-orphans
+
+## Change it
+
+test: lint ## Run the checks and all tests
 	$(RUN) -m pytest
 
-lint: $(INSTALLED) ## Run the checks: ruff, mypy, zizmor
-	$(RUN) -m ruff check
-	$(RUN) -m ruff format --check
-	$(RUN) -m mypy
-	$(VENV)/bin/zizmor --offline --quiet .github
+lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit
+	@.venv/bin/pre-commit run --all-files
 
-format: $(INSTALLED) ## Format the code and mend what ruff can mend
+format: $(INSTALLED) ## Format the code and fix what ruff can fix
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
 
-requirements: $(UV) ## Pin the newest development versions in requirements/
-	$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --extra parquet --group dev \
-		--custom-compile-command "make requirements" --output-file requirements/dev.txt pyproject.toml
+docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is an error
+	@$(RUN) -m dev.docs.embed
+	@$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@echo "Documentation: docs/_build/html/index.html"
 
-clean: ## Delete what the other targets made here
-	rm -rf .tools $(VENV) .airflow .nox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build
+## Test more of it
+
+test-oldest: $(INSTALLED) ## Run the quick tests that involve Airflow with the oldest supported version, 2.11
+	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))" -- \
+		-m "not slow" $(addprefix --ignore=tests/,api compose docs formats packaging sandbox)
+
+test-all: test ## Run the tests with every version of Airflow and Python found here (half an hour)
+	$(NOX)
+
+test-large: $(INSTALLED) ## Test exports of 300 MB and of 1,000,000 messages (some minutes)
+	IP1_LARGE_TESTS=1 $(RUN) -m pytest tests/transfers/test_large_exports.py
+
+test-ui: .venv/.installed-ui ## Test the connection form and an export in a browser (SCREENSHOTS=1 renews docs/images)
+	@$(RUN) -m dev.chromium
+	IP1_SCREENSHOTS=$(SCREENSHOTS) $(RUN) -m pytest tests/ui
+
+compose-test: ## Run every example DAG in containers, with LocalExecutor and with Celery
+	python3 -m dev.compose.compose_test local celery
+
+bench: .venv-bench/.installed ## Compare the export with what people use instead (half an hour; ROUNDS=3)
+	.venv-bench/bin/python -m benchmarks.export $(if $(ROUNDS),--rounds $(ROUNDS))
+
+check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves open (IP1_API_KEY, IP1_PARTICIPANT)
+	@$(RUN) -m dev.live.check
+
+record: $(INSTALLED) ## Record the real iP.1 API without personal data (IP1_API_KEY, IP1_PARTICIPANT)
+	@$(RUN) -m dev.live.record
+
+## Publish it
+
+dist: $(INSTALLED) ## Build wheel and sdist into dist/ and check them
+	rm -rf dist
+	$(UV) build --quiet
+	$(RUN) -m twine check --strict dist/*
+	$(RUN) -m check_wheel_contents dist/*.whl
+
+requirements: $(UV) ## Pin what pyproject.toml asks for, in dev/requirements (UPGRADE=--upgrade for newer versions)
+	$(PYTHON) -m dev.pin newest $(UPGRADE)
+
+matrix-requirements: $(UV) ## The same for the older Airflows and for our lower bounds
+	$(PYTHON) -m dev.pin matrix $(UPGRADE)
+
+## Clean up
+
+clean: ## Delete everything that the other targets created here
+	rm -rf .tools .venv .venv-bench .airflow .nox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A Python without ensurepip (Debian without python3-venv) can still use its own pip for the new environment.
-$(UV):
-	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "Setting up uv in .tools"
-	@rm -rf .tools/venv
-	@if $(PYTHON) -m venv .tools/venv >/dev/null 2>&1; then \
-		.tools/venv/bin/python -m pip install --quiet --disable-pip-version-check uv; \
-	else \
-		$(PYTHON) -m venv --clear --without-pip .tools/venv && \
-		{ $(PYTHON) -m pip --python .tools/venv/bin/python install --quiet --disable-pip-version-check uv || \
-		{ echo "This Python has neither ensurepip nor pip. Install python3-venv or python3-pip." >&2; exit 1; }; }; \
-	fi
+# Environments: each is installed again when its pinned versions change.
 
-$(INSTALLED): requirements/dev.txt pyproject.toml | $(UV)
-	@test -x $(RUN) || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	@echo "Installing into $(VENV)"
-	@$(UV) pip install --quiet --python $(RUN) --requirements requirements/dev.txt
-	@$(UV) pip install --quiet --python $(RUN) --no-deps --editable .
+$(UV):
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or choose it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m dev.setup_uv
+
+$(INSTALLED): dev/requirements/dev.txt pyproject.toml | $(UV)
+.venv-bench/.installed: dev/requirements/bench.txt pyproject.toml | $(UV)
+$(INSTALLED) .venv-bench/.installed:
+	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(@D)
+	@echo "Installing into $(@D)"
+	@$(UV) pip install --quiet --python $(@D)/bin/python --requirements $<
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
-include $(wildcard make/*.mk)
+.venv/.installed-ui: dev/requirements/ui.txt $(INSTALLED)
+	@$(UV) pip install --quiet --python $(RUN) --requirements $<
+	@touch $@

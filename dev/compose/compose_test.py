@@ -35,7 +35,7 @@ from dev import PROJECT
 from dev.compose import make_env
 
 COMPOSE_PROJECT = "ip1-compose-test"
-FILES = {"local": ("docker-compose.yaml",), "celery": ("docker-compose.yaml", "docker-compose.celery.yaml")}
+FILES = {"local": ("docker-compose.yaml",), "celery": ("docker-compose.yaml", "dev/compose/docker-compose.celery.yaml")}
 WORKERS = 2
 # As docker-compose.yaml sets them for the example DAGs and the sandbox.
 CONVERSATIONS = 200
@@ -106,7 +106,7 @@ class Stack:
             self.command += ["--file", str(PROJECT / name)]
         # Variables of this shell win over the file. The user's own settings must not reach the test: least of all a
         # real API key. Which base image to build on is theirs to say.
-        ours = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8")))
+        ours = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", make_env.EXAMPLE.read_text(encoding="utf-8")))
         kept = {"AIRFLOW_IMAGE", "AIRFLOW_CONSTRAINTS"}
         self.environment = {
             name: value

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from dev import PROJECT
 
+EXAMPLE = Path(__file__).resolve().parent / ".env.example"
+
 # How each secret is made. All are safe inside a URL, JSON and a shell word.
 SECRETS: dict[str, Callable[[], str]] = {
     "FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -48,7 +50,7 @@ def fill_in(example: str) -> str:
     return text
 
 
-def write_env(path: Path, example: Path = PROJECT / ".env.example") -> bool:
+def write_env(path: Path, example: Path = EXAMPLE) -> bool:
     """Write ``path`` unless it exists.
 
     :param path: The file to write, with mode 0600.

@@ -16,7 +16,7 @@ from dev.compose import make_env
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ("-f", str(ROOT / "docker-compose.yaml"))
-CELERY = (*LOCAL, "-f", str(ROOT / "docker-compose.celery.yaml"))
+CELERY = (*LOCAL, "-f", str(ROOT / "dev" / "compose" / "docker-compose.celery.yaml"))
 
 
 def compose(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

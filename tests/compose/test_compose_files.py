@@ -19,7 +19,7 @@ from airflow_provider_ip1 import __version__
 from dev.compose import make_env
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("docker-compose.yaml", "docker-compose.celery.yaml")
+FILES = ("docker-compose.yaml", "dev/compose/docker-compose.celery.yaml")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN_IMAGE = f"{PROJECT['name']}:{__version__}"
 # One-shot services: they end, and others wait for that.
@@ -88,7 +88,7 @@ def test_the_image_is_built_once() -> None:
 
 
 def test_base_image_agrees_with_pyproject() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = (ROOT / LOCAL["init"]["build"]["dockerfile"]).read_text(encoding="utf-8")
     (base,) = re.findall(r"(?m)^ARG AIRFLOW_IMAGE=(\S+)$", dockerfile)
     assert default_of(LOCAL["init"]["build"]["args"]["AIRFLOW_IMAGE"]) == base
     match = re.fullmatch(r"apache/airflow:(\d+\.\d+\.\d+)-python(\d+\.\d+)", base)
@@ -103,7 +103,7 @@ def test_base_image_agrees_with_pyproject() -> None:
 
 
 def test_constraints_of_dockerfile_and_compose_file_agree() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = (ROOT / LOCAL["init"]["build"]["dockerfile"]).read_text(encoding="utf-8")
     (constraints,) = re.findall(r"(?m)^ARG AIRFLOW_CONSTRAINTS=(\S+)$", dockerfile)
     assert default_of(LOCAL["init"]["build"]["args"]["AIRFLOW_CONSTRAINTS"]) == constraints
 
@@ -184,7 +184,7 @@ def test_the_sandbox_has_the_conversations_that_the_example_reads() -> None:
 
 
 def test_every_variable_is_in_the_example_and_every_secret_is_made() -> None:
-    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    example = make_env.EXAMPLE.read_text(encoding="utf-8")
     offered = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", example))
     used = {
         match["name"]: match["rest"]
@@ -196,7 +196,7 @@ def test_every_variable_is_in_the_example_and_every_secret_is_made() -> None:
 
 
 def test_the_examples_values_are_the_defaults() -> None:
-    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    example = make_env.EXAMPLE.read_text(encoding="utf-8")
     # What to set for the real API differs from the default on purpose.
     others = {"IP1_BASE_URL", "IP1_API_KEY", "IP1_ALLOW_HTTP"}
     offered = {key: value for key, value in re.findall(r"(?m)^#([A-Z][A-Z0-9_]+)=(.*)$", example) if key not in others}

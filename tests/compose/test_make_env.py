@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from dev import PROJECT
 from dev.compose import make_env
 
 
@@ -61,5 +60,5 @@ def test_airflow_writes_files_as_this_user_but_never_as_root(
     monkeypatch: pytest.MonkeyPatch, uid: int, line: str
 ) -> None:
     monkeypatch.setattr("os.getuid", lambda: uid)
-    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+    example = make_env.EXAMPLE.read_text(encoding="utf-8")
     assert line in make_env.fill_in(example).splitlines()

@@ -120,7 +120,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     environment = tmp_path_factory.mktemp("environment")
     run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, environment)
     python = environment / "bin" / "python"
-    constraints = PROJECT / "requirements" / "dev.txt"
+    constraints = PROJECT / "dev" / "requirements" / "dev.txt"
     run(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", constraints, wheel)
     yield python
     shutil.rmtree(environment)

@@ -70,7 +70,7 @@ def test_one_action_has_one_pin() -> None:
 def test_every_claimed_python_and_airflow_has_a_session_and_every_session_a_job() -> None:
     nox = pytest.importorskip("nox", reason="only the newest environment has the tools for releases")
     assert nox
-    import noxfile
+    from dev import noxfile
 
     sessions = {
         f"tests(airflow-{airflow}-python-{python})"

@@ -21,8 +21,8 @@ RESERVED = (
     (46980319200, 46980319299),
 )
 # Where people and recordings put numbers. Generated lists of packages are full of hashes and versions.
-SUFFIXES = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".mk", ".example", ".txt", ".cfg", ".sh", ".csv", ""}
-LEFT_OUT = {"LICENSE", "requirements/dev.txt"}
+SUFFIXES = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".example", ".txt", ".cfg", ".sh", ".csv", ""}
+LEFT_OUT = {"LICENSE", "dev/requirements/dev.txt"}
 
 # A number as digits only, in international notation, or in Swedish national notation.
 DIGITS = re.compile(r"(?<![0-9.])[1-9][0-9]{8,14}(?![0-9]|\.[0-9])")

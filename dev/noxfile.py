@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The versions that this project claims to work with, each in an environment of its own below .nox.
+Test every version that this project claims to support, each in its own environment below .nox.
 
-``make test-all`` runs every session whose Python is here. One of them, with arguments for pytest::
+``make test-all`` runs all sessions whose Python is installed. To run one of them, with arguments for pytest::
 
-    .venv/bin/nox --session "tests(airflow-2.11-python-3.12)" -- tests/triggers
+    .venv/bin/nox --noxfile dev/noxfile.py --session "tests(airflow-2.11-python-3.12)" -- tests/triggers
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import nox
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from dev import PROJECT
+
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
@@ -25,19 +27,22 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "lowest", "newest"]
 
-# pyenv hides all but one of its interpreters until they are asked for.
+# nox changes to the folder of this file.
+os.chdir(PROJECT)
+
+# pyenv hides all its interpreters but one unless this variable lists them.
 PYENV_VERSIONS = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 if PYENV_VERSIONS.is_dir():
     os.environ.setdefault("PYENV_VERSION", ":".join(sorted(path.name for path in PYENV_VERSIONS.iterdir())))
 
-#: Airflow, its pinned requirements, and the Pythons that both it and this provider support.
+#: Each Airflow, its pinned versions, and the Pythons that it and this provider support.
 MATRIX = {
-    "2.11": ("requirements/airflow-2.11.txt", ["3.11", "3.12"]),
-    "3.0": ("requirements/airflow-3.0.txt", ["3.11", "3.12"]),
-    "3.1": ("requirements/airflow-3.1.txt", ["3.11", "3.12", "3.13"]),
-    "3.3": ("requirements/dev.txt", ["3.11", "3.12", "3.13"]),
+    "2.11": ("dev/requirements/airflow-2.11.txt", ["3.11", "3.12"]),
+    "3.0": ("dev/requirements/airflow-3.0.txt", ["3.11", "3.12"]),
+    "3.1": ("dev/requirements/airflow-3.1.txt", ["3.11", "3.12", "3.13"]),
+    "3.3": ("dev/requirements/dev.txt", ["3.11", "3.12", "3.13"]),
 }
-PROJECT = nox.project.load_toml("pyproject.toml")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
 def output_of(session: nox.Session, *command: str, env: Mapping[str, str | None] | None = None) -> str:
@@ -45,7 +50,7 @@ def output_of(session: nox.Session, *command: str, env: Mapping[str, str | None]
 
 
 def running_airflow(session: nox.Session) -> Version:
-    """Ask Airflow itself: installing something beside it may have replaced it without a word."""
+    """Return the version that Airflow reports: another package may have replaced the pinned one silently."""
     code = "import airflow; print('version', airflow.__version__)"
     env = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
     version = Version(output_of(session, "python", "-W", "ignore", "-c", code, env=env).split()[-1])
@@ -54,7 +59,7 @@ def running_airflow(session: nox.Session) -> Version:
 
 
 def run_tests(session: nox.Session) -> None:
-    # nox's own folder for temporary files is too deep for the S3 server's sockets.
+    # The S3 server's sockets need a shorter path than that of nox's folder for temporary files.
     env = {"TMPDIR": tempfile.gettempdir()}
     session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not slow"]), env=env)
 
@@ -69,37 +74,37 @@ def run_tests(session: nox.Session) -> None:
     ],
 )
 def tests(session: nox.Session, airflow: str) -> None:
-    """The tests with pinned versions."""
+    """Run the tests with pinned versions."""
     requirements, _ = MATRIX[airflow]
     session.run_install("uv", "pip", "sync", "--quiet", requirements)
     session.install("--quiet", "--no-deps", "--editable", ".")
     running = running_airflow(session)
     if f"{running.major}.{running.minor}" != airflow:
-        session.error(f"{requirements} holds Airflow {running}, not {airflow}")
+        session.error(f"{requirements} pins Airflow {running}, not {airflow}")
     run_tests(session)
 
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The tests with the oldest versions that pyproject.toml allows."""
-    session.run_install("uv", "pip", "sync", "--quiet", "requirements/lowest.txt")
+    """Run the tests with the oldest versions that pyproject.toml allows."""
+    session.run_install("uv", "pip", "sync", "--quiet", "dev/requirements/lowest.txt")
     session.install("--quiet", "--no-deps", "--editable", ".")
-    project = PROJECT["project"]
+    project = PYPROJECT["project"]
     bounds = [*map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"])]
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     printed = output_of(session, "python", "-c", code, *(bound.name for bound in bounds))
     for bound, version in zip(bounds, map(Version, printed.split()), strict=True):
         if not any(each.operator == ">=" and Version(each.version) == version for each in bound.specifier):
-            session.error(f"pyproject.toml asks for {bound}, but {version} is installed")
+            session.error(f"pyproject.toml requires {bound}, but {version} is installed")
     running_airflow(session)
     run_tests(session)
 
 
 @nox.session(python="3.13")
 def newest(session: nox.Session) -> None:
-    """The tests with the newest versions of everything, resolved now: what a user without pins gets today."""
+    """Run the tests with the newest versions of everything, as a user without pins would install them today."""
     session.install("--quiet", "--upgrade", "--editable", ".[parquet]", "--group", "test")
     running = running_airflow(session)
     if running < Version(max(MATRIX, key=Version)):
-        session.error(f"Something holds Airflow back at {running}")
+        session.error(f"A dependency holds Airflow back at {running}")
     run_tests(session)
