@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders.common import PARTICIPANT, Job
+from benchmarks.server import conversation_server
 from dev import PROJECT
 from dev.stack import (
     SANDBOX_KEY,
@@ -34,7 +34,6 @@ from dev.stack import (
     aws_connection,
     ip1_connection,
     s3_server,
-    sandbox,
     stop_on_signals,
 )
 
@@ -254,10 +253,10 @@ def main() -> None:
         home.mkdir()
         if options.only != "memory":
             with (
-                sandbox_with(Path(folder, "fast"), fast, 0.0) as fast_url,
-                sandbox_with(Path(folder, "slow"), slow, 0.05) as slow_url,
-                sandbox_with(Path(folder, "long"), fast, 0.05) as long_url,
-                sandbox_with(Path(folder, "start"), ONE_PAGE, 0.0) as start_url,
+                conversation_server(Path(folder, "fast"), fast, 0.0) as fast_url,
+                conversation_server(Path(folder, "slow"), slow, 0.05) as slow_url,
+                conversation_server(Path(folder, "long"), fast, 0.05) as long_url,
+                conversation_server(Path(folder, "start"), ONE_PAGE, 0.0) as start_url,
             ):
                 urls = {
                     (fast, 0.0): fast_url,
@@ -265,9 +264,6 @@ def main() -> None:
                     (fast, 0.05): long_url,
                     (ONE_PAGE, 0.0): start_url,
                 }
-                # The sandbox makes a message when it is first asked for. That is not what is measured.
-                for (messages, _), url in urls.items():
-                    warm_up(url, messages)
                 servers = Servers(urls, s3, home)
                 speed = measure_rounds(servers, [*start_cases, *speed_cases, *long_cases], options.rounds)
                 costs = servers.measure_stages(fast_url)
@@ -292,30 +288,14 @@ def main() -> None:
             draw({case: speed[case] for case in speed_cases}, options.output.with_suffix(".svg"))
         if options.only != "speed":
             with (
-                sandbox_with(Path(folder, "small"), fast, 0.0) as small_url,
-                sandbox_with(Path(folder, "large"), large, 0.0) as large_url,
+                conversation_server(Path(folder, "small"), fast, 0.0) as small_url,
+                conversation_server(Path(folder, "large"), large, 0.0) as large_url,
             ):
                 servers = Servers({(fast, 0.0): small_url, (large, 0.0): large_url}, s3, home)
                 memory = measure_rounds(servers, memory_cases, 1)
             text += ["## Memory", "", "The operator's peak resident memory, pages of 1,000.", "", *memory_table(memory)]
     options.output.write_text("\n".join(text).rstrip() + "\n")
     print("\n".join(text))
-
-
-def warm_up(url: str, messages: int) -> None:
-    """Have the sandbox make its messages."""
-    for start in range(0, messages, 10_000):
-        request = urllib.request.Request(
-            f"{url}/v2/conversations/{PARTICIPANT}?start={start}&limit=10000&order=ASC",
-            headers={"Authorization": f"Bearer {SANDBOX_KEY}"},
-        )
-        with urllib.request.urlopen(request) as response:
-            response.read()
-
-
-def sandbox_with(folder: Path, messages: int, latency: float) -> Any:
-    folder.mkdir()
-    return sandbox(folder, "--messages", str(messages), "--latency", str(latency))
 
 
 if __name__ == "__main__":

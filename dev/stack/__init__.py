@@ -9,7 +9,7 @@ nothing, and every server stops with the program that started it.
 from dev.stack.ip1_sandbox import SANDBOX_KEY, ip1_connection, sandbox
 from dev.stack.local_airflow import AirflowServer, airflow_environment, airflow_standalone, run_airflow
 from dev.stack.loopback import free_ports, get
-from dev.stack.processes import Process, StackError, running, stop_on_signals
+from dev.stack.processes import Process, StackError, python_server, running, stop_on_signals
 from dev.stack.seaweedfs import S3Server, aws_connection, s3_server
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "free_ports",
     "get",
     "ip1_connection",
+    "python_server",
     "run_airflow",
     "running",
     "s3_server",

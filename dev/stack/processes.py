@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,38 @@ def running(
                 process.stop()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def python_server(
+    name: str,
+    directory: Path,
+    module: str,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 60,
+) -> Iterator[str]:
+    """
+    Run a Python module that prints "ready on", followed by its URL, once it serves.
+
+    :param name: the name in errors.
+    :param directory: the folder for its log, which has the module's name.
+    :param module: for ``python -m``.
+    :param arguments: the module's arguments.
+    :param env: its environment; default: this program's.
+    :param seconds: the longest that it may take to start.
+    :return: the URL.
+    :raises StackError: if it ends, or does not serve in time.
+    """
+    log_path = directory / f"{module.rpartition('.')[2]}.log"
+    with running(name, [sys.executable, "-m", module, *arguments], log_path=log_path, env=env) as process:
+
+        def url() -> str:
+            ready = re.search(r"ready on (http://\S+)\n", log_path.read_text())
+            return ready[1] if ready else ""
+
+        process.wait_until(lambda: bool(url()), seconds=seconds)
+        yield url()
 
 
 def stop_on_signals() -> None:
