@@ -33,13 +33,13 @@ MODES = ("poke", "reschedule", "deferrable")
 
 
 def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the default connection lead to the sandbox, with its present key and one attempt per poll."""
+    """Point the default connection at the sandbox, with its current key and one attempt per request."""
     connection = stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(stack.SANDBOX_KEY, server.key))
 
 
 class Clock:
-    """Seconds since 1970. Whoever sleeps moves it on; what was planned for a moment happens on the way."""
+    """A clock that only sleeping moves forward. It runs planned actions when it passes their time."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -55,11 +55,11 @@ class Clock:
         return self.now - self.start
 
     def after(self, seconds: float, do: Callable[[], None]) -> None:
-        """Plan something for a moment counted from the start."""
+        """Plan an action for a number of seconds after the start."""
         heapq.heappush(self._plans, (self.start + seconds, next(self._order), do))
 
     def sleep(self, seconds: float) -> None:
-        # As a real clock does, it goes on a little however short the sleep is.
+        # Like a real clock, it moves on a little however short the sleep is.
         end = self.now + seconds + 0.001
         while self._plans and self._plans[0][0] <= end:
             moment, _, do = heapq.heappop(self._plans)
@@ -75,7 +75,7 @@ class Clock:
         return datetime.fromtimestamp(self.now, UTC)
 
     def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put it in the place of the real clock in the sensor, its base class and the trigger."""
+        """Replace the real clock in the sensor, its base class and the trigger."""
         base_module = sys.modules[BaseSensorOperator.__module__]
         own_time = SimpleNamespace(time=self.time, monotonic=self.time, sleep=self.sleep)
         monkeypatch.setattr(sensor_module, "time", own_time)
@@ -87,7 +87,7 @@ class Clock:
 
 @dataclass
 class TaskInstance:
-    """As much of a task instance as a rescheduled sensor asks for."""
+    """As much of a task instance as a rescheduled sensor uses."""
 
     clock: Clock
     first_start: datetime | None = None
@@ -101,13 +101,17 @@ class TaskInstance:
     def __post_init__(self) -> None:
         self.start_date = self.clock.utcnow()
 
+    def begin(self) -> None:
+        """Let the first poke be now."""
+        self.first_start = self.start_date = self.clock.utcnow()
+
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_start
 
 
 @dataclass
 class Outcome:
-    """What Airflow would make of a task: its state, what it returned, and what it raised."""
+    """How Airflow would see the end of a task: its state, its return value, and its exception."""
 
     state: str
     result: Any = None
@@ -115,7 +119,7 @@ class Outcome:
 
     @property
     def kind(self) -> str:
-        """Name of the exception's class; for a skip, of what was skipped."""
+        """The name of the exception's class; for a skip, of the exception that caused it; or the state."""
         error = self.error
         while isinstance(error, AirflowSkipException) and error.__cause__ is not None:
             error = error.__cause__
@@ -127,8 +131,8 @@ def run_sensor(mode: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, **argum
     Run a sensor to its end.
 
     :param mode: one of ``MODES``.
-    :param clock: see :class:`Clock`; moved on as long as the sensor waits.
-    :param arguments: of the sensor.
+    :param clock: the clock, which moves forward while the sensor waits.
+    :param arguments: the sensor's arguments.
     """
     clock.rule(monkeypatch)
     try:
@@ -158,7 +162,7 @@ def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[s
         monkeypatch.setattr(base_module, "_orig_start_date", lambda **_: task_instance.first_start)
     while True:
         try:
-            # Another process each time: nothing is left of the poke before.
+            # Each poke is another process, which knows nothing of the previous one.
             return _sensor(mode="reschedule", **arguments).execute(_context(task_instance))
         except AirflowRescheduleException as later:
             task_instance.first_start = task_instance.first_start or task_instance.start_date
@@ -178,7 +182,7 @@ def _deferrable(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[s
 
 
 def run_trigger(kwargs: dict[str, Any]) -> Any:
-    """Run a trigger in an event loop of its own, to its one event. Its payload goes through JSON."""
+    """Run a trigger in a new event loop until it sends its event. Return the payload after a trip through JSON."""
 
     async def events() -> list[Any]:
         return [event.payload async for event in MessageStatusTrigger(**kwargs).run()]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -23,13 +23,14 @@ from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target, check_target
-from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, duration_text
+from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, check_not_found_timeout, duration_text
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
     ReadBatch,
     ReadConversation,
     Require,
     Watch,
+    check_expected_count,
     check_require,
     count_text,
 )
@@ -93,8 +94,10 @@ class MessageStatusSensor(BaseSensorOperator):
 
     ``poke``, ``reschedule`` and ``deferrable`` end the same way:
 
-    * A failure status raises :class:`IP1DeliveryError`, and Airflow does not retry the task.
+    * A failure status raises :class:`IP1DeliveryError`, and Airflow does not retry the task. With
+      ``on_failure="return"``, the task succeeds and returns the statuses.
     * When ``timeout`` is over, the sensor raises ``AirflowSensorTimeout``.
+    * When iP.1 has not known any of the messages for ``not_found_timeout``, the sensor raises ``IP1NotFoundError``.
     * A refused key (401, 403) raises ``IP1AuthError`` at once, and an invalid participant ``IP1ParticipantError``.
     * The sensor waits out an outage. When ten polls in a row have failed, it raises the error of the last one, such as
       ``IP1ServerError`` or ``IP1RateLimitError``.
@@ -109,11 +112,20 @@ class MessageStatusSensor(BaseSensorOperator):
         category. Default: every category except ``pending`` that is not expected. (templated)
     :param require: with ``all`` (default), every message has to reach an expected status and the first failure ends the
         wait. With ``any``, one message is enough and the wait fails when all have failed.
+    :param expected_count: for a batch or reference, how many messages have to exist before the wait can succeed with
+        ``require="all"`` (or fail with ``"any"``), 1 or more. iP.1 does not say whether its list of a batch is
+        complete. Default: as many as it has listed so far. (templated)
+    :param not_found_timeout: how long iP.1 may not know any of the messages, as a timedelta or in seconds, counted from
+        the start of the wait (see ``timeout``) or from the last poll that returned one of them. The messages are known
+        when iP.1 returns at least one of them. Default one hour; ``None`` leaves only ``timeout``.
+    :param on_failure: ``fail`` (default) raises :class:`IP1DeliveryError` for a failure status. With ``return``, the
+        task succeeds, and the codes and categories that it returns tell what happened, so that a DAG can branch.
     :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :return: one dictionary per message with ``message_id`` and ``batch_id``, and with ``code``, ``category`` and
         ``created`` (ISO 8601, UTC) of its latest status.
-    :raises ValueError: the arguments do not select messages or statuses. The error names the argument.
+    :raises ValueError: an argument is invalid, or the arguments do not select messages or statuses. The error names
+        the argument.
 
     ``timeout`` counts as in every sensor: from the start of the first try in ``reschedule`` mode, otherwise from the
     start of each try. The last poll is at the end of that time.
@@ -126,6 +138,7 @@ class MessageStatusSensor(BaseSensorOperator):
         "reference",
         "expected",
         "failed",
+        "expected_count",
         "ip1_conn_id",
     )
 
@@ -139,6 +152,9 @@ class MessageStatusSensor(BaseSensorOperator):
         expected: StatusArgument = "delivered",
         failed: StatusArgument | None = None,
         require: Require = "all",
+        expected_count: int | str | None = None,
+        not_found_timeout: timedelta | float | None = timedelta(hours=1),
+        on_failure: Literal["fail", "return"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ip1_conn_id: str = IP1Hook.default_conn_name,
         **kwargs: Any,
@@ -153,10 +169,14 @@ class MessageStatusSensor(BaseSensorOperator):
         self.expected = expected
         self.failed = failed
         self.require = check_require(require)
+        self.expected_count = expected_count
+        self.not_found_timeout = check_not_found_timeout(not_found_timeout)
+        if on_failure not in ("fail", "return"):
+            raise ValueError(f"on_failure must be 'fail' or 'return', not {on_failure!r}")
+        self.on_failure = on_failure
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
         self._wait: Wait | None = None
-        self._started_at = 0.0
 
     def execute(self, context: Context) -> Any:
         """
@@ -183,7 +203,7 @@ class MessageStatusSensor(BaseSensorOperator):
         """
         wait = self._wait or self._begin(context)
         step = self._drive(wait, lambda outcome: isinstance(outcome, PollResult))
-        self._remember(context, wait.watch)
+        self._remember(context, wait)
         if isinstance(step, WaitResult):
             # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
             return PokeReturnValue(True, self._finish(step.status, step.text, step.as_dicts()))
@@ -222,19 +242,27 @@ class MessageStatusSensor(BaseSensorOperator):
     def _begin(self, context: Context) -> Wait:
         target = Target(self.participant, self.batch_id, self.message_id, self.reference)
         rule = StatusRule.from_arguments(self.expected, self.failed)
+        expected_count = check_expected_count(self.expected_count, target)
         for code in rule.undocumented_codes:
             self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
-        self._started_at = self._start_of_wait(context)
+        started_at = self._start_of_wait(context)
         schedule = PollSchedule(
             poke_interval=self.poke_interval,
-            deadline=self._started_at + self.timeout,
-            started_at=self._started_at,
+            deadline=started_at + self.timeout,
+            started_at=started_at,
             exponential_backoff=self.exponential_backoff,
             max_wait=self._max_wait_seconds,
             # In the other modes, BaseSensorOperator implements silent_fail.
             never_gives_up=self.silent_fail and self.deferrable,
         )
-        self._wait = Wait(Watch(target, rule, self.require, self._recall(context, target)), schedule)
+        state = self._recall(context, target)
+        self._wait = Wait(
+            Watch(target, rule, self.require, expected_count, state),
+            schedule,
+            # What another run of this task remembered may be older than this wait.
+            known_at=max(started_at, state.get("known_at", 0.0)),
+            not_found_timeout=self.not_found_timeout,
+        )
         return self._wait
 
     def _start_of_wait(self, context: Context) -> float:
@@ -281,7 +309,9 @@ class MessageStatusSensor(BaseSensorOperator):
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
-            raise IP1DeliveryError(text, messages)
+            if self.on_failure == "fail":
+                raise IP1DeliveryError(text, messages)
+            self.log.warning("The task succeeds because of on_failure='return'. %s", text)
         if status == "timeout":
             raise AirflowSensorTimeout(f"Time is up after {duration_text(self.timeout)}. Last poll: {text}")
         return messages
@@ -295,20 +325,20 @@ class MessageStatusSensor(BaseSensorOperator):
         pause = max(MIN_PAUSE, super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return max(0.0, min(pause, self.timeout - run_duration()))
 
-    def _recall(self, context: Context, target: Target) -> Mapping[str, Any] | None:
+    def _recall(self, context: Context, target: Target) -> Mapping[str, Any]:
         """Return what earlier pokes of a rescheduled task found, so that it need not search again (Airflow 3.3)."""
-        store = self._store(context, target)
+        store = self._store(context)
         stored = store.get(_STATE_KEY) if store is not None else None
-        return stored if isinstance(stored, dict) and stored.get("target") == target.digest else None
+        return stored if isinstance(stored, dict) and stored.get("target") == target.digest else {}
 
-    def _remember(self, context: Context, watch: Watch) -> None:
-        store = self._store(context, watch.target)
+    def _remember(self, context: Context, wait: Wait) -> None:
+        store = self._store(context)
         if store is not None:
-            store.set(_STATE_KEY, {"target": watch.target.digest, **watch.state()})
+            watch = wait.watch
+            store.set(_STATE_KEY, {"target": watch.target.digest, "known_at": wait.known_at, **watch.state()})
 
-    def _store(self, context: Context, target: Target) -> Any:
-        is_needed = self.reschedule and not self.deferrable and target.participant is not None
-        return context.get("task_state_store") if is_needed else None
+    def _store(self, context: Context) -> Any:
+        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
 
     # -- deferrable
 
@@ -325,9 +355,12 @@ class MessageStatusSensor(BaseSensorOperator):
                 reference=watch.target.reference,
                 **watch.rule.as_arguments(),
                 require=watch.require,
+                expected_count=watch.expected_count,
+                not_found_timeout=self.not_found_timeout,
+                known_at=wait.known_at,
                 ip1_conn_id=self.ip1_conn_id,
                 deadline=schedule.deadline,
-                started_at=self._started_at,
+                started_at=schedule.started_at,
                 poll_at=step.poll_at,
                 poke_interval=self.poke_interval,
                 exponential_backoff=self.exponential_backoff,

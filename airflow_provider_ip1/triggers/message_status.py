@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -16,13 +17,14 @@ from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target
-from airflow_provider_ip1.api.watching.wait import Wait, WaitResult
+from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
     ReadBatch,
     ReadConversation,
     Require,
     Watch,
+    check_expected_count,
     check_require,
 )
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error, IP1NotFoundError
@@ -33,8 +35,8 @@ class MessageStatusTrigger(BaseTrigger):
     """
     Polls iP.1 until messages have reached a status, have failed, or time is up.
 
-    All arguments are JSON values, and the trigger keeps no other state. It may therefore move to another triggerer at
-    any time, and may run twice: it only reads.
+    Its serialized arguments are JSON values, and it keeps no other state. It may therefore move to another triggerer at
+    any time, and may run twice, because it only reads.
 
     It sends one event, a dictionary without personal data. Its ``status`` is ``success`` or ``failure`` (with
     ``messages``), ``timeout``, or ``error`` (with the exception's name in ``error``). Every event except a success has
@@ -48,6 +50,11 @@ class MessageStatusTrigger(BaseTrigger):
     :param failed: status codes and categories that end the wait as a failure. Default: every terminal category that is
         not expected.
     :param require: ``all`` (default) or ``any`` of the messages.
+    :param expected_count: for a batch or reference, how many messages have to exist before the wait can end with
+        ``require="all"``. Default: unknown.
+    :param not_found_timeout: seconds or a timedelta. When iP.1 has not known any of the messages for that long, counted
+        from ``known_at``, the wait ends with an ``IP1NotFoundError``. Default one hour; ``None`` means never.
+    :param known_at: when iP.1 last returned one of the messages, in seconds since 1970. Default: ``started_at``.
     :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll, so its key can be changed during the
         wait. Default ``ip1_default``.
     :param deadline: end of the wait, in seconds since 1970.
@@ -74,6 +81,9 @@ class MessageStatusTrigger(BaseTrigger):
         expected: StatusArgument = "delivered",
         failed: StatusArgument | None = None,
         require: Require = "all",
+        expected_count: int | None = None,
+        not_found_timeout: timedelta | float | None = timedelta(hours=1),
+        known_at: float | None = None,
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
         poll_at: float = 0.0,
         poke_interval: float = 60.0,
@@ -91,6 +101,9 @@ class MessageStatusTrigger(BaseTrigger):
         self.expected = expected
         self.failed = failed
         self.require = require
+        self.expected_count = expected_count
+        self.not_found_timeout = check_not_found_timeout(not_found_timeout)
+        self.known_at = known_at
         self.ip1_conn_id = ip1_conn_id
         self.deadline = deadline
         self.started_at = started_at
@@ -106,6 +119,7 @@ class MessageStatusTrigger(BaseTrigger):
         """:return: the import path of this class, and its arguments as JSON values."""
         names = (
             *("participant", "batch_id", "message_id", "reference", "expected", "failed", "require", "ip1_conn_id"),
+            *("expected_count", "not_found_timeout", "known_at"),
             *("deadline", "started_at", "poll_at", "poke_interval", "exponential_backoff", "max_wait", "silent_fail"),
             *("failures", "state"),
         )
@@ -144,7 +158,13 @@ class MessageStatusTrigger(BaseTrigger):
             never_gives_up=self.silent_fail,
             failures=self.failures,
         )
-        wait = Wait(Watch(target, rule, check_require(self.require), self.state), schedule)
+        expected_count = check_expected_count(self.expected_count, target)
+        wait = Wait(
+            Watch(target, rule, check_require(self.require), expected_count, self.state),
+            schedule,
+            known_at=self.started_at if self.known_at is None else self.known_at,
+            not_found_timeout=self.not_found_timeout,
+        )
         now = time.time()
         steps = wait.steps(schedule.first_poll(self.poll_at, now), now)
         step = next(steps)

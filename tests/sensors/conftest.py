@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sandbox whose messages get delivered on the tests' clock, and a way to run the sensor in each mode."""
+"""A sandbox that delivers messages on the tests' clock, and a way to run the sensor in each mode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    """Messages are settled 100 seconds after the start. Each poll is one attempt, so that requests can be counted."""
+    """A sandbox whose messages get their final status within 100 seconds. Each poll is one attempt."""
     with SandboxServer(messages=450, clock=clock.time, delivery_seconds=100) as server:
         connect(server, monkeypatch)
         yield server
@@ -32,7 +32,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run the sensor to its end in one mode, with a poll every 30 seconds for at most 10 minutes."""
+    """Run the sensor to its end in one mode. It polls every 30 seconds for at most 10 minutes."""
 
     def run(**arguments: Any) -> Outcome:
         return run_sensor(mode, clock, monkeypatch, **{"poke_interval": 30, "timeout": 600, **arguments})

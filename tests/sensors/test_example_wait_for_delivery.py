@@ -41,7 +41,7 @@ def dag_test(batch_id: str, sandbox: SandboxServer, bucket: str) -> str:
 
 
 class FromFirstRequest:
-    """The time, standing still until the sandbox has been asked something. So the first look is never too late."""
+    """A clock that stands still until the sandbox gets its first request, so that the first poll is never too late."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -70,7 +70,7 @@ def test_exports_after_the_delivery(
     assert LIVE not in told
 
 
-def test_a_message_that_fails_fails_the_run_and_calls_back(
+def test_a_failed_message_fails_the_run_and_runs_the_callback(
     airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(delivery_seconds=1) as sandbox:

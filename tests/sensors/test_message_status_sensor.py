@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MessageStatusSensor: the same cases in all three modes, against the sandbox."""
+"""MessageStatusSensor against the sandbox: the same cases in all three modes."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
-from tests.sensor_modes import Clock, Outcome, connect
+from tests.sensor_modes import Clock, Outcome, TaskInstance, connect
 
 Run = Callable[..., Outcome]
 DELIVERED, EXPIRED, REJECTED, FAILED, STUCK, MIXED, LARGE = (batch_id for batch_id, _ in DEMO_BATCHES.values())
@@ -25,13 +26,12 @@ DELIVERED_MESSAGE = "69000000d000001000000000"
 STUCK_MESSAGE = "69000000d000005000000000"
 UNKNOWN = "69000000c00000000000ffff"
 
-
 Logged = Callable[[], str]
 
 
 @pytest.fixture
 def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
-    """All that was logged. Airflow 3 writes task logs to standard output, Airflow 2 hands them to logging."""
+    """Everything that was logged. Airflow 3 writes task logs to standard output, Airflow 2 passes them to logging."""
     caplog.set_level("DEBUG")
 
     def logged() -> str:
@@ -39,6 +39,13 @@ def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) 
         return out + err if "message_status" in out + err else caplog.text
 
     return logged
+
+
+class StateStore(dict[str, Any]):
+    """As much of Airflow's task state store as the sensor uses. Values pass through JSON."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
 
 
 def codes(outcome: Outcome) -> list[int | None]:
@@ -73,7 +80,7 @@ class TestTargets:
 
     def test_one_request_per_poll_for_a_message_of_a_batch(self, run: Run, server: SandboxServer) -> None:
         run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE)
-        # At 0, 30, 60, 90 and 120 seconds.
+        # The polls are 0, 30, 60, 90 and 120 seconds after the start.
         assert [request.path for request in server.requests] == [
             f"/v2/batches/{DELIVERED}/messages/{DELIVERED_MESSAGE}"
         ] * 5
@@ -87,12 +94,12 @@ class TestTargets:
         assert {message["batch_id"] for message in outcome.result} == {MIXED}
 
     @pytest.mark.parametrize("target", [{"batch_id": UNKNOWN}, {"participant": LIVE, "reference": "no-such"}])
-    def test_what_never_comes_ends_when_time_is_up(self, run: Run, clock: Clock, target: dict[str, str]) -> None:
+    def test_a_wait_for_unknown_messages_times_out(self, run: Run, clock: Clock, target: dict[str, str]) -> None:
         assert run(**target).kind == "AirflowSensorTimeout"
         assert 600 <= clock.elapsed < 605
 
     def test_a_batch_that_is_sent_later(self, run: Run, server: SandboxServer, clock: Clock) -> None:
-        """It is searched for by reference; by id it cannot be known before it is there."""
+        """Its reference is known before it is sent; its id is not."""
         clock.after(200, lambda: server.send([MAIN], reference="later"))
         assert codes(run(participant=MAIN, reference="later")) == [201]
         assert 300 <= clock.elapsed < 340
@@ -103,7 +110,7 @@ class TestTargets:
         assert codes(run(participant=MAIN, reference="twice")) == [201, 201]
         assert 150 <= clock.elapsed < 190
 
-    def test_a_message_of_long_ago_is_found(self, run: Run, server: SandboxServer) -> None:
+    def test_an_old_message_is_found(self, run: Run, server: SandboxServer) -> None:
         oldest = next(message for message in server.conversation(MAIN) if message["statuses"][0]["code"] == 201)
         outcome = run(participant=MAIN, message_id=oldest["id"])
         assert [message["message_id"] for message in outcome.result] == [oldest["id"]]
@@ -117,22 +124,18 @@ def test_only_the_first_search_reads_the_whole_conversation(
     run: Run, mode: str, server: SandboxServer, clock: Clock
 ) -> None:
     if mode == "reschedule":
-        pytest.skip("needs Airflow's task state store, see test_reschedule_remembers_what_was_searched")
+        pytest.skip("needs Airflow's task state store, see test_reschedule_remembers_the_search")
     run(participant=MAIN, message_id="not-there", timeout=300)
     first, *later = [int(request.query["start"]) for request in server.requests]
     assert first == 0
-    # 450 messages are three pages of 200, and a look for more. All later polls take the newest page alone.
+    # 450 messages are three pages of 200, and a request that confirms the end. Later polls read only the newest page.
     assert sum(start > 200 for start in later) <= 4
     assert 9 <= later.count(0) <= 10
 
 
 @pytest.mark.parametrize("mode", ["reschedule"])
-def test_reschedule_remembers_what_was_searched(run: Run, mode: str, server: SandboxServer) -> None:
-    class Store(dict[str, Any]):
-        def set(self, key: str, value: Any) -> None:
-            self[key] = json.loads(json.dumps(value))
-
-    store = Store()
+def test_reschedule_remembers_the_search(run: Run, mode: str, server: SandboxServer) -> None:
+    store = StateStore()
     arguments = {"task_id": "wait", "mode": "reschedule", "deferrable": False, "participant": MAIN}
     for _ in range(2):
         before = len(server.requests)
@@ -141,7 +144,7 @@ def test_reschedule_remembers_what_was_searched(run: Run, mode: str, server: San
         sensor.poke({"task_state_store": store})
         starts = [int(request.query["start"]) for request in server.requests[before:]]
     assert max(starts) < 200
-    # Another message is searched for from the beginning.
+    # The search for another message starts at the beginning.
     MessageStatusSensor(**arguments, message_id="another").poke({"task_state_store": store})
     assert int(server.requests[-1].query["start"]) > 200
     assert MAIN not in json.dumps(store)
@@ -179,12 +182,12 @@ class TestStatuses:
         assert (codes(outcome) if outcome.state == "success" else outcome.kind) == expected
 
     def test_all_fails_at_the_first_failure(self, run: Run, clock: Clock, server: SandboxServer) -> None:
-        """The batch's second message is settled after 83 seconds, the last one after 100."""
+        """The batch's second message gets its final status after 83 seconds, the last one after 100."""
         outcome = run(batch_id=MIXED, expected="rejected", poke_interval=5)
         assert outcome.kind == "IP1DeliveryError"
         assert 66 <= clock.elapsed < 75
 
-    def test_any_fails_when_none_is_left(self, run: Run, clock: Clock) -> None:
+    def test_any_fails_when_all_messages_have_failed(self, run: Run, clock: Clock) -> None:
         outcome = run(batch_id=MIXED, expected="rejected", require="any", poke_interval=5)
         assert outcome.kind == "IP1DeliveryError"
         assert 100 <= clock.elapsed < 110
@@ -197,32 +200,34 @@ class TestStatuses:
         assert LIVE not in str(error)
         assert [message["code"] for message in error.messages] == [202]
 
-    def test_an_unknown_code_goes_by_its_first_digit(self, run: Run, server: SandboxServer) -> None:
+    def test_an_unknown_code_counts_by_its_first_digit(self, run: Run, server: SandboxServer) -> None:
         server.faults.add("unknown-status=299")
         error = run(batch_id=DELIVERED).error
         assert isinstance(error, IP1DeliveryError)
         assert "299 (undelivered)" in str(error)
 
-    def test_an_unknown_code_is_warned_about_once(
+    def test_an_unknown_code_causes_one_warning(
         self, run: Run, mode: str, server: SandboxServer, logged: Logged
     ) -> None:
         server.faults.add("unknown-status=199")
         assert run(batch_id=DELIVERED).kind == "AirflowSensorTimeout"
         warnings = logged().count("status code 199")
-        # Rescheduled, every poke is another process.
+        # In reschedule mode, every poke is another process.
         assert warnings > 1 if mode == "reschedule" else warnings == 1
 
 
 class TestFaults:
     @pytest.mark.parametrize("status", [401, 403])
-    def test_a_refused_key_ends_it_at_once(self, run: Run, server: SandboxServer, clock: Clock, status: int) -> None:
+    def test_a_refused_key_ends_the_wait_at_once(
+        self, run: Run, server: SandboxServer, clock: Clock, status: int
+    ) -> None:
         server.faults.add(f"{status}@3-")
         outcome = run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE)
         assert (outcome.state, outcome.kind) == ("failed", "IP1AuthError")
         assert len(server.requests) == 3
         assert 60 <= clock.elapsed < 70
 
-    def test_an_invalid_participant_ends_it_at_once(self, run: Run, server: SandboxServer) -> None:
+    def test_an_invalid_participant_ends_the_wait_at_once(self, run: Run, server: SandboxServer) -> None:
         assert run(participant="No such sender name", reference="x").kind == "IP1ParticipantError"
         assert len(server.requests) == 1
 
@@ -237,30 +242,30 @@ class TestFaults:
         ],
     )
     @pytest.mark.parametrize("poke_interval", [0, 30])
-    def test_an_outage_is_waited_out_so_long(
+    def test_a_long_outage_ends_the_wait(
         self, run: Run, server: SandboxServer, clock: Clock, fault: str, error: str, poke_interval: int
     ) -> None:
         server.faults.add(f"{fault}@2-")
         outcome = run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE, poke_interval=poke_interval)
         assert (outcome.state, outcome.kind) == ("failed", error)
-        # aiohttp sends a request again by itself when a connection that was used before is cut.
+        # aiohttp may repeat a request by itself when a used connection breaks.
         assert len(server.requests) <= 1 + MAX_FAILED_POLLS * (2 if fault == "reset" else 1)
         pauses = MAX_FAILED_POLLS * max(1, poke_interval)
         assert pauses <= clock.elapsed < pauses * 1.2
         assert f"{MAX_FAILED_POLLS} polls in a row failed" in str(outcome.error)
 
     @pytest.mark.parametrize("fault", ["503@1", f"503@2-{MAX_FAILED_POLLS}", "reset@3-4", "html@3", "429@2"])
-    def test_a_passing_outage_is_none(self, run: Run, server: SandboxServer, fault: str) -> None:
+    def test_a_short_outage_is_waited_out(self, run: Run, server: SandboxServer, fault: str) -> None:
         server.faults.add(fault)
         assert codes(run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE)) == [201]
 
-    def test_failures_count_only_in_a_row(self, run: Run, server: SandboxServer) -> None:
+    def test_only_failures_in_a_row_count(self, run: Run, server: SandboxServer) -> None:
         server.faults.add("503@1-9", "503@11-19", "503@21-29")
         outcome = run(batch_id=STUCK, message_id=STUCK_MESSAGE, poke_interval=5, timeout=200)
         assert outcome.kind == "AirflowSensorTimeout"
         assert len(server.requests) > 30
 
-    def test_time_is_up_during_an_outage(self, run: Run, server: SandboxServer, clock: Clock) -> None:
+    def test_a_timeout_during_an_outage(self, run: Run, server: SandboxServer, clock: Clock) -> None:
         server.faults.add("503")
         outcome = run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE, timeout=100)
         assert (outcome.state, outcome.kind) == ("failed", "AirflowSensorTimeout")
@@ -268,7 +273,7 @@ class TestFaults:
         assert "503" in str(outcome.error)
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_retry_after_is_honoured(self, run: Run, server: SandboxServer, clock: Clock, status: int) -> None:
+    def test_retry_after_is_respected(self, run: Run, server: SandboxServer, clock: Clock, status: int) -> None:
         server.faults.add(f"{status}@2:retry-after=300")
         asked: list[float] = []
         record = server.requests.append
@@ -277,14 +282,14 @@ class TestFaults:
         assert len(asked) == 3
         assert 300 <= asked[2] - asked[1] < 335
 
-    def test_a_longer_retry_after_than_there_is_time(self, run: Run, server: SandboxServer) -> None:
+    def test_a_retry_after_beyond_the_timeout(self, run: Run, server: SandboxServer) -> None:
         server.faults.add("503:retry-after=3600")
         outcome = run(batch_id=DELIVERED)
         assert outcome.kind == "AirflowSensorTimeout"
         assert "3600 s" in str(outcome.error)
         assert len(server.requests) == 1
 
-    def test_a_changed_key_is_noticed(
+    def test_a_changed_key_is_used(
         self, run: Run, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def change() -> None:
@@ -303,14 +308,155 @@ class TestFaults:
         assert (outcome.state, outcome.kind) == ("failed", "IP1ConnectionError")
         assert "'other'" in str(outcome.error)
 
+    def test_a_missing_connection(self, run: Run, server: SandboxServer) -> None:
+        outcome = run(batch_id=DELIVERED, ip1_conn_id="missing")
+        assert (outcome.state, outcome.kind) == ("failed", "IP1ConnectionError")
+        assert "'missing'" in str(outcome.error)
+        assert server.requests == []
 
-# What a task ends as. A delivery that failed and a wait that was too long are what soft_fail is for. A refused key, an
-# outage and bad arguments are never hidden as a skip by it.
+
+class TestNotFound:
+    @pytest.mark.parametrize(
+        ("target", "shown"),
+        [
+            ({"batch_id": UNKNOWN}, f"batch {UNKNOWN}"),
+            ({"batch_id": DELIVERED, "message_id": "unknown"}, "message unknown"),
+            ({"participant": LIVE, "message_id": "unknown"}, "message unknown"),
+            ({"participant": LIVE, "reference": "unknown"}, "messages with reference 'unknown'"),
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("limit", [timedelta(seconds=100), 100])
+    def test_unknown_messages_end_the_wait(
+        self, run: Run, clock: Clock, target: dict[str, str], shown: str, limit: timedelta | float
+    ) -> None:
+        outcome = run(**target, not_found_timeout=limit)
+        assert (outcome.state, outcome.kind) == ("failed", "IP1NotFoundError")
+        assert 100 <= clock.elapsed < 140
+        assert str(outcome.error).startswith(f"iP.1 has not known {shown} for ")
+        assert "not_found_timeout is 100 s" in str(outcome.error)
+
+    def test_the_default_is_an_hour(self, run: Run, clock: Clock) -> None:
+        assert run(batch_id=UNKNOWN, timeout=8000, poke_interval=600).kind == "IP1NotFoundError"
+        assert 3600 <= clock.elapsed < 4300
+
+    def test_none_leaves_only_the_timeout(self, run: Run, clock: Clock) -> None:
+        outcome = run(batch_id=UNKNOWN, timeout=8000, poke_interval=600, not_found_timeout=None)
+        assert outcome.kind == "AirflowSensorTimeout"
+        assert 8000 <= clock.elapsed < 8010
+
+    def test_it_takes_precedence_over_a_timeout_at_the_same_time(self, run: Run) -> None:
+        assert run(batch_id=UNKNOWN, timeout=90, not_found_timeout=90).kind == "IP1NotFoundError"
+
+    def test_a_message_that_appears_in_time_is_awaited(self, run: Run, server: SandboxServer, clock: Clock) -> None:
+        clock.after(80, lambda: server.send([MAIN], reference="later"))
+        assert codes(run(participant=MAIN, reference="later", not_found_timeout=100)) == [201]
+        assert 180 <= clock.elapsed < 220
+
+    def test_a_message_that_appears_too_late(self, run: Run, server: SandboxServer, clock: Clock) -> None:
+        clock.after(200, lambda: server.send([MAIN], reference="later"))
+        assert run(participant=MAIN, reference="later", not_found_timeout=100).kind == "IP1NotFoundError"
+
+    @pytest.mark.parametrize("target", [{"batch_id": STUCK}, {"batch_id": STUCK, "message_id": STUCK_MESSAGE}], ids=str)
+    def test_a_message_that_disappears(
+        self, run: Run, mode: str, server: SandboxServer, clock: Clock, target: dict[str, str]
+    ) -> None:
+        clock.after(200, lambda: server.faults.add("404"))
+        assert run(**target, not_found_timeout=100).kind == "IP1NotFoundError"
+        # The time counts from the last poll that returned the message. Without a task state store, reschedule mode does
+        # not remember that poll.
+        assert clock.elapsed >= (200 if mode == "reschedule" else 270)
+
+    def test_one_404_does_not_end_a_wait_that_found_the_message(
+        self, run: Run, mode: str, server: SandboxServer
+    ) -> None:
+        if mode == "reschedule":
+            pytest.skip("needs Airflow's task state store, see test_reschedule_remembers_when_it_last_found_a_message")
+        server.faults.add("404@5")
+        outcome = run(batch_id=STUCK, message_id=STUCK_MESSAGE, not_found_timeout=100)
+        assert outcome.kind == "AirflowSensorTimeout"
+
+    @pytest.mark.parametrize("mode", ["reschedule"])
+    def test_reschedule_remembers_when_it_last_found_a_message(
+        self, clock: Clock, mode: str, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock.rule(monkeypatch)
+        task_instance = TaskInstance(clock)
+        context: Any = {"task_state_store": StateStore(), "ti": task_instance}
+        arguments: dict[str, Any] = {"batch_id": STUCK, "timeout": 1000, "not_found_timeout": 100}
+
+        def poke() -> bool:
+            sensor = MessageStatusSensor(task_id="wait", mode="reschedule", deferrable=False, **arguments)
+            return bool(sensor.poke(context))
+
+        task_instance.begin()
+        clock.sleep(90)
+        assert not poke()
+        server.faults.add("404")
+        clock.sleep(90)
+        assert not poke()
+        clock.sleep(20)
+        with pytest.raises(IP1NotFoundError):
+            poke()
+        # A later run of the same task does not count from what this one remembered.
+        clock.sleep(100_000)
+        task_instance.begin()
+        assert not poke()
+
+
+class TestExpectedCount:
+    @pytest.mark.parametrize("target", [{"batch_id": MIXED}, {"participant": LIVE, "reference": "demo-mixed"}], ids=str)
+    @pytest.mark.parametrize(
+        ("expected_count", "end"), [(2, "success"), ("3", "success"), (4, "AirflowSensorTimeout"), (None, "success")]
+    )
+    def test_all_waits_until_so_many_messages_exist(
+        self, run: Run, target: dict[str, str], expected_count: Any, end: str
+    ) -> None:
+        outcome = run(**target, expected=["delivered", 202], expected_count=expected_count)
+        assert outcome.kind == end
+        assert outcome.error is None or "3 of 4 expected messages" in str(outcome.error)
+
+    def test_messages_that_appear_later(self, run: Run, server: SandboxServer, clock: Clock) -> None:
+        server.send([MAIN], reference="two")
+        clock.after(200, lambda: server.send([MAIN], reference="two"))
+        assert codes(run(participant=MAIN, reference="two", expected_count=2)) == [201, 201]
+        assert 300 <= clock.elapsed < 340
+
+    def test_a_failure_ends_the_wait_before_all_exist(self, run: Run, clock: Clock) -> None:
+        assert run(batch_id=EXPIRED, expected_count=10).kind == "IP1DeliveryError"
+        assert clock.elapsed < 140
+
+    def test_any_succeeds_before_all_exist(self, run: Run) -> None:
+        assert codes(run(batch_id=DELIVERED, expected_count=10, require="any")) == [201]
+
+    def test_any_does_not_fail_before_all_exist(self, run: Run) -> None:
+        assert run(batch_id=EXPIRED, expected_count=2, require="any").kind == "AirflowSensorTimeout"
+
+
+class TestOnFailure:
+    @pytest.mark.parametrize("option", [{}, {"soft_fail": True}, {"never_fail": True}], ids=str)
+    def test_return_reports_the_failure_in_the_result(self, run: Run, logged: Logged, option: dict[str, bool]) -> None:
+        outcome = run(batch_id=EXPIRED, on_failure="return", **option)
+        assert outcome.state == "success"
+        (message,) = outcome.result
+        assert (message["batch_id"], message["code"], message["category"]) == (EXPIRED, 202, "undelivered")
+        assert "The task succeeds because of on_failure='return'. 202 Expired (undelivered)" in logged()
+
+    def test_return_changes_no_other_end(self, run: Run) -> None:
+        assert codes(run(batch_id=DELIVERED, on_failure="return")) == [201]
+        assert run(batch_id=STUCK, on_failure="return").kind == "AirflowSensorTimeout"
+        assert run(batch_id=UNKNOWN, on_failure="return", not_found_timeout=60).kind == "IP1NotFoundError"
+
+
+# The state in which a task ends: without option, with soft_fail, and with never_fail. soft_fail skips the task after a
+# failed delivery or a timeout. It does not hide a refused key, an outage or an unknown batch.
 SOFT_FAIL_TABLE = {
     "delivered": ("success", "success", "success"),
     "failure status": ("failed", "skipped", "skipped"),
     "time up": ("failed", "skipped", "skipped"),
     "time up in an outage": ("failed", "skipped", "skipped"),
+    "not found": ("failed", "failed", "skipped"),
+    "connection missing": ("failed", "failed", "skipped"),
     "key refused": ("failed", "failed", "skipped"),
     "participant invalid": ("failed", "failed", "skipped"),
     "outage": ("failed", "failed", "skipped"),
@@ -321,6 +467,8 @@ CAUSES: dict[str, tuple[dict[str, Any], str | None]] = {
     "failure status": ({"batch_id": EXPIRED}, None),
     "time up": ({"batch_id": STUCK}, None),
     "time up in an outage": ({"batch_id": DELIVERED, "timeout": 90}, "500@2-"),
+    "not found": ({"batch_id": UNKNOWN, "not_found_timeout": 100}, None),
+    "connection missing": ({"batch_id": DELIVERED, "ip1_conn_id": "missing"}, None),
     "key refused": ({"batch_id": DELIVERED}, "401@2-"),
     "participant invalid": ({"participant": "No such sender name", "reference": "x"}, None),
     "outage": ({"batch_id": DELIVERED}, "500@2-"),
@@ -340,7 +488,11 @@ def test_soft_fail_by_mode_and_cause(run: Run, server: SandboxServer, cause: str
     assert outcome.state == SOFT_FAIL_TABLE[cause][["neither", "soft_fail", "never_fail"].index(option)]
 
 
-def test_silent_fail_waits_everything_out(run: Run, server: SandboxServer, clock: Clock) -> None:
+def test_silent_fail_waits_out_unknown_messages(run: Run) -> None:
+    assert run(batch_id=UNKNOWN, not_found_timeout=100, silent_fail=True).kind == "AirflowSensorTimeout"
+
+
+def test_silent_fail_waits_out_every_error(run: Run, server: SandboxServer, clock: Clock) -> None:
     server.faults.add("401@1-12")
     assert codes(run(batch_id=DELIVERED, message_id=DELIVERED_MESSAGE, silent_fail=True)) == [201]
 
@@ -348,18 +500,18 @@ def test_silent_fail_waits_everything_out(run: Run, server: SandboxServer, clock
 @pytest.mark.parametrize("poke_interval", [0, 5])
 @pytest.mark.parametrize("fault", [None, "401", "500", "reset"])
 def test_no_hot_loop(run: Run, server: SandboxServer, clock: Clock, fault: str | None, poke_interval: float) -> None:
-    """Even where every answer comes at once and errors end nothing, a minute holds 60 requests at most."""
+    """Even if iP.1 responds at once and no error ends the wait, there are at most 60 requests per minute."""
     if fault is not None:
         server.faults.add(fault)
     target = {"batch_id": STUCK, "message_id": STUCK_MESSAGE}
     outcome = run(**target, silent_fail=True, poke_interval=poke_interval, timeout=120)
     assert outcome.kind == "AirflowSensorTimeout"
-    # aiohttp sends a request again by itself when a connection that was used before is cut.
+    # aiohttp may repeat a request by itself when a used connection breaks.
     requests_per_poll = 2 if fault == "reset" else 1
     assert len(server.requests) <= requests_per_poll * (clock.elapsed / max(1, poke_interval) + 2)
 
 
-def test_exponential_backoff_spares_requests(run: Run, server: SandboxServer) -> None:
+def test_exponential_backoff_saves_requests(run: Run, server: SandboxServer) -> None:
     arguments = {"batch_id": STUCK, "message_id": STUCK_MESSAGE, "timeout": 6000}
     run(**arguments, exponential_backoff=True)
     assert len(server.requests) < 15
@@ -401,7 +553,7 @@ class TestArguments:
         ],
         ids="+".join,
     )
-    def test_targets_that_do_not_go_together(self, given: dict[str, str]) -> None:
+    def test_arguments_that_do_not_select_messages(self, given: dict[str, str]) -> None:
         with pytest.raises(ValueError, match="Say which messages to watch") as caught:
             MessageStatusSensor(task_id="wait", **given)
         assert ", ".join(sorted(given)) in str(caught.value)
@@ -421,34 +573,49 @@ class TestArguments:
             ({"batch_id": ""}, "batch_id is empty"),
             ({"batch_id": 7}, "batch_id must be a string"),
             ({"batch_id": None, "participant": MAIN, "reference": ""}, "reference must be"),
+            ({"expected_count": 0}, "expected_count must be a whole number of 1 or more, not 0"),
+            ({"expected_count": "many"}, "expected_count must be .* not 'many'"),
+            ({"expected_count": True}, "expected_count must be .* not True"),
+            ({"expected_count": 1, "message_id": "m"}, "expected_count is for a batch or a reference"),
         ],
         ids=str,
     )
     @pytest.mark.parametrize("deferrable", [False, True])
-    def test_values_are_checked_when_it_runs(
+    def test_templated_values_are_checked_when_the_task_runs(
         self, server: SandboxServer, arguments: dict[str, Any], text: str, deferrable: bool
     ) -> None:
-        """Not before: a template may make the value."""
         sensor = MessageStatusSensor(task_id="wait", deferrable=deferrable, **{"batch_id": DELIVERED, **arguments})
         with pytest.raises(ValueError, match=text):
             sensor.execute({})
         assert server.requests == []
 
-    def test_require_is_checked_at_once(self) -> None:
-        with pytest.raises(ValueError, match="require must be 'all' or 'any'"):
-            MessageStatusSensor(task_id="wait", batch_id="b", require="most")  # type: ignore[arg-type]
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            ({"require": "most"}, "require must be 'all' or 'any'"),
+            ({"on_failure": "ignore"}, "on_failure must be 'fail' or 'return', not 'ignore'"),
+            ({"not_found_timeout": -1}, "not_found_timeout must be 0 or more"),
+            ({"not_found_timeout": timedelta(seconds=-1)}, "not_found_timeout must be 0 or more"),
+        ],
+        ids=str,
+    )
+    def test_other_values_are_checked_when_the_dag_is_parsed(self, arguments: dict[str, Any], text: str) -> None:
+        with pytest.raises(ValueError, match=text):
+            MessageStatusSensor(task_id="wait", batch_id="b", **arguments)
 
     def test_every_template_field_is_an_argument(self) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id="b")
-        assert set(sensor.template_fields) >= {"participant", "batch_id", "message_id", "reference", "ip1_conn_id"}
+        assert set(sensor.template_fields) == {
+            "participant", "batch_id", "message_id", "reference", "expected", "failed", "expected_count", "ip1_conn_id",
+        }  # fmt: skip
         assert all(hasattr(sensor, name) for name in sensor.template_fields)
 
-    def test_a_code_that_ip1_does_not_document_is_warned_about(self, server: SandboxServer, logged: Logged) -> None:
+    def test_a_code_that_ip1_does_not_document_causes_a_warning(self, server: SandboxServer, logged: Logged) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id=STUCK, expected=["pending", 210])
         sensor.execute({})
         assert "Status code 210" in logged()
 
-    def test_deferring_changes_no_default(self) -> None:
+    def test_deferrable_changes_no_default(self) -> None:
         poking = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=False)
         deferring = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=True)
         for name in ("poke_interval", "timeout", "mode", "retries", "soft_fail"):
@@ -475,7 +642,7 @@ class TestEvents:
         ids=str,
     )
     @pytest.mark.parametrize("soft_fail", [False, True])
-    def test_a_strange_event_is_an_error(self, event: Any, soft_fail: bool) -> None:
+    def test_an_unexpected_event_is_an_error(self, event: Any, soft_fail: bool) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=True, soft_fail=soft_fail)
         with pytest.raises(IP1Error, match="event that MessageStatusTrigger does not send"):
             sensor.resume_execution("execute_complete", {"event": event}, {})
@@ -483,11 +650,11 @@ class TestEvents:
             with pytest.raises(IP1Error):
                 sensor.resume_execution("execute_complete", None, {})
 
-    def test_done_at_the_first_look_needs_no_triggerer(self, server: SandboxServer) -> None:
+    def test_a_status_that_is_reached_already_needs_no_triggerer(self, server: SandboxServer) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id=STUCK, expected="pending", deferrable=True)
         assert [message["code"] for message in sensor.execute({})] == [101]
 
-    def test_airflow_ends_the_deferral_should_no_triggerer_run(self, server: SandboxServer, clock: Clock) -> None:
+    def test_airflow_ends_the_deferral_if_no_triggerer_runs(self, server: SandboxServer, clock: Clock) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id=STUCK, deferrable=True, timeout=1000)
         with pytest.raises(TaskDeferred) as deferred:
             sensor.execute({})

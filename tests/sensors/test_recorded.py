@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The sensor and the trigger on recorded answers, with the network blocked.
+The sensor and the trigger with recorded responses, while the network is blocked.
 
-``documentation/`` holds what iP.1's pages print, ``sandbox/`` what the sandbox answered; see docs/recordings.md.
+``documentation/`` contains the examples that iP.1 publishes, ``sandbox/`` the sandbox's responses; see
+docs/recordings.md.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the address that the cassettes are for."""
+    """Point the default connection at the address of the cassettes."""
     connection = {"conn_type": "ip1", "password": "any-key", "extra": {"requests_per_second": 0, "concurrency": 1}}
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", json.dumps(connection))
 
 
 def latest_codes(cassette: cassettes.Cassette) -> dict[str, int]:
-    """The latest status code of each message, read without this provider."""
+    """Read the latest status code of each message without this provider."""
     bodies = [json.loads(each.body) for each in cassette.interactions if each.status == 200]
     rows = [row for body in bodies for row in (body if isinstance(body, list) else [body])]
     return {row["id"]: max(row["statuses"], key=lambda status: status["created"])["code"] for row in rows}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MessageStatusTrigger by itself. What it shares with the poking sensor is in tests/sensors."""
+"""What only MessageStatusTrigger does. Cases that all modes share are in tests/sensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,9 @@ ARGUMENTS: dict[str, Any] = {
     "expected": ["delivered", 202],
     "failed": ["rejected"],
     "require": "any",
+    "expected_count": 3,
+    "not_found_timeout": 3600.0,
+    "known_at": 1_800_000_010.0,
     "ip1_conn_id": "ip1_default",
     "deadline": 1_800_000_600.5,
     "started_at": 1_800_000_000.25,
@@ -66,7 +70,20 @@ class TestSerialization:
         path, kwargs = MessageStatusTrigger(**ARGUMENTS).serialize()
         assert path == "airflow_provider_ip1.triggers.message_status.MessageStatusTrigger"
         assert json.loads(json.dumps(kwargs)) == kwargs == ARGUMENTS
+        assert all(type(kwargs[name]) in (int, float) for name in ("expected_count", "not_found_timeout", "known_at"))
         assert MessageStatusTrigger(**kwargs).serialize() == (path, kwargs)
+
+    def test_a_timedelta_becomes_seconds(self) -> None:
+        for limit, seconds in ((timedelta(minutes=2), 120.0), (None, None)):
+            _, kwargs = MessageStatusTrigger(**ARGUMENTS | {"not_found_timeout": limit}).serialize()
+            assert kwargs["not_found_timeout"] == seconds
+
+    def test_the_defaults(self) -> None:
+        _, kwargs = MessageStatusTrigger(deadline=2.0, started_at=1.0, batch_id="b").serialize()
+        assert {name: value for name, value in kwargs.items() if value} == {
+            "batch_id": "b", "deadline": 2.0, "started_at": 1.0, "expected": "delivered", "require": "all",
+            "ip1_conn_id": "ip1_default", "poke_interval": 60.0, "not_found_timeout": 3600.0,
+        }  # fmt: skip
 
     def test_airflow_can_store_it(self) -> None:
         _, kwargs = MessageStatusTrigger(**ARGUMENTS).serialize()
@@ -85,9 +102,9 @@ class TestSerialization:
 
 
 class TestRestart:
-    """Another triggerer starts the trigger from the same arguments."""
+    """Another triggerer starts the trigger with the same arguments."""
 
-    def test_polls_soon_when_the_moment_has_passed(self, clock: Clock, server: SandboxServer) -> None:
+    def test_an_overdue_poll_happens_soon(self, clock: Clock, server: SandboxServer) -> None:
         arguments = until(clock, 600, batch_id=DELIVERED, poll_at=clock.now + 30)
         clock.sleep(250)
         assert run_trigger(arguments)["status"] == "success"
@@ -99,13 +116,13 @@ class TestRestart:
         assert run_trigger(arguments)["status"] == "timeout"
         assert 600 <= clock.elapsed < 611
 
-    def test_looks_once_when_the_deadline_has_passed(self, clock: Clock, server: SandboxServer) -> None:
-        """A triggerer that was away for long still sees what was delivered meanwhile."""
+    def test_polls_once_after_the_deadline(self, clock: Clock, server: SandboxServer) -> None:
+        """A triggerer that was down for a long time still notices a delivery."""
         arguments = until(clock, 60, batch_id=DELIVERED, poll_at=clock.now + 30)
         clock.sleep(5000)
         assert run_trigger(arguments)["status"] == "success"
 
-    def test_goes_on_with_what_the_worker_found(self, clock: Clock, server: SandboxServer) -> None:
+    def test_continues_with_what_the_worker_found(self, clock: Clock, server: SandboxServer) -> None:
         state = {"found": [[DELIVERED, "69000000d000001000000000"]], "newest": None, "warned": []}
         arguments = until(
             clock, 600, participant=LIVE, message_id="69000000d000001000000000", state=state, expected="pending"
@@ -115,7 +132,18 @@ class TestRestart:
             f"/v2/batches/{DELIVERED}/messages/69000000d000001000000000"
         ]
 
-    def test_failures_before_it_began_count(self, clock: Clock, server: SandboxServer) -> None:
+    def test_not_found_timeout_counts_from_the_start_of_the_wait(self, clock: Clock, server: SandboxServer) -> None:
+        arguments = until(clock, 600, batch_id="unknown", not_found_timeout=timedelta(seconds=200))
+        clock.sleep(150)
+        assert run_trigger(arguments)["error"] == "IP1NotFoundError"
+        assert 200 <= clock.elapsed < 240
+
+    def test_not_found_timeout_counts_from_what_the_worker_found(self, clock: Clock, server: SandboxServer) -> None:
+        arguments = until(clock, 600, batch_id="unknown", not_found_timeout=200, known_at=clock.now + 100)
+        assert run_trigger(arguments)["error"] == "IP1NotFoundError"
+        assert 300 <= clock.elapsed < 340
+
+    def test_earlier_failures_count(self, clock: Clock, server: SandboxServer) -> None:
         server.faults.add("500")
         assert run_trigger(until(clock, 600, batch_id=STUCK, failures=9))["error"] == "IP1ServerError"
         assert len(server.requests) == 1
@@ -132,7 +160,9 @@ class TestEvents:
         "arguments",
         [{"batch_id": STUCK, "expected": "arrived"}, {"participant": LIVE}, {"batch_id": STUCK, "state": 7}],
     )
-    def test_a_fault_of_ours_is_told_too(self, clock: Clock, server: SandboxServer, arguments: dict[str, Any]) -> None:
+    def test_invalid_arguments_are_reported_in_the_event(
+        self, clock: Clock, server: SandboxServer, arguments: dict[str, Any]
+    ) -> None:
         event = run_trigger(until(clock, 300, **arguments))
         assert (event["status"], event["error"]) == ("error", IP1Error.__name__)
 
@@ -152,11 +182,11 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[aiohttp.ClientSession]:
 
 
 class TestSession:
-    def test_one_that_is_closed_before_the_event_goes_out(
+    def test_it_is_closed_before_the_event(
         self, clock: Clock, server: SandboxServer, sessions: list[aiohttp.ClientSession]
     ) -> None:
         async def first_event() -> Any:
-            # Whoever takes the event, as Airflow does, may never come back.
+            # Airflow may not come back to the generator after the event.
             events = MessageStatusTrigger(**until(clock, 600, batch_id=DELIVERED)).run()
             event = await anext(events)
             assert [session.closed for session in sessions] == [True]
@@ -164,10 +194,10 @@ class TestSession:
 
         assert asyncio.run(first_event()).payload["status"] == "success"
 
-    def test_closed_when_it_is_cancelled(
+    def test_it_is_closed_when_the_trigger_is_cancelled(
         self, server: SandboxServer, sessions: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """On the real clock: it is cancelled while it sleeps."""
+        """The trigger is cancelled while it sleeps on the real clock."""
         monkeypatch.setattr(trigger_module, "asyncio", asyncio)
         monkeypatch.setattr(trigger_module, "time", SimpleNamespace(time=time.time))
         trigger = MessageStatusTrigger(started_at=time.time(), deadline=time.time() + 600, batch_id=STUCK)
@@ -184,7 +214,7 @@ class TestSession:
         asyncio.run(cancel_after_a_poll())
         assert [session.closed for session in sessions] == [True]
 
-    def test_the_same_for_all_polls(
+    def test_all_polls_share_it(
         self, clock: Clock, server: SandboxServer, sessions: list[aiohttp.ClientSession]
     ) -> None:
         assert run_trigger(until(clock, 600, batch_id=STUCK))["status"] == "timeout"

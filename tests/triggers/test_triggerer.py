@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deferred sensor in a real Airflow, whose triggerer is killed in the middle of the wait."""
+"""The deferred sensor in a real Airflow whose triggerer is killed during the wait."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def wait_until(ready: Callable[[], Any], what: str, seconds: float = 240) -> Any
 
 def kill_triggerer(standalone: stack.Process) -> dict[str, str]:
     """
-    Kill it as the kernel does when memory runs out.
+    Kill the triggerer the way the kernel does when memory runs out.
 
     :return: its environment.
     """
@@ -80,7 +80,7 @@ def kill_triggerer(standalone: stack.Process) -> dict[str, str]:
 
 
 def test_resumes_after_the_triggerer_was_killed(tmp_path: Path, s3_server: stack.S3Server, s3_bucket: str) -> None:
-    # The sandbox's time stands still until the test lets the message arrive.
+    # The sandbox's clock stands still until the test lets the message arrive.
     now = [1_800_000_000.0]
     with SandboxServer(clock=lambda: now[0], delivery_seconds=10) as sandbox:
         env = stack.airflow_environment(tmp_path / "home") | {
@@ -88,13 +88,13 @@ def test_resumes_after_the_triggerer_was_killed(tmp_path: Path, s3_server: stack
             "AIRFLOW_CONN_AWS_DEFAULT": stack.aws_connection(s3_server),
             "IP1_BATCH_ID": DELIVERED,
             "IP1_S3_BUCKET": s3_bucket,
-            # Another triggerer takes over what a dead one had after this time (default: 30 s).
+            # Another triggerer takes over the triggers of a dead one after this time (default: 30 s).
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
             "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
         }
         os.mkdir(env["AIRFLOW_HOME"])
-        # This one alone: the others run on a schedule and would keep the scheduler busy.
+        # Copy only this DAG: the others run on a schedule and would keep the scheduler busy.
         os.mkdir(tmp_path / "dags")
         shutil.copy(EXAMPLE_DAGS / f"{DAG_ID}.py", tmp_path / "dags")
         with stack.airflow_standalone(tmp_path, env) as airflow:

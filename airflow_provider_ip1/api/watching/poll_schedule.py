@@ -9,6 +9,7 @@ from typing import Final
 
 from airflow_provider_ip1.exceptions import (
     IP1Error,
+    IP1NotFoundError,
     IP1PagingError,
     IP1RateLimitError,
     IP1ResponseError,
@@ -25,7 +26,8 @@ MAX_PAUSE_AFTER_FAILURE = 60.0
 JITTER = 0.1
 #: Overdue polls are spread over this many seconds, so that the waits of a restarted triggerer do not poll all at once.
 OVERDUE_SPREAD = 10.0
-#: Errors that may be gone at the next poll. Others, such as a refused key, end the wait at once.
+#: Errors that may be gone at the next poll. Others, such as a refused key, end the wait at once. So does
+#: IP1NotFoundError, although it is an IP1ResponseError.
 PASSING_ERRORS: Final = (IP1ServerError, IP1RateLimitError, IP1ResponseError, IP1PagingError)
 
 
@@ -58,7 +60,7 @@ class PollSchedule:
         self.interval = max(poke_interval, MIN_PAUSE)
         self.deadline = deadline
         self.failures = failures
-        self._started_at = started_at
+        self.started_at = started_at
         self._exponential_backoff = exponential_backoff
         self._max_wait = max_wait
         self._never_gives_up = never_gives_up
@@ -86,7 +88,7 @@ class PollSchedule:
         self.failures = 0
         pause = self.interval
         if self._exponential_backoff:
-            pause = max(pause, now - self._started_at)
+            pause = max(pause, now - self.started_at)
             if self._max_wait is not None:
                 pause = min(pause, max(self._max_wait, MIN_PAUSE))
         return self._next_poll(now, pause)
@@ -104,7 +106,7 @@ class PollSchedule:
         """
         self.failures += 1
         if not self._never_gives_up:
-            if not isinstance(error, PASSING_ERRORS):
+            if not isinstance(error, PASSING_ERRORS) or isinstance(error, IP1NotFoundError):
                 raise error
             if self.failures >= MAX_FAILED_POLLS and now < self.deadline:
                 raise type(error)(f"{error} {self.failures} polls in a row failed, so the wait ends here.")

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch, WatchedMessage
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 
 #: A wait logs at least one line in this many seconds, so that people can see that it is alive.
 SIGN_OF_LIFE = 300.0
@@ -83,11 +83,18 @@ class Wait:
 
     :param watch: the messages to watch.
     :param schedule: when to poll.
+    :param known_at: when iP.1 last returned one of the messages, or else the start of the wait, in seconds since 1970.
+    :param not_found_timeout: seconds after ``known_at`` at which a poll that finds none of the messages ends the wait.
+        ``None`` means never.
     """
 
-    def __init__(self, watch: Watch, schedule: PollSchedule) -> None:
+    def __init__(
+        self, watch: Watch, schedule: PollSchedule, *, known_at: float, not_found_timeout: float | None
+    ) -> None:
         self.watch = watch
         self.schedule = schedule
+        self.known_at = known_at
+        self._not_found_timeout = not_found_timeout
         self._text = "iP.1 was not asked yet"
         self._logged_at: float | None = None
 
@@ -103,6 +110,7 @@ class Wait:
         :param poll_at: when to poll first, in seconds since 1970.
         :param now: seconds since 1970.
         :return: a generator of pauses and one result.
+        :raises IP1NotFoundError: iP.1 has not known any of the messages for ``not_found_timeout``.
         :raises IP1Error: iP.1 refuses the request, or too many polls in a row have failed.
         """
         lines: tuple[LogLine, ...] = ()
@@ -116,14 +124,15 @@ class Wait:
                 text = f"Still waiting. {self._text.rstrip('.')}. Next poll at {_time_text(next_poll)}."
                 lines = ((logging.INFO, text),)
             elif isinstance(outcome, PollResult):
-                lines = tuple((logging.WARNING, warning) for warning in outcome.warnings)
-                if outcome.has_changed:
-                    lines += ((logging.INFO, outcome.text),)
-                self._text = outcome.text
+                lines = _lines_for(outcome)
                 if outcome.verdict != "waiting":
                     yield WaitResult(_STATUS[outcome.verdict], outcome.text, outcome.messages, lines)
                     return
-                next_poll = self.schedule.after_response(now)
+                self._text = outcome.text
+                if (not_found := self._not_found_error(outcome, now)) is None:
+                    next_poll = self.schedule.after_response(now)
+                else:
+                    next_poll = self.schedule.after_failure(not_found, now)
             else:
                 self._text = str(outcome)
                 next_poll = self.schedule.after_failure(outcome, now)
@@ -131,6 +140,17 @@ class Wait:
             if lines:
                 self._logged_at = now
         yield WaitResult("timeout", self._text, lines=lines)
+
+    def _not_found_error(self, result: PollResult, now: float) -> IP1NotFoundError | None:
+        if result.messages:
+            self.known_at = now
+        if self._not_found_timeout is None or now - self.known_at < self._not_found_timeout:
+            return None
+        return IP1NotFoundError(
+            f"iP.1 has not known {self.watch.target} for {duration_text(now - self.known_at)}, and not_found_timeout "
+            f"is {duration_text(self._not_found_timeout)}. Check the id or reference, and that the API key of the "
+            "connection belongs to the account that sent the messages. If they are sent later, raise not_found_timeout."
+        )
 
     def _start_text(self) -> str:
         target, rule, schedule = self.watch.target, self.watch.rule, self.schedule
@@ -141,7 +161,27 @@ class Wait:
         )
 
 
+def _lines_for(result: PollResult) -> tuple[LogLine, ...]:
+    lines = tuple((logging.WARNING, warning) for warning in result.warnings)
+    return (*lines, (logging.INFO, result.text)) if result.has_changed else lines
+
+
 _STATUS: Final[dict[str, Literal["success", "failure"]]] = {"reached": "success", "failed": "failure"}
+
+
+def check_not_found_timeout(not_found_timeout: timedelta | float | None) -> float | None:
+    """
+    Check how long iP.1 may not know the messages.
+
+    :param not_found_timeout: 0 or more, in seconds if it is a number. ``None`` means as long as the wait lasts.
+    :return: seconds, or ``None``.
+    :raises ValueError: it is negative.
+    """
+    if isinstance(not_found_timeout, timedelta):
+        not_found_timeout = not_found_timeout.total_seconds()
+    if not_found_timeout is not None and not_found_timeout < 0:
+        raise ValueError(f"not_found_timeout must be 0 or more, or None, not {not_found_timeout}")
+    return not_found_timeout
 
 
 def duration_text(seconds: float) -> str:

@@ -42,6 +42,25 @@ def check_require(require: str) -> Require:
     raise ValueError(f"require must be 'all' or 'any', not {require!r}")
 
 
+def check_expected_count(expected_count: int | str | None, target: Target) -> int | None:
+    """
+    Check how many messages have to exist before all of them can have reached an expected status.
+
+    :param expected_count: 1 or more, as text too, because templates render text. ``None`` means that it is unknown.
+    :param target: the messages to watch.
+    :return: the number.
+    :raises ValueError: it is not such a number, or the target is a single message.
+    """
+    if expected_count is None:
+        return None
+    if target.is_single_message:
+        raise ValueError("expected_count is for a batch or a reference: leave it out when you give a message_id")
+    text = str(expected_count).strip()
+    if isinstance(expected_count, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ValueError(mask_number(f"expected_count must be a whole number of 1 or more, not {expected_count!r}."))
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadConversation:
     """Read a conversation, newest messages first. The responses are its pages."""
@@ -135,15 +154,23 @@ class Watch:
     :param rule: what their statuses mean.
     :param require: with ``"all"`` (default), the first failure ends the wait. With ``"any"``, the wait fails when all
         messages have failed.
+    :param expected_count: how many messages have to exist before the wait can end by all of them having reached an
+        expected status (or, with ``"any"``, having failed). ``None`` (default) means that it is unknown.
     :param state: what :meth:`state` returned in another process.
     """
 
     def __init__(
-        self, target: Target, rule: StatusRule, require: Require = "all", state: Mapping[str, Any] | None = None
+        self,
+        target: Target,
+        rule: StatusRule,
+        require: Require = "all",
+        expected_count: int | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.target = target
         self.rule = rule
         self.require = require
+        self.expected_count = expected_count
         state = state or {}
         # message id -> batch id
         self._found: dict[str, str] = {message_id: batch_id for batch_id, message_id in state.get("found", ())}
@@ -254,7 +281,7 @@ class Watch:
         verdicts = {self.rule.verdict_for(message.code) for message in messages}
         # A message that was found once and is missing now keeps the wait open.
         self._count = max(self._count, len(self._found), len(messages))
-        is_complete = len(messages) >= self._count
+        is_complete = len(messages) >= max(self._count, self.expected_count or 0)
         decisive: Verdict = "failed" if self.require == "all" else "reached"
         unanimous: Verdict = "reached" if self.require == "all" else "failed"
         if decisive in verdicts:
@@ -266,7 +293,10 @@ class Watch:
         if not messages:
             return f"{title}: not known to iP.1 yet"
         counts = Counter(message.status_text for message in messages)
-        return f"{title}: " + ", ".join(f"{count} x {text}" for text, count in sorted(counts.items()))
+        shown = ", ".join(f"{count} x {text}" for text, count in sorted(counts.items()))
+        if self.expected_count is None:
+            return f"{title}: {shown}"
+        return f"{title}: {shown}; {len(messages):,} of {count_text(self.expected_count, 'expected message')}"
 
     def _failure_text(self, messages: Sequence[WatchedMessage]) -> str:
         failed = [message for message in messages if self.rule.verdict_for(message.code) == "failed"]

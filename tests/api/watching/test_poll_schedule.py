@@ -17,7 +17,7 @@ from airflow_provider_ip1.api.watching.poll_schedule import (
     OVERDUE_SPREAD,
     PollSchedule,
 )
-from airflow_provider_ip1.exceptions import IP1AuthError, IP1RateLimitError, IP1ServerError
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1NotFoundError, IP1RateLimitError, IP1ServerError
 
 FAILURE = IP1ServerError("x")
 
@@ -128,6 +128,8 @@ class TestFailures:
     def test_permanent_errors_are_raised_at_once(self) -> None:
         with pytest.raises(IP1AuthError):
             schedule().after_failure(IP1AuthError("x"), 0.0)
+        with pytest.raises(IP1NotFoundError):
+            schedule().after_failure(IP1NotFoundError("x"), 0.0)
 
     def test_silent_fail_waits_out_every_error(self) -> None:
         plan = schedule(never_gives_up=True, failures=MAX_FAILED_POLLS)

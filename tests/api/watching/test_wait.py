@@ -5,24 +5,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from watched_messages import NUMBER, make_message, make_watch, poll
 
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.target import Target
-from airflow_provider_ip1.api.watching.wait import SIGN_OF_LIFE, Pause, Wait, WaitResult, duration_text
+from airflow_provider_ip1.api.watching.wait import (
+    SIGN_OF_LIFE,
+    Pause,
+    Wait,
+    WaitResult,
+    check_not_found_timeout,
+    duration_text,
+)
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
-from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1ServerError
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1NotFoundError, IP1ServerError
+from tests.api.watching.watched_messages import NUMBER, make_message, make_watch, poll
 
 OUTAGE = IP1ServerError("iP.1 answered 503.")
 
 
 def make_wait(watch: Watch | None = None, **options: Any) -> Wait:
     """Wait for a batch, polling every 60 s for 1000 s, without jitter."""
+    limits = {name: options.pop(name, default) for name, default in (("known_at", 0.0), ("not_found_timeout", None))}
     defaults = {"poke_interval": 60.0, "deadline": 1000.0, "started_at": 0.0, "uniform": lambda low, high: low}
-    return Wait(watch or make_watch(), PollSchedule(**{**defaults, **options}))
+    return Wait(watch or make_watch(), PollSchedule(**{**defaults, **options}), **limits)
 
 
 def with_status(watch: Watch, code: int) -> PollResult:
@@ -32,9 +41,20 @@ def with_status(watch: Watch, code: int) -> PollResult:
 class Run:
     """Drives a wait with outcomes, on a clock that jumps to the end of each pause."""
 
-    def __init__(self, wait: Wait, outcomes: Iterable[PollResult | IP1Error], now: float = 0.0) -> None:
+    def __init__(
+        self, wait: Wait, outcomes: Iterable[PollResult | IP1Error], error: type[IP1Error] | None = None
+    ) -> None:
         self.polled_at: list[float] = []
         self.lines: list[tuple[float, int, str]] = []
+        if error is None:
+            self._drive(wait, outcomes)
+        else:
+            with pytest.raises(error) as caught:
+                self._drive(wait, outcomes)
+            self.error = caught.value
+
+    def _drive(self, wait: Wait, outcomes: Iterable[PollResult | IP1Error]) -> None:
+        now = 0.0
         steps = wait.steps(now, now)
         step = next(steps)
         left = iter(outcomes)
@@ -98,13 +118,54 @@ def test_a_timeout_during_an_outage_reports_the_error() -> None:
 
 
 def test_permanent_errors_end_it() -> None:
-    with pytest.raises(IP1AuthError):
-        Run(make_wait(), [IP1AuthError("x")])
+    run = Run(make_wait(), [IP1AuthError("x")], error=IP1AuthError)
+    assert run.polled_at == [0.0]
 
 
 def test_ten_failed_polls_end_it() -> None:
-    with pytest.raises(IP1ServerError, match="10 polls in a row failed"):
-        Run(make_wait(deadline=1e6), [OUTAGE] * 11)
+    run = Run(make_wait(deadline=1e6), [OUTAGE] * 11, error=IP1ServerError)
+    assert "10 polls in a row failed" in str(run.error)
+    assert len(run.polled_at) == 10
+
+
+class TestNotFound:
+    def test_it_ends_the_wait(self) -> None:
+        wait = make_wait(not_found_timeout=180.0)
+        nothing = poll(wait.watch)[0]
+        run = Run(wait, [nothing] * 9, error=IP1NotFoundError)
+        assert run.polled_at == [0.0, 60.0, 120.0, 180.0]
+        assert str(run.error).startswith(
+            "iP.1 has not known batch b for 3 min, and not_found_timeout is 3 min. Check the id or reference"
+        )
+
+    def test_the_time_counts_from_the_last_poll_that_found_a_message(self) -> None:
+        wait = make_wait(not_found_timeout=180.0)
+        found, nothing = with_status(wait.watch, 112), poll(wait.watch)[0]
+        run = Run(wait, [nothing, nothing, found, *[nothing] * 9], error=IP1NotFoundError)
+        assert run.polled_at[-1] == 300.0
+        assert wait.known_at == 120.0
+
+    def test_another_process_continues_to_count(self) -> None:
+        wait = make_wait(known_at=-120.0, not_found_timeout=180.0)
+        run = Run(wait, [poll(wait.watch)[0]] * 9, error=IP1NotFoundError)
+        assert run.polled_at == [0.0, 60.0]
+
+    def test_none_means_never(self) -> None:
+        wait = make_wait(not_found_timeout=None)
+        assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
+
+    def test_silent_fail_waits_it_out(self) -> None:
+        wait = make_wait(not_found_timeout=180.0, never_gives_up=True)
+        assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
+
+    @pytest.mark.parametrize(("given", "seconds"), [(None, None), (0, 0), (1.5, 1.5), (timedelta(hours=1), 3600.0)])
+    def test_the_forms_of_the_argument(self, given: Any, seconds: float | None) -> None:
+        assert check_not_found_timeout(given) == seconds
+
+    @pytest.mark.parametrize("given", [-0.5, timedelta(seconds=-1)])
+    def test_it_cannot_be_negative(self, given: Any) -> None:
+        with pytest.raises(ValueError, match="not_found_timeout must be 0 or more, or None, not -"):
+            check_not_found_timeout(given)
 
 
 def test_warnings_are_logged_as_such() -> None:

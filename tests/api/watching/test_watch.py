@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from watched_messages import NUMBER, make_message, make_page, make_watch, poll
 
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.watching.target import Target
@@ -18,10 +17,12 @@ from airflow_provider_ip1.api.watching.watch import (
     ReadConversation,
     ReadMessage,
     Watch,
+    check_expected_count,
     check_require,
     count_text,
 )
 from airflow_provider_ip1.exceptions import IP1ResponseError
+from tests.api.watching.watched_messages import NUMBER, make_message, make_page, make_watch, poll
 
 REFERENCE = Target(participant=NUMBER, reference="r")
 
@@ -84,7 +85,7 @@ class TestVerdict:
         assert look(watch, make_message("m1", 112), second).verdict == "waiting"
         assert look(watch, second).verdict == "waiting"
         # Another process continues with the state of this one.
-        watch = Watch(watch.target, watch.rule, watch.require, json.loads(json.dumps(watch.state())))
+        watch = Watch(watch.target, watch.rule, watch.require, state=json.loads(json.dumps(watch.state())))
         assert look(watch, second).verdict == "waiting"
         assert look(watch, first, second).verdict == verdict
 
@@ -110,6 +111,48 @@ class TestVerdict:
         poll(watch, make_page(make_message("m1", 511, reference="r"), make_message("m2", 112, reference="r")))
         _, queries = poll(watch)
         assert queries[1:] == [ReadMessage("b", "m1"), ReadMessage("b", "m2")]
+
+
+class TestExpectedCount:
+    @pytest.mark.parametrize(("expected_count", "verdict"), [(1, "reached"), (2, "reached"), (3, "waiting")])
+    def test_all(self, expected_count: int, verdict: str) -> None:
+        watch = make_watch(expected_count=expected_count)
+        assert look(watch, make_message("m1", 201), make_message("m2", 201)).verdict == verdict
+
+    @pytest.mark.parametrize(("expected_count", "verdict"), [(2, "failed"), (3, "waiting")])
+    def test_any(self, expected_count: int, verdict: str) -> None:
+        watch = make_watch(require="any", expected_count=expected_count)
+        assert look(watch, make_message("m1", 511), make_message("m2", 511)).verdict == verdict
+
+    def test_a_decisive_message_ends_the_wait_earlier(self) -> None:
+        assert look(make_watch(expected_count=9), make_message("m", 511)).verdict == "failed"
+        assert look(make_watch(require="any", expected_count=9), make_message("m", 201)).verdict == "reached"
+
+    def test_no_messages_are_never_enough(self) -> None:
+        assert look(make_watch(expected_count=1)).verdict == "waiting"
+
+    def test_the_text_tells_how_many_exist(self) -> None:
+        result = look(make_watch(expected_count=1200), make_message("m", 201))
+        assert result.text == "Batch b: 1 x 201 DeliveredToHandset (delivered); 1 of 1,200 expected messages"
+        result = look(make_watch(expected_count=1), make_message("m", 112))
+        assert result.text == "Batch b: 1 x 112 DeliveredToCarrier (pending); 1 of 1 expected message"
+
+    @pytest.mark.parametrize(("given", "number"), [(None, None), (1, 1), ("1", 1), (" 20 ", 20)])
+    def test_the_forms_of_the_argument(self, given: Any, number: int | None) -> None:
+        assert check_expected_count(given, Target(batch_id="b")) == number
+        assert check_expected_count(given, REFERENCE) == number
+
+    @pytest.mark.parametrize("given", [0, "0", -1, "", "many", "²", 1.5, True, "46701740609x"])
+    def test_other_values(self, given: Any) -> None:
+        with pytest.raises(ValueError, match="expected_count must be a whole number of 1 or more, not") as caught:
+            check_expected_count(given, Target(batch_id="b"))
+        assert NUMBER not in str(caught.value)
+
+    def test_it_does_not_apply_to_a_single_message(self) -> None:
+        target = Target(batch_id="b", message_id="m")
+        assert check_expected_count(None, target) is None
+        with pytest.raises(ValueError, match="expected_count is for a batch or a reference"):
+            check_expected_count(1, target)
 
 
 class TestResult:
@@ -164,7 +207,7 @@ class TestResult:
         assert "status code 199" in second
         assert look(watch, make_message("m1", 199)).warnings == ()
         # Nor does another process warn again.
-        copy = Watch(watch.target, watch.rule, "all", json.loads(json.dumps(watch.state())))
+        copy = Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(watch.state())))
         assert look(copy, make_message("m1", 199), make_message("m2", 112)).warnings == ()
 
 
@@ -200,7 +243,7 @@ class TestQueries:
     def test_a_search_for_a_message_continues_in_another_process(self) -> None:
         watch = make_watch(Target(participant=NUMBER, message_id="m"))
         poll(watch, make_page(make_message("m9", 201)), make_page(make_message("m8", 201)))
-        watch = Watch(watch.target, watch.rule, "all", json.loads(json.dumps(watch.state())))
+        watch = Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(watch.state())))
         steps = watch.poll()
         query = next(steps)
         # m9 was the newest message, so older ones need not be searched again.
@@ -253,7 +296,7 @@ def test_state_is_json() -> None:
     poll(watch, make_page(make_message("m2", 199, reference="r"), make_message("m1", 198, reference="r")))
     state = watch.state()
     assert state == {"found": [["b", "m2"], ["b", "m1"]], "newest": "m2", "warned": [198, 199], "count": 2}
-    assert Watch(watch.target, watch.rule, "all", json.loads(json.dumps(state))).state() == state
+    assert Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(state))).state() == state
 
 
 @pytest.mark.parametrize("require", ["all", "any"])
