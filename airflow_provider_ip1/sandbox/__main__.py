@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +15,8 @@ from datetime import UTC, datetime
 
 from airflow_provider_ip1.sandbox import participants
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
-from airflow_provider_ip1.sandbox.faults import GRAMMAR
+from airflow_provider_ip1.sandbox.faults import GRAMMAR as FAULTS
+from airflow_provider_ip1.sandbox.replies import GRAMMAR as REPLIES
 from airflow_provider_ip1.sandbox.server import start_site
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES, HISTORY_END
 
@@ -52,8 +55,11 @@ batches on their way when the sandbox starts (statuses 101, 102, 110, 112, and a
   Their references are demo-NAME. The message of the first one has the id 69000000d000001000000000.
   POST /v2/batches with sender, recipients and body sends another batch.
 
+replies:
+{REPLIES}
+
 faults:
-{GRAMMAR}
+{FAULTS}
 
 example:
   python -m airflow_provider_ip1.sandbox --messages 5000 --fault 503@2-3 --fault 429@5:retry-after=2
@@ -111,9 +117,14 @@ def parser() -> argparse.ArgumentParser:
         help="no message of the past is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z, always the same bytes)",
     )
     add("--gzip", action="store_true", help="compress responses for clients that accept it")
+    add("--reply", action="append", default=[], metavar="SPEC", help="what recipients reply; may be repeated")
     add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")
     add("--log", action="store_true", help="log each request to standard error, with the participant masked")
     return result
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
@@ -122,8 +133,12 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runner, port = await start_site(sandbox, host, port)
-    shown = f"[{host}]" if ":" in host else host
-    print(f"iP.1 sandbox (a stand-in, not iP.1) ready on http://{shown}:{port}", flush=True)
+    print(f"iP.1 sandbox (a stand-in, not iP.1) ready on http://{_shown(host)}:{port}")
+    # A server that listens on all addresses is reached on this machine's.
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compares, does not bind
+    connection = {"conn_type": "ip1", "host": f"http://{_shown(reached)}:{port}", "password": sandbox.key}
+    print(f"API key: {sandbox.key}")
+    print(f"AIRFLOW_CONN_IP1_DEFAULT={shlex.quote(json.dumps(connection))}", flush=True)
     try:
         await stop.wait()
     finally:
@@ -149,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults=args.fault,
             latency=args.latency,
             delivery_seconds=args.delivery_seconds,
+            replies=args.reply,
             history_end=args.history_end,
             compress=args.gzip,
         )

@@ -9,6 +9,7 @@ import hmac
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,7 @@ class Sandbox:
     :param faults: see ``--help`` of the sandbox.
     :param latency: how long each response takes at least, in seconds; default 0.
     :param delivery_seconds: how long a message takes from being accepted to its final status; default 20.
+    :param replies: what recipients reply, see ``--help`` of the sandbox; default nothing.
     :param history_end: no message of the past is newer than this (with a time zone); default 2026-11-01 UTC.
     :param compress: compress responses with gzip if the client accepts it; default False.
     :param clock: returns the sandbox's time in seconds since 1970; default :func:`time.time`.
@@ -63,6 +65,7 @@ class Sandbox:
         faults: Iterable[str] = (),
         latency: float = 0.0,
         delivery_seconds: float = 20.0,
+        replies: Iterable[str] = (),
         history_end: datetime = HISTORY_END,
         compress: bool = False,
         clock: Callable[[], float] = time.time,
@@ -76,6 +79,7 @@ class Sandbox:
             seed=seed,
             history_end=history_end,
             delivery_seconds=delivery_seconds,
+            replies=replies,
             clock=clock,
         )
         self.key = key
@@ -85,7 +89,7 @@ class Sandbox:
         self.in_flight = 0
         self.max_in_flight = 0
         self._record = record
-        self._received = 0
+        self._received: Counter[str] = Counter()
 
     def application(self) -> web.Application:
         """Return a new aiohttp application that serves this sandbox."""
@@ -103,23 +107,25 @@ class Sandbox:
         return middleware
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._received += 1
-        number = self._received
+        self._received[request.method] += 1
+        number = self._received.total()
         self.in_flight += 1
         in_flight = self.in_flight
         self.max_in_flight = max(self.max_in_flight, in_flight)
         received_at = time.monotonic()
         status = 0
         try:
-            hits = self.faults.for_request(number)
+            hits = self.faults.for_request(number, request.method, self._received[request.method])
             current_hits.set(hits)
-            delay = self.latency + sum(float(fault.options["seconds"]) for fault in hits.all("slow"))
-            if delay:
-                await asyncio.sleep(delay)
+            await _wait(self.latency + _seconds(hits, after_processing=False))
             self._change_rows(request, hits)
-            if "reset" in hits or "close" in hits:
-                return disconnect(request, reset="reset" in hits)
+            cut = hits.last("reset") or hits.last("close")
+            if cut is not None and not cut.is_after_processing:
+                return disconnect(request, reset=cut.kind == "reset")
             response = await self._respond(request, handler, hits)
+            await _wait(_seconds(hits, after_processing=True))
+            if cut is not None:
+                return disconnect(request, reset=cut.kind == "reset")
             if "truncate" in hits:
                 return await truncate(request, response, chunked=hits.option("truncate", "chunked", "no") == "yes")
             status = response.status
@@ -148,10 +154,11 @@ class Sandbox:
         if redirect is not None:
             location = {"Location": redirect.options["to"]}
             return web.Response(status=int(redirect.options.get("status", 302)), headers=location)
-        if status is not None:
+        if status is not None and not status.is_after_processing:
             return fault_response(status)
         try:
             self._check_key(request)
+            self.store.receive_replies()
             response = await handler(request)
         except Refused as refused:
             return problem(refused.status, refused.detail, refused.errors)
@@ -160,7 +167,7 @@ class Sandbox:
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
-        return self._spoil(request, response, hits)
+        return fault_response(status) if status is not None else self._spoil(request, response, hits)
 
     def _spoil(self, request: web.Request, response: web.Response, hits: Hits) -> web.Response:
         """Apply the faults that change a successful response, and compress it."""
@@ -191,16 +198,29 @@ class Sandbox:
             raise Refused(401)
 
     def _change_rows(self, request: web.Request, hits: Hits) -> None:
-        for kind in ("insert", "delete"):
-            for fault in hits.all(kind):
-                requested = request.match_info.get("participant", MAIN)
-                conversation = self.store.conversations.get(fault.options.get("participant", requested))
-                if conversation is None:
-                    continue
-                at: str | int = fault.options.get("at", "tail" if kind == "insert" else "head")
-                if at not in PLACES:
-                    at = min(int(at), len(conversation.rows))
-                getattr(conversation, kind)(int(fault.options.get("count", "1")), at)
+        for fault in (*hits.all("insert"), *hits.all("delete"), *hits.all("swap")):
+            requested = request.match_info.get("participant", MAIN)
+            conversation = self.store.conversations.get(fault.options.get("participant", requested))
+            if conversation is None:
+                continue
+            if fault.kind == "swap":
+                conversation.swap(int(fault.options["at"]))
+                continue
+            at: str | int = fault.options.get("at", "tail" if fault.kind == "insert" else "head")
+            if at not in PLACES:
+                at = min(int(at), len(conversation.rows))
+            change = conversation.insert if fault.kind == "insert" else conversation.delete
+            change(int(fault.options.get("count", "1")), at)
+
+
+async def _wait(seconds: float) -> None:
+    if seconds:
+        await asyncio.sleep(seconds)
+
+
+def _seconds(hits: Hits, *, after_processing: bool) -> float:
+    slow = (fault for fault in hits.all("slow") if fault.is_after_processing is after_processing)
+    return sum(float(fault.options["seconds"]) for fault in slow)
 
 
 async def _healthz(_request: web.Request) -> web.Response:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from airflow_provider_ip1.sandbox import texts
 from airflow_provider_ip1.sandbox.past import EnumStyle, Past, to_json
 from airflow_provider_ip1.sandbox.sent import SentMessage
 
@@ -27,17 +26,20 @@ class Conversation:
     :param lock: held during changes.
 
     Each message has a serial number. ``rows`` lists the current ones, oldest first. It is replaced and never changed in
-    place, so that a reader in another thread always sees a complete list.
+    place, so that a reader in another thread always sees a complete list. ``changes`` counts the changes to messages of
+    the past.
     """
 
     def __init__(self, past: Past, lock: threading.RLock) -> None:
         self.past = past
         self.participant = past.participant
         self.rows: Rows = range(past.count)
+        self.changes = 0
         self._lock = lock
         self._next = past.count
         self._inserted_ms: dict[int, int] = {}
         self._sent: dict[int, SentMessage] = {}
+        self._overrides: dict[int, dict[str, Any]] = {}
         self._selected: dict[Direction, tuple[Rows, Rows]] = {}
         self._past_counts: tuple[Rows, dict[bool, Counter[tuple[int, int]]]] | None = None
 
@@ -68,6 +70,8 @@ class Conversation:
 
     def message(self, serial: int, style: EnumStyle, now_ms: int) -> bytes:
         """Return a message as a list call shows it, as JSON."""
+        if serial in self._overrides:
+            return to_json(self._to_dict(serial, style, now_ms))
         sent = self._sent.get(serial)
         if sent is not None:
             return to_json(sent.to_dict(now_ms, style))
@@ -77,12 +81,18 @@ class Conversation:
         """Return a message with all of its statuses, as the call for a single message shows it."""
         sent = self._sent.get(serial)
         if sent is not None:
-            return {**sent.to_dict(now_ms, style), "statuses": sent.history(now_ms)}
-        created_ms = self.created_ms(serial)
-        return {
-            **self.past.message(serial, created_ms, style),
-            "statuses": self.past.history(serial, created_ms),
-        }
+            statuses = sent.history(now_ms)
+        else:
+            statuses = self.past.history(serial, self.created_ms(serial))
+        return {**self._to_dict(serial, style, now_ms), "statuses": statuses}
+
+    def _to_dict(self, serial: int, style: EnumStyle, now_ms: int) -> dict[str, Any]:
+        sent = self._sent.get(serial)
+        if sent is not None:
+            message = sent.to_dict(now_ms, style)
+        else:
+            message = self.past.message(serial, self.created_ms(serial), style)
+        return {**message, **self._overrides.get(serial, {})}
 
     # Many messages
 
@@ -112,16 +122,23 @@ class Conversation:
         for serial in rows if self._sent else ():
             sent = self._sent.get(serial)
             if sent is not None:
-                counts[sent.outgoing][sent.code(now_ms), texts.coding_and_segments(sent.body)[1]] += 1
+                counts[sent.outgoing][sent.code(now_ms), sent.segments] += 1
         return {
             "participant": self.participant,
             "totalMessageCount": len(rows),
             "totalSmsCount": sum(
                 segments * count for counter in counts.values() for (_, segments), count in counter.items()
             ),
-            "mobileTerminatedMessages": _by_code(counts[True]),
-            "mobileOriginatedMessages": _by_code(counts[False]),
+            "mobileTerminatedMessages": count_by_code(counts[True]),
+            "mobileOriginatedMessages": count_by_code(counts[False]),
         }
+
+    def past_batches(self) -> Iterator[tuple[int, str]]:
+        """Return when each batch of the past was created, in milliseconds since 1970, and its id."""
+        for serial in self.rows:
+            if serial not in self._sent:
+                created_ms = self.created_ms(serial)
+                yield created_ms, self.past.object_id("b", serial, created_ms)
 
     # Changes
 
@@ -145,6 +162,7 @@ class Conversation:
             self._inserted_ms.update(zip(serials, range(first_ms, first_ms + count), strict=True))
             self._next += count
             self.rows = [*rows[:place], *serials, *rows[place:]]
+            self.changes += 1
             return [self.message_id(serial) for serial in serials]
 
     def delete(self, count: int = 1, at: str | int = "head") -> list[str]:
@@ -161,7 +179,19 @@ class Conversation:
             place = _place(at, max(len(rows) - count, 0) if isinstance(at, str) else len(rows))
             deleted = [self.message_id(serial) for serial in rows[place : place + count]]
             self.rows = [*rows[:place], *rows[place + count :]]
+            self.changes += 1
             return deleted
+
+    def swap(self, at: int) -> None:
+        """Swap the rows ``at`` and ``at + 1``, as a database may if their messages were created at the same time."""
+        with self._lock:
+            rows = list(self.rows)
+            rows[at : at + 2] = reversed(rows[at : at + 2])
+            self.rows = rows
+
+    def override(self, at: int, fields: dict[str, Any]) -> None:
+        """Give the message at row ``at`` other values for these fields, whatever they are."""
+        self._overrides[self.rows[at]] = fields
 
     def append(self, messages: Sequence[SentMessage]) -> list[int]:
         """Add messages after the newest one and return their serial numbers."""
@@ -181,9 +211,14 @@ def _place(at: str | int, tail: int) -> int:
     raise ValueError(f"at must be {', '.join(PLACES)} or a row number up to {tail}, not {at!r}")
 
 
-def _by_code(counter: Counter[tuple[int, int]]) -> dict[str, dict[str, int]]:
+def count_by_code(messages: Counter[tuple[int, int]]) -> dict[str, dict[str, int]]:
+    """
+    Count messages and SMS under each status code, as iP.1's summaries do.
+
+    :param messages: how many messages have which status code and number of segments.
+    """
     by_code: dict[str, dict[str, int]] = {}
-    for (code, segments), count in sorted(counter.items()):
+    for (code, segments), count in sorted(messages.items()):
         row = by_code.setdefault(str(code), {"messages": 0, "sms": 0})
         row["messages"] += count
         row["sms"] += segments * count

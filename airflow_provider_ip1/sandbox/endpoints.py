@@ -7,18 +7,24 @@ This folder's README.md tells what iP.1 documents and what the sandbox assumes.
 
 from __future__ import annotations
 
+import asyncio
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Any
 
 from aiohttp import web
 
+from airflow_provider_ip1.sandbox.batches import Batch
 from airflow_provider_ip1.sandbox.conversation import Conversation, Direction
 from airflow_provider_ip1.sandbox.faults import Hits
 from airflow_provider_ip1.sandbox.paging import list_response
-from airflow_provider_ip1.sandbox.participants import OWNER, is_participant
-from airflow_provider_ip1.sandbox.past import EnumStyle
+from airflow_provider_ip1.sandbox.participants import is_participant
+from airflow_provider_ip1.sandbox.past import EnumStyle, to_json
 from airflow_provider_ip1.sandbox.responses import Refused, json_response
+from airflow_provider_ip1.sandbox.send_request import parse_send_request
 from airflow_provider_ip1.sandbox.store import Store
+from airflow_provider_ip1.sandbox.texts import SENDERS
 
 #: The faults that hit the current request.
 current_hits: ContextVar[Hits] = ContextVar("current_hits")
@@ -45,11 +51,15 @@ class Endpoints:
             (f"{conversation}/mt", self._messages("mt")),
             (f"{conversation}/mo", self._messages("mo")),
             (f"{conversation}/summary", self._summary),
+            ("/v2/batches", self._batches),
+            ("/v2/batches/{batch}", self._batch),
             (messages, self._batch_messages),
             (f"{messages}/{{message}}", self._message),
+            ("/v2/me/senders", self._senders),
         ):
             router.add_get(path, handler, allow_head=False)
         router.add_post("/v2/batches", self._send)
+        router.add_delete("/v2/batches/{batch}", self._cancel)
 
     def _messages(self, direction: Direction | None) -> Handler:
         async def handler(request: web.Request) -> web.Response:
@@ -68,63 +78,59 @@ class Endpoints:
     async def _summary(self, request: web.Request) -> web.Response:
         return json_response(self._conversation(request).summary(self._store.now_ms()))
 
-    async def _batch_messages(self, request: web.Request) -> web.Response:
-        messages = self._batch(request)
+    async def _send(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        # In a thread, because a large batch takes long enough to delay other responses.
+        fields = await asyncio.to_thread(self._parse_and_send, raw, request.charset)
+        hits = current_hits.get()
+        status, form = int(hits.option("sent-as", "status", "201")), hits.value("sent-as") or "object"
+        if form == "object":
+            return json_response(fields, status)
+        if form == "list":
+            return json_response([fields], status)
+        headers = {"Location": f"/v2/batches/{fields['id']}"} if form == "location" else None
+        return web.Response(status=status, headers=headers)
+
+    def _parse_and_send(self, raw: bytes, charset: str | None) -> dict[str, Any]:
+        now_ms = self._store.now_ms()
+        return self._store.send(parse_send_request(raw, charset, now_ms)).to_dict(now_ms, with_summaries=True)
+
+    async def _batches(self, request: web.Request) -> web.Response:
         hits, now_ms = current_hits.get(), self._store.now_ms()
-        style = enum_style(hits)
-        return list_response(
-            request,
-            hits,
-            len(messages),
-            lambda page: [conversation.message(row, style, now_ms) for conversation, row in messages[page]],
-        )
+        # In a thread, because a large account takes long enough to delay other responses.
+        batches = await asyncio.to_thread(self._store.batch_ids)
+        newest_ms = now_ms - int(float(hits.value("list-lag") or 0) * 1000)
+        visible = batches[: bisect_right(batches, newest_ms, key=lambda batch: batch[0])]
+
+        def read(page: slice) -> list[bytes]:
+            found = (self._store.find_batch(batch_id) for _, batch_id in visible[page])
+            return [to_json(batch.to_dict(now_ms, with_summaries=False)) for batch in found if batch is not None]
+
+        return list_response(request, hits, len(visible), read)
+
+    async def _batch(self, request: web.Request) -> web.Response:
+        return json_response(self._find_batch(request).to_dict(self._store.now_ms(), with_summaries=True))
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        if not self._find_batch(request).cancel(self._store.now_ms()):
+            raise Refused(409, "The batch is being sent or was sent already.")
+        return web.Response(status=204)
+
+    async def _batch_messages(self, request: web.Request) -> web.Response:
+        batch = self._find_batch(request)
+        hits, now_ms = current_hits.get(), self._store.now_ms()
+        return list_response(request, hits, len(batch), lambda page: batch.messages(page, enum_style(hits), now_ms))
 
     async def _message(self, request: web.Request) -> web.Response:
-        for conversation, row in self._batch(request):
-            if conversation.message_id(row) == request.match_info["message"]:
-                style = enum_style(current_hits.get())
-                return json_response(conversation.message_with_history(row, style, self._store.now_ms()))
-        raise Refused(404, "There is no such message in this batch.")
+        style = enum_style(current_hits.get())
+        message = self._find_batch(request).message(request.match_info["message"], style, self._store.now_ms())
+        if message is None:
+            raise Refused(404, "There is no such message in this batch.")
+        return json_response(message)
 
-    async def _send(self, request: web.Request) -> web.Response:
-        try:
-            order = await request.json()
-        except ValueError:
-            order = None
-        if not isinstance(order, dict):
-            raise Refused(400, body="The body must be a JSON object.")
-        sender, recipients, body = order.get("sender"), order.get("recipients"), order.get("body")
-        reference = order.get("reference")
-        if not isinstance(sender, str) or not is_participant(sender):
-            raise Refused(400, sender="The sender was invalid.")
-        if (
-            not isinstance(recipients, list)
-            or not recipients
-            or not all(isinstance(to, str) and to.isdigit() and is_participant(to) for to in recipients)
-        ):
-            raise Refused(400, recipients="Recipients must be numbers of at most 15 digits.")
-        if not isinstance(body, str) or not body.strip() or len(body) > 2000:
-            raise Refused(400, body="The body must be 1 to 2000 characters.")
-        if reference is not None and not isinstance(reference, str):
-            raise Refused(400, reference="The reference must be a string.")
-        batch_id = self._store.send(sender, recipients, body, reference)
-        return json_response(
-            {
-                "id": batch_id,
-                "sender": sender,
-                "body": body,
-                "owner": OWNER,
-                "direction": "MT",
-                "type": "sms",
-                "datacoding": "ucs",
-                "priority": 1,
-                "templated": False,
-                "status": 101,
-                "reference": reference,
-                "tags": [],
-            },
-            status=201,
-        )
+    async def _senders(self, request: web.Request) -> web.Response:
+        senders = [to_json({"sender": name, "created": "2020-01-01T00:00:00Z"}) for name in sorted(SENDERS)]
+        return list_response(request, current_hits.get(), len(senders), lambda page: senders[page])
 
     def _conversation(self, request: web.Request) -> Conversation:
         participant = request.match_info["participant"]
@@ -135,11 +141,11 @@ class Endpoints:
             raise Refused(404, "There are no messages to list.")
         return conversation
 
-    def _batch(self, request: web.Request) -> list[tuple[Conversation, int]]:
-        found = self._store.find_batch(request.match_info["batch"])
-        if not found:
+    def _find_batch(self, request: web.Request) -> Batch:
+        batch = self._store.find_batch(request.match_info["batch"])
+        if batch is None:
             raise Refused(404, "There is no such batch.")
-        return found
+        return batch
 
 
 def enum_style(hits: Hits) -> EnumStyle:

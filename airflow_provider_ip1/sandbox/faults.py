@@ -20,25 +20,30 @@ GRAMMAR = """\
   WHEN selects requests by their number, which starts at 1 (/healthz is not counted):
     3 the third request; 2-4 the second to the fourth; 5- the fifth and all later ones; * all (the default).
   ~P hits each of these requests with probability P, 0 to 1. --seed decides which ones.
+  The option method=GET, POST or DELETE, which every fault has, counts and hits only requests of this method.
 
 Faults of single requests:
   429@3:retry-after=3        any status from 400 to 599. Options: retry-after (seconds),
                              retry-after-date (the same as an HTTP date),
                              body = problem (JSON, the default), gateway (JSON as Azure API Management writes it),
-                             html, text or empty
+                             html, text (for 404 the one of an ingress, "default backend - 404") or empty
   redirect@3:to=URL          a 302 to URL; status=301, 303, 307 or 308 for another status
   slow@2:seconds=5           waits before it responds
   reset@5                    resets the TCP connection instead of responding
   close@5                    closes the connection without a response
+                             A status, slow, reset and close come before the request is processed, so nothing is sent.
+                             With accepted=yes they come after: 500@1:accepted=yes,method=POST sends the batch
   truncate@2                 closes the connection in the middle of the body (Content-Length counts all of it);
                              chunked=yes truncates a chunked body
   badjson@2                  a complete response whose JSON ends in the middle
   html@2                     200 with an HTML page instead of JSON
   empty@2                    200 without a body
+  empty-list@2               an empty list, although there are messages
   insert@4:count=3,at=tail   adds messages to the conversation just before the response;
   delete@4:count=2,at=head   removes messages. at = head (the oldest; default of delete), middle, tail (the newest;
                              default of insert) or a row number from 0, oldest first. The conversation is the
                              requested one, or participant=NUMBER
+  swap@4:at=199              swaps the messages in rows 199 and 200, as a database may if they are equally old
 
 Faults of the whole server (WHEN and ~P work here too):
   clamp=100                  returns at most this many messages, whatever the limit
@@ -48,6 +53,9 @@ Faults of the whole server (WHEN and ~P work here too):
   past-end=404               a start past the last message is a 404 (past-end=empty: an empty list, the default)
   enums=strings              direction, type and datacoding are strings in mixed case instead of integers
   direction=swapped          0 is incoming and 1 outgoing
+  sent-as=list:status=202    how POST responds when it has sent a batch: object (the default), list (of one object),
+                             location (only the header Location) or nothing; status=200, 201 (the default) or 202
+  list-lag=5                 the list of batches shows a batch only when it is 5 seconds old
   unknown-status=777         delivered messages have this status code instead of 201 (default 777)
   link=STYLE                 the Link header: rfc8288 (the default), no-semicolon, swallowed (without URLs), none,
                              relative (URLs without a host), uppercase (REL="NEXT"), self (has rel="self" too),
@@ -65,8 +73,12 @@ BODIES = ("problem", "gateway", "html", "text", "empty")
 Check = Callable[[str], bool]
 
 
+def _natural(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _positive(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) > 0
+    return _natural(text) and int(text) > 0
 
 
 def _seconds(text: str) -> bool:
@@ -104,21 +116,24 @@ class _Kind:
 
 _ROWS: dict[str, Check] = {
     "count": _positive,
-    "at": lambda text: text in PLACES or (text.isascii() and text.isdigit()),
+    "at": lambda text: text in PLACES or _natural(text),
     "participant": _anything,
 }
-_STATUS = _Kind(options={"retry-after": _seconds, "retry-after-date": _seconds, "body": _one_of(*BODIES)})
+_ACCEPTED: dict[str, Check] = {"accepted": _one_of("yes", "no")}
+_STATUS = _Kind(options={"retry-after": _seconds, "retry-after-date": _seconds, "body": _one_of(*BODIES), **_ACCEPTED})
 _KINDS = {
     "redirect": _Kind(options={"to": _anything, "status": _one_of("301", "302", "303", "307", "308")}, required="to"),
-    "slow": _Kind(options={"seconds": _seconds}, required="seconds"),
-    "reset": _Kind(),
-    "close": _Kind(),
+    "slow": _Kind(options={"seconds": _seconds, **_ACCEPTED}, required="seconds"),
+    "reset": _Kind(options=_ACCEPTED),
+    "close": _Kind(options=_ACCEPTED),
     "truncate": _Kind(options={"chunked": _one_of("yes", "no")}),
     "badjson": _Kind(),
     "html": _Kind(),
     "empty": _Kind(),
+    "empty-list": _Kind(),
     "insert": _Kind(options=_ROWS),
     "delete": _Kind(options=_ROWS),
+    "swap": _Kind(options={"at": _natural, "participant": _anything}, required="at"),
     "clamp": _Kind(_positive),
     "ignore-start": _Kind(),
     "ignore-order": _Kind(),
@@ -126,6 +141,10 @@ _KINDS = {
     "past-end": _Kind(_one_of("404", "empty")),
     "enums": _Kind(_one_of("strings")),
     "direction": _Kind(_one_of("swapped")),
+    "sent-as": _Kind(
+        _one_of("object", "list", "location", "nothing"), options={"status": _one_of("200", "201", "202")}
+    ),
+    "list-lag": _Kind(_seconds),
     "unknown-status": _Kind(_positive, default="777"),
     "link": _Kind(_one_of(*LINK_STYLES), options={"to": _url}),
 }
@@ -177,12 +196,17 @@ class Fault:
             value = rules.default if value is None else value
             if value is None or not rules.value(value):
                 raise FaultError(f"{spec!r}: {name} does not take the value {value or 'nothing'!r}")
-        options = _options(spec, match["options"], rules.options)
+        options = _options(spec, match["options"], {**rules.options, "method": _one_of("GET", "POST", "DELETE")})
         if rules.required is not None and rules.required not in options:
             raise FaultError(f"{spec!r}: {name} needs :{rules.required}=...")
         first, last = _when(spec, match["when"])
         kind = "status" if rules is _STATUS else name
         return cls(spec, kind, value, options, first, last, _probability(spec, match["p"]))
+
+    @property
+    def is_after_processing(self) -> bool:
+        """Whether the sandbox processes the request before the fault comes."""
+        return self.options.get("accepted") == "yes"
 
     def hits(self, number: int, seed: int = 0) -> bool:
         """Tell whether the fault hits request ``number``. Chance depends only on seed, fault and number."""
@@ -293,6 +317,16 @@ class Faults:
     def __len__(self) -> int:
         return len(self._faults)
 
-    def for_request(self, number: int) -> Hits:
-        """Return the faults that hit a request."""
-        return Hits(fault for fault in self._faults if fault.hits(number, self._seed))
+    def for_request(self, number: int, method: str = "GET", number_of_method: int = 0) -> Hits:
+        """
+        Return the faults that hit a request.
+
+        :param number: counts all requests.
+        :param number_of_method: counts the requests with this method.
+        """
+        return Hits(
+            fault
+            for fault in self._faults
+            if fault.options.get("method", method) == method
+            and fault.hits(number_of_method if "method" in fault.options else number, self._seed)
+        )

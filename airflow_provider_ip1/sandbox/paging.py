@@ -79,6 +79,8 @@ def list_response(request: web.Request, hits: Hits, total: int, read: Callable[[
     :raises Refused: with 400 if a parameter is invalid, or with 404 as the fault ``past-end=404`` wants.
     """
     page = PageRequest.from_query(request.query, hits)
+    if "empty-list" in hits:
+        return raw_json_response(b"[]")
     if page.start >= total:
         if hits.value("past-end") == "404":
             raise Refused(404, "There are no messages to list.")

@@ -172,7 +172,7 @@ class Past:
 
         :param kind: ``a`` for a message, ``b`` for its batch.
         """
-        return f"{created_ms // 1000:08x}{kind}{self.index:03x}{_salt(self.seed, self.index)}{serial:06x}"
+        return f"{created_ms // 1000:08x}{kind}{self.index % 4096:03x}{_salt(self.seed, self.index)}{serial:06x}"
 
     def times(self, serial: int, created_ms: int) -> tuple[int, int]:
         """Return when a message got its final status and when it last changed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that are sent while the sandbox runs, and pass through their statuses on its clock."""
+"""Messages that are sent or received while the sandbox runs, and pass through their statuses on its clock."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from airflow_provider_ip1.sandbox import texts
 from airflow_provider_ip1.sandbox.participants import OWNER
 from airflow_provider_ip1.sandbox.past import EnumStyle, enums, timestamp
 
+CANCELED = 203
+#: Sending starts with this status. A message can be canceled before.
+SENDING = 110
+
 
 @dataclass(slots=True)
 class SentMessage:
     """
-    One message, sent to or received from a participant.
+    One message.
 
     :param steps: (milliseconds after creation, status code) of each status, oldest first. The first is reached at once.
     """
@@ -28,10 +32,30 @@ class SentMessage:
     steps: tuple[tuple[int, int], ...]
     reference: str | None = None
     outgoing: bool = True
+    flash: bool = False
+    priority: int = 1
+
+    @property
+    def segments(self) -> int:
+        """The number of SMS that carry the text."""
+        return texts.coding_and_segments(self.body)[1]
+
+    @property
+    def price(self) -> float:
+        """The price of all segments in SEK. High priority costs more."""
+        return round((0.35 if self.priority == 1 else 0.45) * self.segments, 4)
 
     def code(self, now_ms: int) -> int:
         """Return the latest status code."""
         return self._reached(now_ms)[-1][1]
+
+    def delivered_ms(self) -> int:
+        """Return when the message gets its last status."""
+        return self.created_ms + self.steps[-1][0]
+
+    def cancel(self, now_ms: int) -> None:
+        """End with the status Canceled now."""
+        self.steps = (*self._reached(now_ms), (now_ms - self.created_ms, CANCELED))
 
     def history(self, now_ms: int) -> list[dict[str, Any]]:
         """Return the statuses so far, oldest first."""
@@ -43,7 +67,7 @@ class SentMessage:
     def to_dict(self, now_ms: int, style: EnumStyle) -> dict[str, Any]:
         """Return the message as a list call shows it: with its latest status only."""
         ucs, segments = texts.coding_and_segments(self.body)
-        direction, kind, datacoding = enums(self.id, outgoing=self.outgoing, flash=False, ucs=ucs, style=style)
+        direction, kind, datacoding = enums(self.id, outgoing=self.outgoing, flash=self.flash, ucs=ucs, style=style)
         latest = self.history(now_ms)[-1]
         message: dict[str, Any] = {
             "id": self.id,
@@ -56,10 +80,10 @@ class SentMessage:
             "segments": segments,
             "type": kind,
             "datacoding": datacoding,
-            "priority": 1,
+            "priority": self.priority,
         }
         if self.outgoing:
-            message |= {"price": round(0.35 * segments, 4), "currency": "SEK"}
+            message |= {"price": self.price, "currency": "SEK"}
         message |= {"statuses": [latest], "modified": latest["created"]}
         if self.reference is not None:
             message["reference"] = self.reference

@@ -16,7 +16,9 @@ from airflow_provider_ip1.sandbox.conversation import Direction
 from airflow_provider_ip1.sandbox.endpoints import enum_style
 from airflow_provider_ip1.sandbox.faults import Faults
 from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.sandbox.replies import Replies
 from airflow_provider_ip1.sandbox.request_log import RequestRecord
+from airflow_provider_ip1.sandbox.send_request import SendRequest, render_texts
 
 
 async def create_app(**options: Any) -> web.Application:
@@ -109,6 +111,16 @@ class SandboxServer:
         return self.sandbox.faults
 
     @property
+    def replies(self) -> Replies:
+        """What recipients reply to messages that are sent later, which may be changed."""
+        return self.sandbox.store.replies
+
+    @property
+    def blacklist(self) -> set[str]:
+        """The numbers that messages are not delivered to, which may be changed."""
+        return self.sandbox.store.blacklist
+
+    @property
     def latency(self) -> float:
         """How long each response takes at least, in seconds."""
         return self.sandbox.latency
@@ -133,6 +145,7 @@ class SandboxServer:
 
         :return: each message's JSON object as the API's list call shows it, byte for byte.
         """
+        self.sandbox.store.receive_replies()
         conversation = self.sandbox.store.conversations.get(participant)
         if conversation is None:
             return []
@@ -152,11 +165,25 @@ class SandboxServer:
         """Take messages out of a conversation; see :meth:`.Conversation.delete`."""
         return self.sandbox.store.conversations[participant].delete(count, at)
 
+    def override(self, at: int, participant: str = MAIN, **fields: Any) -> None:
+        """Give the message in row ``at`` other values for these fields; see :meth:`.Conversation.override`."""
+        self.sandbox.store.conversations[participant].override(at, fields)
+
     def send(
-        self, recipients: list[str], body: str = "Hej!", sender: str = "Sandbox", reference: str | None = None
+        self,
+        recipients: list[str] | dict[str, dict[str, str]],
+        body: str = "Hej!",
+        sender: str = "Sandbox",
+        reference: str | None = None,
     ) -> str:
         """Send a batch and return its id. Nothing leaves the sandbox."""
-        return self.sandbox.store.send(sender, recipients, body, reference)
+        texts = render_texts(body, recipients)
+        order = SendRequest(sender, body, texts, isinstance(recipients, dict), reference=reference)
+        return self.sandbox.store.send(order).id
+
+    def receive(self, sender: str, body: str) -> str:
+        """Receive a message from a participant now, and return its id. ``STOP`` blacklists the participant."""
+        return self.sandbox.store.receive(sender, body).sent[0].id
 
     def close(self) -> None:
         """Stop the server. A second call does nothing."""

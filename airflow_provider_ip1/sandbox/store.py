@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one sandbox holds: its conversations and batches."""
+"""What one sandbox holds: its conversations and batches, and the messages that are on their way."""
 
 from __future__ import annotations
 
+import heapq
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
 
+from airflow_provider_ip1.sandbox.batches import Batch, PastBatch, SentBatch
 from airflow_provider_ip1.sandbox.conversation import Conversation
-from airflow_provider_ip1.sandbox.participants import GENERATED, LIVE, MAIN, NAME, NAME_WITH_SPACE, SEVEN, SINGLE
+from airflow_provider_ip1.sandbox.participants import (
+    GENERATED,
+    LIVE,
+    MAIN,
+    NAME,
+    NAME_WITH_SPACE,
+    OWN_NUMBER,
+    SEVEN,
+    SINGLE,
+)
 from airflow_provider_ip1.sandbox.past import Past
+from airflow_provider_ip1.sandbox.replies import Replies
+from airflow_provider_ip1.sandbox.send_request import SendRequest
 from airflow_provider_ip1.sandbox.sent import SentMessage
 
 HISTORY_END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -30,6 +43,9 @@ DEMO_BATCHES: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "large": ("69000000c000000000000007", (201,) * 120),
 }
 _DEMO_TEXT = "Hej! Det här är ett testmeddelande från sandlådan. Ingen får det på riktigt."
+_DELIVERED = 201
+# iP.1 does not document which status a message to a number on the blacklist gets.
+_REJECTED = 406
 
 
 class Store:
@@ -41,8 +57,11 @@ class Store:
     :param seed: the same seed makes the same messages.
     :param history_end: no message of the past is newer than this; with a time zone.
     :param delivery_seconds: how long a message takes from being accepted to its final status, in seconds, above 0.
+    :param replies: what recipients reply, see :data:`.replies.GRAMMAR`.
     :param clock: returns the sandbox's time in seconds since 1970.
     :raises ValueError: if a value is out of range.
+
+    ``blacklist`` holds the numbers that replied STOP. It may be changed.
     """
 
     def __init__(
@@ -53,6 +72,7 @@ class Store:
         seed: int = 1,
         history_end: datetime = HISTORY_END,
         delivery_seconds: float = 20.0,
+        replies: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not 0 <= messages <= MAX_MESSAGES:
@@ -64,14 +84,19 @@ class Store:
         if history_end.tzinfo is None:
             raise ValueError("history_end must have a time zone")
         self.conversations: dict[str, Conversation] = {}
-        self.batches: dict[str, list[tuple[Conversation, int]]] = {}
+        self.replies = Replies(replies)
+        self.blacklist: set[str] = set()
         self._by_index: list[Conversation] = []
+        self._sent: dict[str, SentBatch] = {}
+        self._past_batches: tuple[int, list[tuple[int, str]]] | None = None
+        # When the reply arrives, the message that it replies to, and its text.
+        self._due_replies: list[tuple[int, str, SentMessage, str]] = []
         self._lock = threading.RLock()
         self._seed = seed
         self._end_ms = int(history_end.timestamp() * 1000)
         self._delivery_ms = int(delivery_seconds * 1000)
         self._clock = clock
-        self._sent = 0xFF  # The demo batches have the numbers below.
+        self._count = 0xFF  # The demo batches have the numbers below.
         random = Random(f"{seed}/sizes")
         for participant, count in (
             (MAIN, messages),
@@ -84,42 +109,89 @@ class Store:
             self._open(participant, count)
         for name, (batch_id, finals) in DEMO_BATCHES.items():
             # The large batch goes to many numbers, the last ones of the ranges. The others are one conversation.
-            recipients = [*reversed(GENERATED)][: len(finals)] if len(finals) > 9 else [LIVE] * len(finals)
-            self._deliver(batch_id, "Sandbox", recipients, _DEMO_TEXT, f"demo-{name}", finals)
+            numbers = [*reversed(GENERATED)][: len(finals)] if len(finals) > 9 else [LIVE] * len(finals)
+            order = SendRequest("Sandbox", _DEMO_TEXT, dict.fromkeys(numbers, _DEMO_TEXT), reference=f"demo-{name}")
+            self._deliver(batch_id, order, [(number, _DEMO_TEXT) for number in numbers], finals)
 
     def now_ms(self) -> int:
         """Return the sandbox's time in milliseconds since 1970."""
         return int(self._clock() * 1000)
 
-    def send(self, sender: str, recipients: Sequence[str], body: str, reference: str | None = None) -> str:
-        """
-        Send a batch. Nothing leaves the sandbox, but the messages appear and are delivered in time.
+    def send(self, order: SendRequest) -> SentBatch:
+        """Send a batch. Nothing leaves the sandbox, but the messages appear, and are delivered and answered in time."""
+        with self._lock:
+            self.receive_replies()
+            recipients = list(order.texts.items())
+            finals = [_REJECTED if number in self.blacklist else _DELIVERED for number, _ in recipients]
+            batch = self._deliver(self._new_id("c"), order, recipients, finals)
+            for message in batch.sent:
+                reply = self.replies.of(message.recipient)
+                if reply is not None:
+                    due_ms = message.delivered_ms() + int(reply.seconds * 1000)
+                    heapq.heappush(self._due_replies, (due_ms, message.id, message, reply.text))
+            return batch
 
-        :return: the batch's id.
+    def receive(self, sender: str, body: str, recipient: str = OWN_NUMBER, created_ms: int | None = None) -> SentBatch:
+        """
+        Receive a message from a participant. ``STOP`` puts the participant on the blacklist.
+
+        :param sender: the participant.
+        :param recipient: a number of the account.
+        :param created_ms: when it arrived, in milliseconds since 1970; now if ``None``.
         """
         with self._lock:
-            self._sent += 1
-            batch_id = f"{self.now_ms() // 1000:08x}c{self._seed % 16**9:09x}{self._sent:06x}"
-            self._deliver(batch_id, sender, recipients, body, reference, [201] * len(recipients))
-        return batch_id
+            if created_ms is None:
+                created_ms = self.now_ms()
+            batch_id = self._new_id("e")
+            message = SentMessage(
+                id=f"{batch_id[:8]}f{batch_id[9:]}",
+                batch_id=batch_id,
+                sender=sender,
+                recipient=recipient,
+                body=body,
+                created_ms=created_ms,
+                steps=((0, _DELIVERED),),
+                outgoing=False,
+            )
+            self._conversation(sender).append([message])
+            if body.strip().upper() == "STOP":
+                self.blacklist.add(sender)
+            batch = SentBatch(batch_id, SendRequest(sender, body, {recipient: body}), created_ms, [message])
+            self._sent[batch_id] = batch
+            return batch
 
-    def find_batch(self, batch_id: str) -> list[tuple[Conversation, int]]:
-        """
-        Return the messages of a batch, oldest first, each as its conversation and its serial number there.
+    def receive_replies(self) -> None:
+        """Receive the replies that are due. Nobody replies to a message that did not arrive."""
+        now_ms = self.now_ms()
+        with self._lock:
+            while self._due_replies and self._due_replies[0][0] <= now_ms:
+                due_ms, _, message, text = heapq.heappop(self._due_replies)
+                if message.code(due_ms) == _DELIVERED:
+                    own = message.sender if message.sender.isdigit() else OWN_NUMBER
+                    self.receive(message.recipient, text, own, due_ms)
 
-        :return: an empty list if there is no such batch.
-        """
-        if batch_id in self.batches:
-            return self.batches[batch_id]
+    def batch_ids(self) -> list[tuple[int, str]]:
+        """Return when each batch was created, in milliseconds since 1970, and its id, oldest first."""
+        with self._lock:
+            changes = sum(conversation.changes for conversation in self._by_index)
+            if self._past_batches is None or self._past_batches[0] != changes:
+                past = [batch for conversation in self._by_index for batch in conversation.past_batches()]
+                self._past_batches = changes, sorted(past)
+            return sorted([*self._past_batches[1], *((batch.created_ms, batch.id) for batch in self._sent.values())])
+
+    def find_batch(self, batch_id: str) -> Batch | None:
+        """Return a batch, or ``None`` if there is no batch with this id."""
+        if batch_id in self._sent:
+            return self._sent[batch_id]
         if not re.fullmatch(r"[0-9a-f]{8}b[0-9a-f]{15}", batch_id):
-            return []
+            return None
         index, serial = int(batch_id[9:12], 16), int(batch_id[18:], 16)
         if index >= len(self._by_index):
-            return []
+            return None
         conversation = self._by_index[index]
         if serial not in conversation.rows or conversation.batch_id(serial) != batch_id:
-            return []
-        return [(conversation, serial)]
+            return None
+        return PastBatch(conversation, serial)
 
     def _open(self, participant: str, count: int = 0) -> Conversation:
         past = Past(self._seed, len(self._by_index), participant, count, self._end_ms)
@@ -127,30 +199,47 @@ class Store:
         self._by_index.append(conversation)
         return conversation
 
+    def _conversation(self, participant: str) -> Conversation:
+        return self.conversations.get(participant) or self._open(participant)
+
+    def _new_id(self, kind: str) -> str:
+        self._count += 1
+        return f"{self.now_ms() // 1000:08x}{kind}{self._seed % 16**9:09x}{self._count:06x}"
+
     def _deliver(
         self,
         batch_id: str,
-        sender: str,
-        recipients: Sequence[str],
-        body: str,
-        reference: str | None,
+        order: SendRequest,
+        recipients: Sequence[tuple[str, str]],
         finals: Sequence[int | None],
-    ) -> None:
+    ) -> SentBatch:
         created_ms = self.now_ms()
-        batch = self.batches[batch_id] = []
-        for place, (recipient, final) in enumerate(zip(recipients, finals, strict=True)):
+        # The first window that is not over yet.
+        opens_ms = next((opens for opens, closes in order.delivery_windows if closes > created_ms), created_ms)
+        wait_ms = max(opens_ms - created_ms, 0)
+        sent = []
+        for place, ((recipient, text), final) in enumerate(zip(recipients, finals, strict=True)):
             # The messages of a batch are delivered one after the other, the last one after the whole time.
             whole = self._delivery_ms * (0.5 + 0.5 * (place + 1) / len(finals))
-            stages = [(0, 101), (whole * 0.1, 102), (whole * 0.25, 110), (whole * 0.5, 112), (whole, final)]
+            stages = [(0, 101), (whole * 0.1, 102)]
+            if final == _REJECTED:
+                stages += [(wait_ms + whole * 0.25, final)]
+            else:
+                stages += [(wait_ms + whole * 0.25, 110), (wait_ms + whole * 0.5, 112)]
+                stages += [(wait_ms + whole, final)] if final is not None else []
             message = SentMessage(
                 id=f"{batch_id[:8]}d{batch_id[18:]}{batch_id[15:18]}{place:06x}",
                 batch_id=batch_id,
-                sender=sender,
+                sender=order.sender,
                 recipient=recipient,
-                body=body,
+                body=text,
                 created_ms=created_ms,
-                steps=tuple((int(after_ms), code) for after_ms, code in stages if code is not None),
-                reference=reference,
+                steps=tuple((int(after_ms), code) for after_ms, code in stages),
+                reference=order.reference,
+                flash=order.type == "flash",
+                priority=order.priority,
             )
-            conversation = self.conversations.get(recipient) or self._open(recipient)
-            batch.append((conversation, conversation.append([message])[0]))
+            sent.append(message)
+            self._conversation(recipient).append([message])
+        batch = self._sent[batch_id] = SentBatch(batch_id, order, created_ms, sent)
+        return batch

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from random import Random
 
 NAMES = ("Åsa", "Björn", "Märta", "Örjan", "Linnéa", "Göran", "Sara", "Håkan", "Ebba", "Nils", "Zäta", "Olle", "Maja")
@@ -91,6 +92,7 @@ def reply(rng: Random) -> str:
     return _fill(rng.choice(REPLIES), rng)
 
 
+@lru_cache(maxsize=16_384)
 def coding_and_segments(text: str) -> tuple[bool, int]:
     """
     Return how an SMS carries a text.

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,7 +23,10 @@ from airflow_provider_ip1.sandbox.participants import EMPTY, GENERATED, LIVE, MA
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 
 COMMAND = [sys.executable, "-m", "airflow_provider_ip1.sandbox"]
-READY = re.compile(r"iP\.1 sandbox \(a stand-in, not iP\.1\) ready on (http://127\.0\.0\.1:\d+)\n")
+READY = re.compile(
+    r"iP\.1 sandbox \(a stand-in, not iP\.1\) ready on (http://127\.0\.0\.1:\d+)\n"
+    r"API key: .*\nAIRFLOW_CONN_IP1_DEFAULT=.*\n"
+)
 KEY = {"Authorization": "Bearer sandbox-key"}
 
 
@@ -35,9 +40,9 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     try:
         stdout: IO[str] | None = process.stdout
         assert stdout is not None
-        ready = READY.fullmatch(stdout.readline())
-        assert ready, process.communicate()
-        yield process, ready[1]
+        printed = READY.fullmatch("".join(stdout.readline() for _ in range(3)))
+        assert printed, process.communicate()
+        yield process, printed[1]
     finally:
         watchdog.cancel()
         process.kill()
@@ -53,6 +58,24 @@ def test_it_prints_when_it_is_ready_and_stops_at_a_signal(number: signal.Signals
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
         assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_it_prints_a_connection_that_works() -> None:
+    command = [*COMMAND, "--port", "0", "--messages", "1", "--key", 'it\'s "secret"']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        _, key, connection = (process.stdout.readline().rstrip("\n") for _ in range(3))
+        # As a shell reads it.
+        name, _, value = shlex.split(connection)[0].partition("=")
+        fields = json.loads(value)
+        response = requests.get(
+            f"{fields['host']}/v2/conversations/{MAIN}",
+            headers={"Authorization": f"Bearer {fields['password']}"},
+            timeout=30,
+        )
+        process.terminate()
+    assert (name, fields["conn_type"], key) == ("AIRFLOW_CONN_IP1_DEFAULT", "ip1", f"API key: {fields['password']}")
+    assert len(response.json()) == 1
 
 
 def test_it_stops_while_a_response_is_due() -> None:
@@ -125,6 +148,7 @@ def test_help_tells_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["--conversations", "1000"], "conversations must be"),
         (["--latency", "-1"], "latency must be"),
         (["--delivery-seconds", "0"], "delivery_seconds must be"),
+        (["--reply", "JA"], "'JA' is not a reply"),
         (["--history-end", "soon"], "--history-end"),
         (["--port", "many"], "--port"),
     ],

@@ -266,37 +266,6 @@ def test_first_demo_message_has_the_documented_id(client: Client) -> None:
     assert client.get(f"/v2/batches/{DELIVERED}/messages/{DELIVERED_MESSAGE}").json()["id"] == DELIVERED_MESSAGE
 
 
-def test_sent_batch_appears_and_is_delivered(clock: Clock) -> None:
-    recipients = [SEVEN, EMPTY]
-    with SandboxServer(messages=1, delivery_seconds=10, clock=clock) as server:
-        client = Client(server)
-        order = {"sender": "Skolan", "recipients": recipients, "body": "Välkommen 🎂", "reference": "r1"}
-        response = client.post(order)
-        assert response.status_code == 201
-        path = f"/v2/batches/{response.json()['id']}/messages"
-        messages = client.get(path).json()
-        jsonschema.validate(messages, SCHEMA)
-        assert [(m["recipient"], m["sender"], m["body"], m["reference"]) for m in messages] == [
-            (recipient, "Skolan", "Välkommen 🎂", "r1") for recipient in recipients
-        ]
-        assert {m["statuses"][0]["code"] for m in messages} == {101}
-        assert server.conversation(EMPTY) == messages[1:]
-        assert server.conversation(SEVEN)[-1] == messages[0]
-        clock.now += 10
-        assert {m["statuses"][0]["code"] for m in client.get(path).json()} == {201}
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("sender", "no+name"), ("recipients", []), ("recipients", ["Name"]), ("body", " "), ("reference", 1)],
-)
-def test_invalid_batch_is_400_with_the_field(client: Client, field: str, value: object) -> None:
-    order = {"sender": "Skolan", "recipients": [SEVEN], "body": "Hej", field: value}
-    response = client.post(order)
-    assert response.status_code == 400
-    assert list(response.json()["errors"]) == [field]
-
-
 def test_gzip_needs_both_sides() -> None:
     with SandboxServer(messages=100, compress=True) as server:
         client = Client(server)

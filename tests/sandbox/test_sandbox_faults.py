@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from airflow_provider_ip1.sandbox.faults import GRAMMAR, LINK_STYLES, Fault, FaultError, Faults
-from airflow_provider_ip1.sandbox.participants import MAIN, NAME, SEVEN
+from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 
 CONVERSATION = f"/v2/conversations/{MAIN}"
@@ -286,6 +286,148 @@ def test_link_can_count_with_the_requested_limit(server: SandboxServer) -> None:
     assert "start=100&limit=100&" in response.links["next"]["url"]
 
 
+# Foreign responses and moving rows, as the tests of readers need them
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        ("problem", "application/problem+json", '{"type":"about:blank","title":"Not Found","status":404}'),
+        ("gateway", "application/json", '{"statusCode": 404, "message": "Request was refused."}'),
+        ("html", "text/html", "<html><head><title>404</title></head><body>404</body></html>"),
+        ("text", "text/plain", "default backend - 404"),
+        ("empty", "text/plain", ""),
+    ],
+)
+def test_404_can_come_from_somebody_else(server: SandboxServer, body: str, content_type: str, text: str) -> None:
+    server.faults.add(f"404@3-:body={body}")
+    assert [get(server).status_code for _ in range(4)] == [200, 200, 404, 404]
+    response = get(server)
+    assert response.headers["Content-Type"].partition(";")[0] == content_type
+    assert response.text == text
+
+
+def test_list_can_be_empty_although_there_are_messages(server: SandboxServer) -> None:
+    server.faults.add("empty-list@2-3")
+    assert [len(get(server).json()) for _ in range(4)] == [50, 0, 0, 50]
+    server.faults.add("empty-list")
+    assert "Link" not in get(server).headers
+    assert get(server, "/v2/batches").json() == get(server, "/v2/me/senders").json() == []
+    assert get(server, f"/v2/conversations/{EMPTY}").status_code == 404
+
+
+def test_rows_can_swap_across_a_page_boundary(server: SandboxServer) -> None:
+    before = [message["id"] for message in server.conversation()]
+    server.faults.add("swap@2:at=9")
+    first, second = ids(get(server, limit=10)), ids(get(server, start=10, limit=10))
+    assert first == before[:10]
+    assert second == [before[9], *before[11:20]]
+    assert [message["id"] for message in server.conversation()] == [
+        *before[:9], before[10], before[9], *before[11:]
+    ]  # fmt: skip
+    server.faults.clear()
+    server.faults.add(f"swap:at=0,participant={SEVEN}", "swap:at=299", "swap:at=1000")
+    before = [message["id"] for message in server.conversation(SEVEN)]
+    get(server)
+    assert [message["id"] for message in server.conversation(SEVEN)] == [before[1], before[0], *before[2:]]
+    assert len(server.conversation()) == 300
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_list_can_grow_faster_than_it_is_read(server: SandboxServer, order: str) -> None:
+    """``insert`` makes the list endless: behind each page there is another one."""
+    server.faults.add("insert:count=50,at=tail")
+    for page in range(20):
+        response = get(server, start=page * 50, limit=50, order=order)
+        assert len(response.json()) == 50
+        assert "next" in response.links
+
+
+# Sending
+
+
+def post(server: SandboxServer, **options: Any) -> requests.Response:
+    order = {"sender": "Skolan", "recipients": [EMPTY], "body": "Hej!"}
+    headers = {"Authorization": f"Bearer {server.key}"}
+    return requests.post(f"{server.url}/v2/batches", json=order, headers=headers, timeout=options.get("timeout", 30))
+
+
+@pytest.mark.parametrize("status", [None, 200, 201, 202])
+@pytest.mark.parametrize("form", ["object", "list", "location", "nothing"])
+def test_response_to_post_can_have_any_form(server: SandboxServer, form: str, status: int | None) -> None:
+    server.faults.add(f"sent-as={form}" + (f":status={status}" if status else ""))
+    response = post(server)
+    assert response.status_code == (status or 201)
+    (message,) = server.conversation(EMPTY)
+    batch = get(server, f"/v2/batches/{message['batchId']}").json()
+    expected = {"object": batch, "list": [batch]}.get(form)
+    assert (response.json() if response.content else None) == expected
+    assert response.headers.get("Location") == (f"/v2/batches/{batch['id']}" if form == "location" else None)
+
+
+def test_rejected_request_keeps_its_form(server: SandboxServer) -> None:
+    server.faults.add("sent-as=nothing:status=200", "500:accepted=yes")
+    headers = {"Authorization": f"Bearer {server.key}"}
+    response = requests.post(f"{server.url}/v2/batches", json={}, headers=headers, timeout=30)
+    assert (response.status_code, list(response.json()["errors"])) == (400, ["sender"])
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("fault", ["500", "429", "reset", "close"])
+def test_request_can_fail_before_and_after_it_was_accepted(server: SandboxServer, fault: str, accepted: bool) -> None:
+    server.faults.add(f"{fault}@1:method=POST" + (",accepted=yes" if accepted else ""))
+    if fault in ("reset", "close"):
+        with pytest.raises(requests.ConnectionError):
+            post(server)
+    else:
+        assert post(server).status_code == int(fault)
+    assert len(server.conversation(EMPTY)) == int(accepted)
+    assert post(server).status_code == 201
+
+
+@pytest.mark.parametrize("fault", ["truncate", "badjson", "html", "empty"])
+def test_request_is_accepted_when_its_response_is_broken(server: SandboxServer, fault: str) -> None:
+    server.faults.add(f"{fault}:method=POST")
+    with pytest.raises(requests.RequestException):
+        post(server).json()
+    assert len(server.conversation(EMPTY)) == 1
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_request_can_be_slow_before_and_after_it_was_accepted(server: SandboxServer, accepted: bool) -> None:
+    server.faults.add("slow@1:seconds=30,method=POST" + (",accepted=yes" if accepted else ""))
+    with pytest.raises(requests.Timeout):
+        post(server, timeout=1)
+    assert len(server.conversation(EMPTY)) == int(accepted)
+
+
+def test_fault_can_count_requests_of_one_method(server: SandboxServer) -> None:
+    server.faults.add("503@2:method=POST", "404@3:method=GET")
+    statuses = [post(server).status_code, get(server).status_code, get(server).status_code, post(server).status_code]
+    assert statuses == [201, 200, 200, 503]
+    assert [get(server).status_code, post(server).status_code, get(server).status_code] == [404, 201, 200]
+
+
+def test_list_of_batches_can_lag() -> None:
+    now = [1_800_000_000.0]
+    with SandboxServer(messages=1, clock=lambda: now[0]) as server:
+        before = get(server, "/v2/batches", limit=1000).json()
+        server.faults.add("list-lag=5")
+        now[0] += 100
+        batch_id = post(server).json()["id"]
+        assert get(server, "/v2/batches", limit=1000).json() == [*before[:-7], *finished(before[-7:], server)]
+        assert get(server, f"/v2/batches/{batch_id}").status_code == 200
+        now[0] += 5
+        listed = get(server, "/v2/batches", limit=1000).json()
+        assert listed[-1]["id"] == batch_id
+        assert len(listed) == len(before) + 1
+
+
+def finished(batches: list[dict[str, Any]], server: SandboxServer) -> list[dict[str, Any]]:
+    """The same batches once their messages have arrived."""
+    return [{**batch, "status": get(server, f"/v2/batches/{batch['id']}").json()["status"]} for batch in batches]
+
+
 # The grammar
 
 
@@ -326,6 +468,13 @@ def test_examples_in_the_help_are_faults() -> None:
         ("insert:at=nowhere", "at does not take"),
         ("insert:colour=red", "unknown option 'colour'"),
         ("429:retry-after", "'nothing'"),
+        ("swap", "at="),
+        ("swap:at=head", "at does not take"),
+        ("sent-as=text", "'text'"),
+        ("sent-as=list:status=204", "status does not take"),
+        ("list-lag", "'nothing'"),
+        ("503:method=PUT", "method does not take"),
+        ("clamp=5:accepted=yes", "unknown option"),
     ],
 )
 def test_invalid_fault_is_rejected_with_its_reason(spec: str, reason: str) -> None:

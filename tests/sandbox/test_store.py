@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.sandbox import participants
+from airflow_provider_ip1.sandbox.batches import PastBatch
 from airflow_provider_ip1.sandbox.conversation import Conversation
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.past import EnumStyle, timestamp
@@ -192,7 +193,7 @@ def test_million_messages_take_no_memory_until_they_are_read() -> None:
     assert isinstance(conversation.rows, range)
     last = read(conversation, 999_990)
     assert len(last) == 10
-    assert store.find_batch(last[-1]["batchId"]) == [(conversation, 999_999)]
+    assert store.find_batch(last[-1]["batchId"]) == PastBatch(conversation, 999_999)
 
 
 @pytest.mark.parametrize(
