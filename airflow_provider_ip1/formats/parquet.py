@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 # About 10 MB of messages: what is in memory while a file is written.
 ROW_GROUP_ROWS: Final = 10_000
+_MISSING: Final = "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
+
+
+def check_pyarrow() -> None:
+    """
+    Check that pyarrow is installed, without importing it.
+
+    :raises AirflowOptionalProviderFeatureException: it is not installed.
+    """
+    if find_spec("pyarrow") is None:
+        raise AirflowOptionalProviderFeatureException(_MISSING)
 
 
 def import_pyarrow() -> Any:
@@ -30,9 +42,7 @@ def import_pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise AirflowOptionalProviderFeatureException(
-            "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
-        ) from error
+        raise AirflowOptionalProviderFeatureException(_MISSING) from error
     return pyarrow
 
 

@@ -36,6 +36,9 @@ class S3ObjectLink(BaseOperatorLink):
         :param operator: the task's operator.
         :param ti_key: key of the task instance.
         """
+        # On Airflow 3 the task itself stores the link when it ends, and looking for a missing XCom logs an error.
+        if hasattr(operator, "object_url"):
+            return operator.object_url or ""
         return XCom.get_value(key=self.key, ti_key=ti_key) or ""
 
 

@@ -10,19 +10,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator, Stats
+from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
 
 from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.settings import check_argument
-from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1NoMessagesError
-from airflow_provider_ip1.formats.compression import Compression, choose_compression
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.encode import encode
+from airflow_provider_ip1.formats.parquet import check_pyarrow
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.redaction import Redaction, check_rules
+from airflow_provider_ip1.formats.redaction import Action, Redaction, check_rules
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.transfers.export_log import counted, final_line, start_line
+from airflow_provider_ip1.transfers.guarded_write import (
+    GuardedWrite,
+    ObjectState,
+    changed_error,
+    exists_error,
+    look_up,
+    run_metadata,
+)
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
+from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty, check_empty, protected_error
 from airflow_provider_ip1.transfers.participants import participants_from_argument
 from airflow_provider_ip1.transfers.s3_upload import (
     StreamingUpload,
@@ -31,7 +42,8 @@ from airflow_provider_ip1.transfers.s3_upload import (
     s3_hook_for_streaming,
 )
 from airflow_provider_ip1.transfers.selection import Selected, Selection, Window, none_if_blank
-from airflow_provider_ip1.transfers.target import Target, check_target
+from airflow_provider_ip1.transfers.target import Target, check_bucket
+from airflow_provider_ip1.transfers.total_check import TotalCheck
 from airflow_provider_ip1.transfers.totals import Totals
 
 if TYPE_CHECKING:
@@ -39,8 +51,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
-
-ON_EMPTY: Final = ("write", "skip", "fail")
 
 
 class ConversationToS3Operator(BaseOperator):
@@ -72,13 +82,18 @@ class ConversationToS3Operator(BaseOperator):
     :param status_lookback: how long after sending a message may still change, 0 or more, default 3 days. With
         ``since``, reading stops at the first message modified earlier than ``since - status_lookback``. ``None`` reads
         the entire conversation.
-    :param on_empty: what to do if there are no messages: ``"write"`` (default) an empty object, ``"skip"`` the task,
-        or ``"fail"``.
+    :param on_empty: what to do if there are no messages. ``"protect"`` (default) writes an empty object, but fails
+        if that would replace an object that contains messages. ``"write"`` always writes an empty object, ``"skip"``
+        skips the task, and ``"fail"`` fails it.
     :param redact: field -> ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake. Use
         iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
         :class:`~airflow_provider_ip1.formats.redaction.Redaction`.
     :param replace: whether to replace an existing object, default true. If false, a retry fails if the first try wrote
-        the object.
+        the object. In both cases the task fails, and changes nothing, if another writer creates, replaces or deletes
+        the object during the export.
+    :param verify_total: whether to compare the number of messages with iP.1's ``/summary`` before the object is
+        written, default false. Takes one or two more requests per conversation, and with ``since`` needs
+        ``status_lookback=None``.
     :param encrypt: whether S3 encrypts the object with its own keys (AES256), default false.
     :param acl_policy: canned ACL of the object, default none.
     :param page_size: messages per request, 1 to 10000; default from the connection, otherwise 200.
@@ -88,10 +103,16 @@ class ConversationToS3Operator(BaseOperator):
         (templated)
     :param verify: whether to check the S3 server's certificate, or a file with CA certificates; default from the AWS
         connection.
-    :return: :meth:`execute` returns, as XCom: ``uri``, ``messages``, ``participants`` and ``pages`` (counts), ``bytes``
-        (size of the object), ``first_modified`` and ``last_modified`` (ISO 8601, the earliest and latest among the
-        messages written; ``None`` if there are none), ``seconds``.
+    :return: :meth:`execute` returns, as XCom: ``uri``; ``messages``, ``participants`` and ``pages`` (counts);
+        ``empty``, the number of conversations without any message; ``bytes``, the size of the object;
+        ``first_modified`` and ``last_modified``, the earliest and latest time (ISO 8601) among the messages written;
+        ``pending``, the number of sent messages read, inside the window or not, whose status can still change;
+        ``oldest_pending``, the earliest time of modification among them; ``seconds``. Times are ``None`` if there is no
+        such message.
     :raises ValueError: an argument is invalid. The message names the argument.
+    :raises IP1NoMessagesError: see ``on_empty``.
+    :raises IP1PagingError: see ``verify_total``.
+    :raises ObjectChangedError: another writer changed the object during the export.
     """
 
     template_fields: Sequence[str] = (
@@ -114,14 +135,15 @@ class ConversationToS3Operator(BaseOperator):
         s3_key: str,
         s3_bucket: str | None = None,
         direction: str | None = None,
-        file_format: str = "jsonl",
-        compression: str | None = "infer",
+        file_format: FileFormat = "jsonl",
+        compression: Compression | Literal["infer"] | None = "infer",
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         status_lookback: timedelta | None = timedelta(days=3),
-        on_empty: str = "write",
-        redact: Mapping[str, str] | None = None,
+        on_empty: OnEmpty = "protect",
+        redact: Mapping[str, Action] | None = None,
         replace: bool = True,
+        verify_total: bool = False,
         encrypt: bool = False,
         acl_policy: str | None = None,
         page_size: int | None = None,
@@ -144,6 +166,7 @@ class ConversationToS3Operator(BaseOperator):
         self.on_empty = on_empty
         self.redact = redact
         self.replace = replace
+        self.verify_total = verify_total
         self.encrypt = encrypt
         self.acl_policy = acl_policy
         self.page_size = page_size
@@ -151,6 +174,8 @@ class ConversationToS3Operator(BaseOperator):
         self.ip1_conn_id = ip1_conn_id
         self.aws_conn_id = aws_conn_id
         self.verify = verify
+        self.object_url: str | None = None
+        """Where a person can look at the object, once it is written. :class:`S3ObjectLink` reads it."""
         self._upload: StreamingUpload | None = None
         self._is_killed = False
         self._finished: tuple[Target, dict[str, Any]] | None = None
@@ -161,6 +186,13 @@ class ConversationToS3Operator(BaseOperator):
             not isinstance(status_lookback, timedelta) or status_lookback < timedelta(0)
         ):
             raise ValueError("status_lookback: must be None or a timedelta of 0 or more.")
+        if verify_total and since is not None and status_lookback is not None:
+            raise ValueError(
+                "verify_total: with since, the export stops reading at status_lookback, so it cannot compare totals. "
+                "Set status_lookback=None to read entire conversations, or leave verify_total out."
+            )
+        if file_format == "parquet":
+            check_pyarrow()
         check_argument("page_size", page_size)
         check_argument("concurrency", concurrency)
         check_rules(redact)
@@ -187,52 +219,54 @@ class ConversationToS3Operator(BaseOperator):
         started, started_at = time.monotonic(), datetime.now(UTC)
         plan = self._plan()
         redaction = self._redaction()
+        self.log.info(
+            start_line(
+                len(plan.participants), plan.direction, plan.window, self.file_format, self.redact or {}, plan.target
+            )
+        )
         # Look up both connections in the task's thread, before another thread needs them.
         self.hook.get_conn()
-        check_target(self.s3_hook, plan.target, replace=self.replace)
+        state = self._check_target(plan.target)
         ti = context.get("ti")
         if ti is not None and ti.try_number > 1:
-            abort_unfinished_uploads(self.s3_hook, bucket=plan.target.bucket, key=plan.target.key, before=started_at)
-        selection, totals = Selection(plan.window), Totals()
+            abort_unfinished_uploads(self.s3_hook, plan.target, before=started_at)
+        latest = started_at + timedelta(days=1)
+        selection, totals = Selection(plan.window, latest), Totals(latest)
         try:
             with closing(self._pages(plan, selection, totals)) as pages:
-                size = self._write(plan, pages if redaction is None else map(redaction.apply, pages))
+                redacted = pages if redaction is None else map(redaction.apply, pages)
+                size = self._write(plan, redacted, state, totals, context)
         finally:
             Stats.incr("ip1.requests", self.hook.requests_sent)
             Stats.incr("ip1.retries", self.hook.retries)
             self.hook.close()
         Stats.incr("ip1.messages_exported", totals.messages)
         seconds = time.monotonic() - started
+        empty = len(plan.participants) - totals.conversations
         result: dict[str, Any] = {
             "uri": plan.target.uri,
-            "messages": totals.messages,
             "participants": len(plan.participants),
-            "pages": totals.pages,
+            "empty": empty,
             "bytes": size,
-            "first_modified": totals.first_modified and totals.first_modified.isoformat(),
-            "last_modified": totals.last_modified and totals.last_modified.isoformat(),
             "seconds": round(seconds, 3),
+            **totals.result,
         }
+        if empty:
+            self.log.warning(
+                "iP.1 has no messages for %d of %s. If you expected some, check the numbers and their country codes.",
+                empty,
+                counted(len(plan.participants), "conversation"),
+            )
         if selection.undated:
             self.log.warning(
-                "%d messages were left out: iP.1 sent no readable time of modification for them, so no window "
-                "contains them.",
-                selection.undated,
+                "Left out %s: iP.1 sent no plausible time of modification for them, so no window contains them.",
+                counted(selection.undated, "message"),
             )
-        self.log.info(
-            "Wrote %d messages of %d conversations, read in %d pages, to %s: %d bytes in %.1f s (%.0f messages/s).",
-            totals.messages,
-            len(plan.participants),
-            totals.pages,
-            plan.target.uri,
-            size,
-            seconds,
-            totals.messages / max(seconds, 1e-3),
-        )
+        self.log.info(final_line(totals, len(plan.participants), size, seconds, plan.target))
         self._finished = plan.target, result
+        self.object_url = s3_object_url(self.s3_hook, plan.target.bucket, plan.target.key)
         if ti is not None:
-            link = s3_object_url(self.s3_hook, plan.target.bucket, plan.target.key)
-            ti.xcom_push(key=S3ObjectLink.key, value=link)
+            ti.xcom_push(key=S3ObjectLink.key, value=self.object_url)
         if (events := context.get("outlet_events")) is not None:
             for outlet in self.outlets:
                 if isinstance(outlet, Asset):
@@ -289,8 +323,23 @@ class ConversationToS3Operator(BaseOperator):
             )
         return Redaction(rules, (key or "").encode())
 
+    def _check_target(self, target: Target) -> ObjectState:
+        """Return what the object is before anything is read from iP.1."""
+        check_bucket(self.s3_hook, target.bucket)
+        state = look_up(self.s3_hook, target)
+        if not self.replace and state.etag is not None:
+            raise exists_error(target)
+        if self.replace and not state.is_known:
+            self.log.warning(
+                "The S3 credentials may not see whether %s exists (403). The export replaces it without noticing "
+                "other writers. Allow s3:GetObject and s3:ListBucket to be protected from them.",
+                target.uri,
+            )
+        return state
+
     def _pages(self, plan: _Plan, selection: Selection, totals: Totals) -> Generator[Page, None, None]:
         """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
+        check = TotalCheck(self.hook, plan.participants, plan.direction) if self.verify_total else None
         selected: Selected
 
         def is_last_page(page: Page) -> bool:
@@ -307,31 +356,41 @@ class ConversationToS3Operator(BaseOperator):
             is_last_page=is_last_page,
         )
         with closing(pages):  # type: ignore[type-var]  # a generator
-            for _ in pages:
-                totals.add(selected.page)
+            for page in pages:
+                totals.add(page, selected.page)
+                if check is not None:
+                    check.add(page)
                 if self._is_killed:
                     raise UploadCancelled("The task was told to stop. No object was written.")
                 if selected.page:
                     yield selected.page
+        if check is not None:
+            check.verify()
 
-    def _write(self, plan: _Plan, pages: Iterator[Page | RedactedPage]) -> int:
+    def _write(
+        self, plan: _Plan, pages: Iterator[Page | RedactedPage], state: ObjectState, totals: Totals, context: Context
+    ) -> int:
         """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
+        target = plan.target
+        only_new = not self.replace
+        conflict: Exception = exists_error(target) if only_new else changed_error(target)
         first = next(pages, None)
-        if first is None and self.on_empty == "skip":
-            raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
-        if first is None and self.on_empty == "fail":
-            raise IP1NoMessagesError(
-                "There are no messages to export, and on_empty is 'fail'. Check participant, direction, since and "
-                "until, or change on_empty."
+        if first is None:
+            check_empty(
+                self.on_empty, target, state, lambda: sum(map(len, encode([], self.file_format, plan.compression)))
             )
-        self._upload = StreamingUpload(
+            if self.on_empty == "protect" and not state.is_known:
+                only_new, conflict = True, protected_error(target)
+        guard = GuardedWrite(
             self.s3_hook,
-            bucket=plan.target.bucket,
-            key=plan.target.key,
-            replace=self.replace,
-            encrypt=self.encrypt,
-            acl_policy=self.acl_policy,
+            target,
+            state,
+            only_new=only_new,
+            conflict=conflict,
+            metadata=run_metadata(context, plan.participants),
+            messages=lambda: totals.messages,
         )
+        self._upload = StreamingUpload(self.s3_hook, target, guard, encrypt=self.encrypt, acl_policy=self.acl_policy)
         if self._is_killed:
             self._upload.cancel()
         with_first = pages if first is None else chain([first], pages)

@@ -19,6 +19,9 @@ from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_ip1.transfers.guarded_write import GuardedWrite
+from airflow_provider_ip1.transfers.target import Target
+
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -66,21 +69,22 @@ class StreamingUpload:
     Uploads an object whose bytes are produced during the upload.
 
     :param s3: a hook that nothing else uses, see :func:`s3_hook_for_streaming`.
-    :param bucket: name of the bucket.
-    :param key: key of the object.
-    :param replace: whether an existing object may be replaced.
+    :param target: the object.
+    :param guard: adds the condition and the metadata.
     :param encrypt: whether S3 encrypts the object with its own keys (AES256).
     :param acl_policy: canned ACL of the object.
     """
 
     def __init__(
-        self, s3: S3Hook, *, bucket: str, key: str, replace: bool, encrypt: bool, acl_policy: str | None
+        self, s3: S3Hook, target: Target, guard: GuardedWrite, *, encrypt: bool, acl_policy: str | None
     ) -> None:
         self._s3 = s3
+        self._guard = guard
         self._arguments: dict[str, Any] = {
-            "bucket_name": bucket,
-            "key": key,
-            "replace": replace,
+            "bucket_name": target.bucket,
+            "key": target.key,
+            # The guard is stricter than the hook's own check, which only runs at the start.
+            "replace": True,
             "encrypt": encrypt,
             "acl_policy": acl_policy,
         }
@@ -101,9 +105,12 @@ class StreamingUpload:
         :param chunks: the bytes, cut anywhere. An error that they raise ends the upload and propagates.
         :return: number of bytes sent.
         :raises botocore.exceptions.ClientError: S3 rejected a request.
+        :raises ObjectChangedError: another writer changed the object.
         :raises ValueError: the object is too large for 10,000 parts, or exists and must not be replaced.
         :raises UploadCancelled: :meth:`cancel` was called.
         """
+        from botocore.exceptions import ClientError
+
         client = self._s3.get_conn()
         max_bytes = self._s3.transfer_config.multipart_chunksize * _MAX_PARTS
         for event in ("after-call", "after-call-error"):
@@ -133,13 +140,16 @@ class StreamingUpload:
             uploader.join()
             for event in ("after-call", "after-call-error"):
                 client.meta.events.unregister(f"{event}.s3", self._on_response)
-            if self._is_unfinished:
+            error = self._error
+            if isinstance(error, ClientError):
+                error = self._guard.explain(error)
+            if error is not None and self._is_unfinished:
                 log.warning(
                     "The unfinished multipart upload could not be removed. The next try of this task removes it. "
                     "If there is none, a lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does."
                 )
-        if self._error is not None:
-            raise self._error
+        if error is not None:
+            raise error
         return sent
 
     def cancel(self) -> None:
@@ -149,7 +159,8 @@ class StreamingUpload:
 
     def _upload(self) -> None:
         try:
-            self._s3.load_file_obj(self._source, **self._arguments)
+            with self._guard.installed():
+                self._s3.load_file_obj(self._source, **self._arguments)
         except BaseException as error:  # noqa: BLE001 - send() raises it again in the task's thread
             self._error = error
         finally:
@@ -211,7 +222,7 @@ class _Source:
         return part.getvalue()
 
 
-def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datetime) -> int:
+def abort_unfinished_uploads(s3: S3Hook, target: Target, *, before: datetime) -> int:
     """
     Abort the multipart uploads that a killed try of the same task left behind.
 
@@ -219,8 +230,7 @@ def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datet
     warning is logged and no error is raised.
 
     :param s3: the hook.
-    :param bucket: bucket of the object.
-    :param key: key of the object; uploads of other keys are kept.
+    :param target: the object; uploads of other keys are kept.
     :param before: uploads started at this time or later are kept; aware.
     :return: number of aborted uploads.
     """
@@ -229,10 +239,10 @@ def abort_unfinished_uploads(s3: S3Hook, *, bucket: str, key: str, before: datet
     client = s3.get_conn()
     removed = 0
     try:
-        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=target.bucket, Prefix=target.key):
             for upload in page.get("Uploads", ()):
-                if upload["Key"] == key and upload["Initiated"] < before:
-                    client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
+                if upload["Key"] == target.key and upload["Initiated"] < before:
+                    client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload["UploadId"])
                     removed += 1
     except ClientError as error:
         log.warning(

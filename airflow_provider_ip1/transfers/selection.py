@@ -8,13 +8,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 import pendulum
 
 from airflow_provider_ip1.api.paging import Page
 
 log = logging.getLogger(__name__)
+
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,18 @@ def none_if_blank(value: str | None) -> str | None:
     return None if isinstance(value, str) and value.strip() in ("", "None") else value
 
 
+def is_plausible(time: datetime | None, latest: datetime) -> TypeGuard[datetime]:
+    """
+    Return whether a message can have been modified at this time.
+
+    Times before the year 2000 are default values or errors.
+
+    :param time: the time that iP.1 sent, aware; ``None`` if it sent none.
+    :param latest: the latest plausible time, a day after the start of the export.
+    """
+    return time is not None and _EARLIEST <= time <= latest
+
+
 @dataclass(frozen=True)
 class Selected:
     """
@@ -143,14 +157,18 @@ class Selection:
     """
     Selects from each page the messages in the window.
 
+    Implausible times count as missing, so they never end the reading of a conversation.
+
     :param window: the time window.
+    :param latest: the latest plausible time, see :func:`is_plausible`.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, latest: datetime) -> None:
         self._window = window
+        self._latest = latest
         self._newest_first: NewestFirst | None = None
         self.undated = 0
-        """Number of messages left out because iP.1 sent no readable time for them."""
+        """Number of messages left out because iP.1 sent no plausible time for them."""
 
     def select(self, page: Page) -> Selected:
         """
@@ -159,16 +177,18 @@ class Selection:
         :param page: the pages of a conversation in order, one conversation after the other.
         """
         window = self._window
+        if window.is_open:
+            return Selected(page, is_last=False)
+        times = [time if is_plausible(time, self._latest) else None for time in page.modified]
         end = None
         if window.read_back_to is not None:
             if page.number == 0 or self._newest_first is None:
                 self._newest_first = NewestFirst(window.read_back_to)
-            end = self._newest_first.end_in(page.modified)
-        if not window.is_open:
-            times = page.modified[:end]
-            self.undated += times.count(None)
-            page = _only(page, [index for index, time in enumerate(times) if window.contains(time)])
-        return Selected(page, end is not None)
+            end = self._newest_first.end_in(times)
+        times = times[:end]
+        self.undated += times.count(None)
+        indexes = [index for index, time in enumerate(times) if window.contains(time)]
+        return Selected(_only(page, indexes), is_last=end is not None)
 
 
 def _only(page: Page, indexes: Sequence[int]) -> Page:

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_provider_ip1.transfers.number_search import contains_number
 from airflow_provider_ip1.transfers.selection import none_if_blank
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-# People often write a number without its country code.
-_SHORTEST_NUMBER: Final = 7
-_NUMBER_TAIL: Final = 9
 
 
 @dataclass(frozen=True)
@@ -70,43 +66,37 @@ class Target:
         :param participants: the participants, normalized.
         :raises ValueError: one of their numbers is in it. The message does not repeat the number.
         """
-        text = f"{self.bucket}/{self.key}"
-        without_separators = re.sub(r"[ ._+()-]", "", text)
-        for participant in participants:
-            if not participant.isdigit() or len(participant) < _SHORTEST_NUMBER:
-                continue
-            if any(participant[-_NUMBER_TAIL:] in spelling for spelling in (text, without_separators)):
-                raise ValueError(
-                    "s3_key: the key contains the participant's phone number. Keys appear in logs, XCom, listings and "
-                    "lineage. Name the object by an id of your own, such as your customer number, or by the task's "
-                    "{{ ti.map_index }}."
-                )
+        if contains_number(f"{self.bucket}/{self.key}", participants):
+            raise ValueError(
+                "s3_key: the key contains the participant's phone number. Keys appear in logs, XCom, listings and "
+                "lineage. Name the object by an id of your own, such as your customer number, or by the task's "
+                "{{ ti.map_index }}."
+            )
 
 
-def check_target(s3: S3Hook, target: Target, *, replace: bool) -> None:
+def check_bucket(s3: S3Hook, bucket: str) -> None:
     """
-    Check in S3 that the object can be written, before anything is read from iP.1.
+    Check that the bucket exists, before anything is read from iP.1.
 
-    :param s3: the hook that will write the object.
-    :param target: the object.
-    :param replace: whether it may replace an existing object.
-    :raises ValueError: the bucket does not exist, or the object exists and must not be replaced.
+    :param s3: the hook.
+    :param bucket: name of the bucket.
+    :raises ValueError: the bucket does not exist, or there are no credentials.
     :raises botocore.exceptions.ClientError: S3 rejected the request.
     """
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import ClientError, NoCredentialsError
 
     code = ""
     try:
-        s3.get_conn().head_bucket(Bucket=target.bucket)
+        s3.get_conn().head_bucket(Bucket=bucket)
+    except NoCredentialsError as error:
+        raise ValueError(
+            f"aws_conn_id: the AWS connection {s3.aws_conn_id!r} does not exist or has no credentials, and boto3 finds "
+            "none elsewhere. Create the connection, or correct its name."
+        ) from error
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         # Credentials that may only write objects get a 403 here, and the upload may still succeed.
         if code not in ("404", "NoSuchBucket", "403"):
             raise
     if code in ("404", "NoSuchBucket"):
-        raise ValueError(f"s3_bucket: bucket {target.bucket!r} does not exist. Create it, or correct the name.")
-    if not replace and s3.check_for_key(target.key, target.bucket):
-        raise ValueError(
-            f"s3_key: {target.uri} exists, and replace is False. Use another key, delete the object, or set "
-            "replace=True."
-        )
+        raise ValueError(f"s3_bucket: bucket {bucket!r} does not exist. Create it, or correct the name.")

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.transfers.pending import pending_indexes
+from airflow_provider_ip1.transfers.selection import is_plausible
 
 
 @dataclass
@@ -14,30 +17,58 @@ class Totals:
     """
     Counts for the result of an export.
 
+    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.transfers.selection.is_plausible`.
     :param messages: messages written.
+    :param conversations: conversations that have at least one message, in the window or not.
     :param pages: pages read.
     :param first_modified: the earliest time of modification among the messages written.
     :param last_modified: the latest one.
+    :param pending: messages read, in the window or not, whose status can still change.
+    :param oldest_pending: the earliest time of modification among these.
     """
 
+    latest: datetime
     messages: int = 0
+    conversations: int = 0
     pages: int = 0
     first_modified: datetime | None = None
     last_modified: datetime | None = None
+    pending: int = 0
+    oldest_pending: datetime | None = None
 
-    def add(self, selected: Page) -> None:
+    def add(self, page: Page, selected: Page) -> None:
         """
         Count one page.
 
-        :param selected: what was selected from it.
+        :param page: the page as it was read.
+        :param selected: the part of it that belongs in the object.
         """
         self.pages += 1
+        self.conversations += page.number == 0
         self.messages += len(selected)
-        times = [time for time in selected.modified if time is not None]
-        if not times:
-            return
-        first, last = min(times), max(times)
-        if self.first_modified is None or first < self.first_modified:
-            self.first_modified = first
-        if self.last_modified is None or last > self.last_modified:
-            self.last_modified = last
+        if times := [time for time in selected.modified if is_plausible(time, self.latest)]:
+            self.first_modified = _earlier(self.first_modified, min(times))
+            last = max(times)
+            if self.last_modified is None or last > self.last_modified:
+                self.last_modified = last
+        if pending := pending_indexes(page):
+            self.pending += len(pending)
+            for index in pending:
+                if is_plausible(time := page.modified[index], self.latest):
+                    self.oldest_pending = _earlier(self.oldest_pending, time)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The counts as they appear in the operator's result. Times are ISO 8601 text."""
+        return {
+            "messages": self.messages,
+            "pages": self.pages,
+            "first_modified": self.first_modified and self.first_modified.isoformat(),
+            "last_modified": self.last_modified and self.last_modified.isoformat(),
+            "pending": self.pending,
+            "oldest_pending": self.oldest_pending and self.oldest_pending.isoformat(),
+        }
+
+
+def _earlier(known: datetime | None, time: datetime) -> datetime:
+    return time if known is None or time < known else known

@@ -15,7 +15,7 @@ def export(job: Job) -> None:
         participant=PARTICIPANT,
         s3_bucket=job.bucket,
         s3_key=job.key,
-        file_format=job.file_format,
+        file_format=job.file_format,  # type: ignore[arg-type]  # text from the command line
         page_size=job.page_size,
         concurrency=job.concurrency,
     )

@@ -8,6 +8,7 @@ import hmac
 import io
 import json
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,12 +17,13 @@ import pendulum
 import pyarrow.parquet
 import pytest
 import zstandard
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, AirflowSkipException
 
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
     IP1ConnectionError,
     IP1NoMessagesError,
+    IP1PagingError,
     IP1ParticipantError,
     IP1ServerError,
 )
@@ -30,6 +32,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
+from tests.transfers.message_server import message_server
 from tests.transfers.sandbox_conversations import connected_sandbox, from_api, messages_of
 
 Export = Callable[..., dict[str, Any]]
@@ -62,16 +65,21 @@ def test_the_object_contains_each_message_once_byte_for_byte(
 
 def test_the_result_describes_the_object(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
     result = export(s3_key="daily/out.jsonl.gz", page_size=1000)
-    times = sorted(timestamp(message["modified"]) for message in messages_of(sandbox))
+    messages = messages_of(sandbox)
+    times = sorted(timestamp(message["modified"]) for message in messages)
+
     assert 0 < result.pop("seconds") < 600
     assert result == {
         "uri": f"s3://{bucket.name}/daily/out.jsonl.gz",
         "messages": 5000,
         "participants": 1,
+        "empty": 0,
         "pages": 6,
         "bytes": len(bucket.get("daily/out.jsonl.gz") or b""),
         "first_modified": times[0].isoformat(),
         "last_modified": times[-1].isoformat(),
+        "pending": 0,
+        "oldest_pending": None,
     }
     json.dumps(result)
 
@@ -296,6 +304,115 @@ def test_each_conversation_of_a_list_ends_independently(export: Export, sandbox:
     assert ids(bucket.get("out.jsonl")) == expected
 
 
+def message(number: int, modified: str, code: int = 201, **changes: Any) -> dict[str, Any]:
+    statuses = [{"code": code, "duration": 1, "created": modified}]
+    usual = {"id": f"id-{number}", "sender": "Salon", "recipient": MAIN, "statuses": statuses, "modified": modified}
+    return usual | changes
+
+
+@pytest.mark.parametrize("impossible", ["0001-01-01T00:00:00", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_message_with_an_impossible_time_does_not_end_the_reading(
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    impossible: str,
+) -> None:
+    newest_last = [message(number, f"2026-10-{1 + number // 24:02}T{number % 24:02}:00:00Z") for number in range(300)]
+    newest_last[180]["modified"] = impossible
+    with message_server(newest_last) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
+        result = operator(since="2026-10-01", page_size=50).execute({})
+    assert result["messages"] == 299
+    assert ids(bucket.get("out.jsonl")) == [f"id-{number}" for number in reversed(range(300)) if number != 180]
+    assert result["first_modified"] == "2026-10-01T00:00:00+00:00"
+    assert "Left out 1 message:" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("impossible", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z"])
+def test_an_impossible_time_is_not_in_the_result(
+    operator: Callable[..., ConversationToS3Operator], bucket: Bucket, monkeypatch: pytest.MonkeyPatch, impossible: str
+) -> None:
+    messages = [message(0, "2026-10-01T00:00:00Z"), message(1, impossible, code=102)]
+    with message_server(messages) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
+        result = operator().execute({})
+    assert result["messages"] == 2, "without a window, the export contains every message"
+    assert result["first_modified"] == result["last_modified"] == "2026-10-01T00:00:00+00:00"
+    assert (result["pending"], result["oldest_pending"]) == (1, None)
+
+
+# -- counts
+
+
+def test_pending_counts_sent_messages_that_can_still_change(
+    operator: Callable[..., ConversationToS3Operator], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = [
+        message(0, "2026-10-01T00:00:00Z", code=112),
+        message(1, "2026-10-02T00:00:00Z", code=201),
+        message(2, "2026-10-03T00:00:00Z", code=102, sender=MAIN, recipient="Salon"),  # received
+        message(3, "2026-10-04T00:00:00Z", statuses=None),
+        message(4, "2026-10-05T00:00:00Z", statuses="odd"),
+        message(5, "2026-10-06T00:00:00Z", code=114),
+        # The latest report counts, not the last one.
+        message(
+            6,
+            "2026-10-07T00:00:00Z",
+            statuses=[
+                {"code": 201, "created": "2026-10-07T00:00:01Z"},
+                {"code": 110, "created": "2026-10-07T00:00:00Z"},
+            ],
+        ),
+    ]
+    with message_server(messages) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
+        everything = operator().execute({})
+        recent = operator(since="2026-10-06", status_lookback=timedelta(days=30)).execute({})
+    assert (everything["pending"], everything["oldest_pending"]) == (2, "2026-10-01T00:00:00+00:00")
+    assert recent["messages"] == 2
+    # Messages before the window count too, because they show what a shorter lookback would miss.
+    assert (recent["pending"], recent["oldest_pending"]) == (2, "2026-10-01T00:00:00+00:00")
+
+
+def test_empty_conversations_are_counted_without_naming_them(
+    export: Export, bucket: Bucket, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert export(participant=[EMPTY, SEVEN])["empty"] == 1
+    log = "".join(capfd.readouterr())
+    assert "iP.1 has no messages for 1 of 2 conversations." in log
+    assert EMPTY not in log
+    # A conversation with messages, but none in the window, is not empty.
+    assert export(participant=SEVEN, since="2026-11-20", s3_key="window.jsonl")["empty"] == 0
+    assert "no messages for" not in "".join(capfd.readouterr())
+
+
+def test_verify_total_accepts_complete_conversations_and_new_messages(
+    export: Export, sandbox: SandboxServer, bucket: Bucket
+) -> None:
+    assert export(verify_total=True, participant=[SEVEN, EMPTY, SINGLE])["messages"] == 8
+    assert export(verify_total=True, direction="mo", page_size=1000)["messages"] < 5000
+    sandbox.faults.add("insert@6:count=3,at=tail")
+    sandbox.requests.clear()
+    assert export(verify_total=True, page_size=1000)["messages"] in (5000, 5003)
+
+
+def test_verify_total_fails_if_messages_are_missing(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    # Request 1 is the summary.
+    sandbox.faults.add("delete@2:count=5,at=head")
+    with pytest.raises(IP1PagingError, match=r"read 4995 messages, but iP.1's summary counted 5000") as error:
+        export(verify_total=True, page_size=1000)
+    assert MAIN not in str(error.value)
+    assert bucket.get("out.jsonl") == b"from yesterday"
+
+
+def test_verify_total_needs_entire_conversations(operator: Callable[..., ConversationToS3Operator]) -> None:
+    with pytest.raises(ValueError, match="^verify_total: .*status_lookback=None"):
+        operator(verify_total=True, since="2026-11-01")
+    operator(verify_total=True, since="2026-11-01", status_lookback=None)
+
+
 # -- personal data
 
 
@@ -342,12 +459,52 @@ def test_nothing_personal_is_logged(
     # Outside a DAG run, Airflow 3 prints the task's log to standard output.
     log = caplog.text + "".join(capfd.readouterr())
     messages = messages_of(sandbox) + messages_of(sandbox, SEVEN)
-    assert "Wrote 5007 messages of 2 conversations" in log
+    assert "Wrote 5,007 messages of 2 conversations" in log
     for number in (MAIN, SEVEN, *{message["sender"] for message in messages if message["sender"].isdigit()}):
         assert number not in log
     for body in {message["body"] for message in messages}:
         assert body not in log
     assert stack.SANDBOX_KEY not in log
+
+
+# -- the log
+
+
+@pytest.mark.parametrize(
+    ("changes", "start", "end"),
+    [
+        (
+            {"participant": SINGLE},
+            "Exporting 1 conversation, without redaction, as jsonl to s3://{}/out.jsonl",
+            r"Wrote 1 message of 1 conversation, [\d,]+ bytes, in [\d.]+ s \([\d,]+ messages/s\) to s3://{}/out.jsonl",
+        ),
+        (
+            {
+                "participant": [SEVEN, SINGLE],
+                "direction": "mo",
+                "since": "2026-01-01",
+                "until": "2026-11-01T12:00+01:00",
+                "redact": {"body": "drop", "sender": "mask"},
+            },
+            "Exporting 2 conversations, received messages only, modified from 2026-01-01T00:00:00+00:00, modified "
+            "before 2026-11-01T11:00:00+00:00, redacting body (drop), sender (mask), as jsonl to s3://{}/out.jsonl",
+            r"Wrote \d+ messages? of 2 conversations, [\d,]+ bytes?, in .* to s3://{}/out.jsonl",
+        ),
+    ],
+)
+def test_the_log_has_a_start_line_and_a_final_line(
+    export: Export,
+    bucket: Bucket,
+    capfd: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    start: str,
+    end: str,
+) -> None:
+    export(**changes)
+    log = "".join(capfd.readouterr())
+    assert start.format(bucket.name) in log
+    (final,) = re.findall(r"(Wrote .*?) \[airflow", log)
+    assert re.fullmatch(end.replace("{}", bucket.name), final)
 
 
 # -- errors
@@ -366,6 +523,9 @@ def test_nothing_personal_is_logged(
         ({"direction": "out"}, "direction"),
         ({"file_format": "xml"}, "file_format"),
         ({"compression": "lzma"}, "compression"),
+        ({"s3_key": "out.json"}, "s3_key.*json"),
+        ({"s3_key": "out.xlsx"}, "s3_key.*xlsx"),
+        ({"s3_key": "out.json.gz"}, "s3_key.*json.gz"),
         ({"compression": "zstd", "s3_key": "out.jsonl.gz"}, "compression"),
         ({"since": "tomorrow"}, "since"),
         ({"until": 5}, "until"),
@@ -430,6 +590,23 @@ def test_a_missing_bucket_is_reported_before_anything_is_read(export: Export, sa
     with pytest.raises(ValueError, match="^s3_bucket: .*'no-such-bucket-here'"):
         export(s3_bucket="no-such-bucket-here")
     assert sandbox.requests == []
+
+
+def test_a_missing_aws_connection_is_named(
+    export: Export, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(ValueError, match="^aws_conn_id: .*'no_such_connection'"):
+        export(aws_conn_id="no_such_connection")
+    assert sandbox.requests == []
+
+
+def test_a_missing_pyarrow_is_reported_when_the_dag_is_parsed(
+    operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_ip1.formats.parquet.find_spec", lambda name: None)
+    with pytest.raises(AirflowOptionalProviderFeatureException, match=r"airflow-provider-ip1\[parquet\]"):
+        operator(file_format="parquet")
 
 
 def test_an_unreachable_api_leaves_no_object(

@@ -21,16 +21,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.guarded_write import GuardedWrite, ObjectState, changed_error
 from airflow_provider_ip1.transfers.s3_upload import (
     StreamingUpload,
     UploadCancelled,
     abort_unfinished_uploads,
     s3_hook_for_streaming,
 )
+from airflow_provider_ip1.transfers.target import Target
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.sandbox_conversations import connected_sandbox, from_api
@@ -51,10 +54,25 @@ def impatient_s3(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: sta
     connect_s3(monkeypatch, s3_server)
 
 
+def streaming_upload(s3: S3Hook, bucket: Bucket) -> StreamingUpload:
+    """Make an upload of the new object ``out``."""
+    target = Target(bucket.name, "out")
+    guard = GuardedWrite(
+        s3,
+        target,
+        ObjectState(),
+        only_new=False,
+        conflict=changed_error(target),
+        metadata={},
+        messages=lambda: 0,
+    )
+    return StreamingUpload(s3, target, guard, encrypt=False, acl_policy=None)
+
+
 @pytest.fixture
 def upload(impatient_s3: None, bucket: Bucket) -> StreamingUpload:
     s3 = s3_hook_for_streaming("aws_default", None)
-    return StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
+    return streaming_upload(s3, bucket)
 
 
 def calls_of(operator: ConversationToS3Operator) -> list[str]:
@@ -116,7 +134,7 @@ def test_an_object_too_large_for_s3_is_rejected(
 ) -> None:
     connect_s3(monkeypatch, s3_server)
     s3 = s3_hook_for_streaming("aws_default", None)
-    upload = StreamingUpload(s3, bucket=bucket.name, key="out", replace=True, encrypt=False, acl_policy=None)
+    upload = streaming_upload(s3, bucket)
     monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MAX_PARTS", 2)
     with pytest.raises(ValueError, match="10485760 bytes.*multipart_chunksize"):
         upload.send(b"x" * MIB for _ in range(50))
@@ -396,9 +414,9 @@ def test_uploads_started_later_are_kept(impatient_s3: None, bucket: Bucket) -> N
     s3 = s3_hook_for_streaming("aws_default", None)
     bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out")
     now = datetime.now(UTC)
-    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=now - timedelta(hours=1)) == 0
+    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=now - timedelta(hours=1)) == 0
     assert bucket.unfinished_uploads() == ["out"]
-    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=now + timedelta(hours=1)) == 1
+    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=now + timedelta(hours=1)) == 1
     assert bucket.unfinished_uploads() == []
 
 
@@ -410,5 +428,5 @@ def test_cleaning_up_without_permission_logs_a_warning(
 ) -> None:
     connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))
     s3 = s3_hook_for_streaming("aws_default", None)
-    assert abort_unfinished_uploads(s3, bucket=bucket.name, key="out", before=datetime.now(UTC)) == 0
+    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=datetime.now(UTC)) == 0
     assert "s3:ListBucketMultipartUploads" in caplog.text

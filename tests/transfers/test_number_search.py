@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.transfers.number_search import contains_number
+
+NUMBER = "46701740605"
+# Norwegian numbers have eight digits. None starts with 1.
+NORWEGIAN = "4710000605"
+ICELANDIC = "3541000605"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "46701740605.jsonl",
+        "a/46701740605/b.jsonl",
+        "x46701740605x.jsonl",
+        "id146701740605.jsonl",
+        "0701740605.jsonl",
+        "0046701740605.jsonl",
+        "46-70-174 06 05.jsonl",
+        "46\u201170\u2011174\u201106\u201105.jsonl",
+        "４６７０１７４０６０５.jsonl",
+        "46\u00a070\u00a0174\u00a006\u00a005.jsonl",
+        "%34%36701740605.jsonl",
+        "46%2070%20174%2006%2005.jsonl",
+        "%2534%253670174%2530605.jsonl",
+        "46,701,740,605.jsonl",
+        "467/017/406/05.jsonl",
+        "+46 (0)70-174 06 05.jsonl",
+        "460701740605.jsonl",
+        "070-174 06 05/all.jsonl",
+        "٤٦٧٠١٧٤٠٦٠٥.jsonl",
+        "46\u200b701\u200b740605.jsonl",
+        "2026/11/24/070-1740605.jsonl",
+    ],
+)
+def test_a_number_is_found_in_every_notation(key: str) -> None:
+    assert contains_number(key, [NUMBER])
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        ("10000605.jsonl", NORWEGIAN),
+        ("customer/10 00 06 05.jsonl", NORWEGIAN),
+        ("2026/11/24/100-00-605.jsonl", NORWEGIAN),
+        ("1000605.jsonl", ICELANDIC),
+        ("100-0605.jsonl", ICELANDIC),
+    ],
+)
+def test_a_number_without_country_code_is_found_where_it_has_seven_or_eight_digits(key: str, number: str) -> None:
+    assert contains_number(key, [number])
+
+
+def digits_in_any_script(character: str) -> st.SearchStrategy[str]:
+    full_width = chr(ord("０") + int(character))
+    return st.sampled_from([character, full_width, quote(character), f"%{ord(character):02X}", quote(full_width)])
+
+
+SEPARATORS = st.text(
+    st.characters(exclude_categories=("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Cs"), exclude_characters="%"),
+    max_size=3,
+)
+NOTATIONS = st.sampled_from([NUMBER, NUMBER[2:], "0" + NUMBER[2:], "00" + NUMBER, "460" + NUMBER[2:]])
+
+
+@given(st.data(), NOTATIONS)
+def test_a_number_is_found_with_any_separators(data: st.DataObject, number: str) -> None:
+    written = "".join(data.draw(SEPARATORS) + data.draw(digits_in_any_script(digit)) for digit in number)
+    assert contains_number(f"bucket/conversations/{written}", [NUMBER])
+
+
+@given(st.data(), st.sampled_from([NORWEGIAN[2:], "0" + NORWEGIAN[2:], NORWEGIAN]))
+def test_a_short_number_is_found_with_any_separators(data: st.DataObject, number: str) -> None:
+    written = "".join(data.draw(SEPARATORS) + data.draw(digits_in_any_script(digit)) for digit in number)
+    assert contains_number(f"bucket/conversations/{written}.jsonl", [NORWEGIAN])
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{:%Y/%m/%d}",
+        "{:%Y-%m-%d}",
+        "dt={:%Y%m%d}",
+        "{:%Y%m%dT%H%M%S}",
+        "{:%Y/%m/%d/%H}",
+        "{:%Y-%m-%dT%H:%M:%S}",
+        "{:%Y/%m/%d/%H%M}",
+    ],
+)
+@given(moment=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)), code=st.sampled_from(["47", "45", "354"]))
+def test_a_date_is_not_a_number(template: str, moment: datetime, code: str) -> None:
+    """For each possible date, somebody may have these digits as a phone number without country code."""
+    digits = f"{moment:%Y%m%d%H%M%S}"
+    numbers = [code + digits[start : start + 8] for start in range(7)]
+    numbers += [code + digits[start : start + 7] for start in range(8)]
+    assert not contains_number(f"lake/sms/{template.format(moment)}/part-0.jsonl", numbers)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "conversations/customer-000.jsonl.gz",
+        "a/2026/11/24/customer-12.jsonl",
+        "new/scheduled__2026-11-24T15:00:00+00:00.jsonl",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301.jsonl",
+        "46701740606.jsonl",
+    ],
+)
+def test_other_keys_are_accepted(key: str) -> None:
+    assert not contains_number(key, [NUMBER, NORWEGIAN, ICELANDIC, "Salon", "12345"])
+
+
+def test_letters_end_a_number() -> None:
+    assert not contains_number("46a70b17c40d60e5", [NUMBER])
+
+
+def test_a_short_number_in_a_longer_run_of_digits_is_a_coincidence() -> None:
+    assert not contains_number("9100006051.jsonl", [NORWEGIAN])
+    assert contains_number("9-10000605-1.jsonl", [NORWEGIAN])
