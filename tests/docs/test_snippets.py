@@ -85,7 +85,13 @@ def environment() -> Iterator[None]:
 
 @pytest.mark.usefixtures("environment", "lake")
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(b.language in ("python", "pycon") for b in blocks_of(page))], ids=where
+    "page",
+    [
+        page
+        for page in PAGES
+        if page.stem != "tutorial" and any(b.language in ("python", "pycon") for b in blocks_of(page))
+    ],
+    ids=where,
 )
 def test_python_runs(page: Path) -> None:
     for_this_airflow = for_airflow_2 if AIRFLOW < (3, 0) else for_airflow_3
