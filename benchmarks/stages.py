@@ -21,10 +21,10 @@ import aiohttp
 import msgspec
 from isal import igzip
 
-from airflow_provider_ip1.api.decoding import read_timestamps
 from airflow_provider_ip1.api.link import parse_link
 from airflow_provider_ip1.api.page_body import split_page
 from airflow_provider_ip1.api.paging import Page, Pager
+from airflow_provider_ip1.api.timestamps import read_timestamps
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook

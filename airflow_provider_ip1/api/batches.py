@@ -7,7 +7,6 @@ Source: https://www.ip1sms.com/en/developer/batches (table and example; there is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_ip1.api.messages import BytesLike, Scalar, StatusCount
+from airflow_provider_ip1.api.json_text import BytesLike, parse_json
+from airflow_provider_ip1.api.messages import Scalar, StatusCount
 from airflow_provider_ip1.api.privacy import mask_number
 
 
@@ -101,7 +101,7 @@ class Batch(msgspec.Struct, frozen=True):
     @property
     def raw(self) -> dict[str, Any]:
         """iP.1's JSON object, complete, with the text. Each access parses it again."""
-        fields: dict[str, Any] = json.loads(self.raw_json)
+        fields: dict[str, Any] = parse_json(self.raw_json)
         return fields
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:

@@ -8,7 +8,6 @@ GetConversationMessages). :mod:`airflow_provider_ip1.api.decoding` reads these t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +15,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from airflow_provider_ip1.api.json_text import BytesLike, parse_json
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.status import Category, status_category
-
-BytesLike: TypeAlias = bytes | bytearray | memoryview | msgspec.Raw
-"""One JSON text in memory. ``msgspec.Raw`` is a view of the page that contains it, without a copy."""
 
 Scalar: TypeAlias = str | int | float
 """A value that iP.1 does not document, kept as sent."""
@@ -156,8 +153,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """iP.1's JSON object, complete. Each access parses it again, so changing the result changes no message."""
-        fields: dict[str, Any] = json.loads(self.raw_json)
+        """
+        iP.1's JSON object, complete. Each access parses it again, so changing the result changes no message.
+
+        A number that Python cannot represent, such as 1e400 or an integer of 5,000 digits, is a text.
+        """
+        fields: dict[str, Any] = parse_json(self.raw_json)
         return fields
 
     @property
@@ -174,7 +175,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             extra["direction"] = raw["direction"]
         reports = [
             {name: value for name, value in report.items() if name not in DOCUMENTED_STATUS_FIELDS}
-            for report in raw.get("statuses") or ()
+            for report in (raw["statuses"] if self.statuses else ())
         ]
         if any(reports):
             extra["statuses"] = reports
@@ -289,7 +290,7 @@ class ConversationSummary(msgspec.Struct, frozen=True):
     @property
     def raw(self) -> dict[str, Any]:
         """iP.1's JSON object, complete. Each access parses it again."""
-        fields: dict[str, Any] = json.loads(self.raw_json)
+        fields: dict[str, Any] = parse_json(self.raw_json)
         return fields
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splitting the body of a response into messages, without decoding more than ids and times."""
+"""Splitting the body of a response into messages, without decoding more than their ids and times."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import (
-    ADVICE,
+from airflow_provider_ip1.api.json_fields import ADVICE, Fields
+from airflow_provider_ip1.api.json_text import (
     BYTE_ORDER_MARK,
-    EXACT_DECODER,
     UNDECODABLE,
-    decode_id,
+    BytesLike,
+    check_json,
     kind_of,
-    parse_exactly,
+    replace_lone_surrogates,
 )
 from airflow_provider_ip1.api.link import LinkTarget
-from airflow_provider_ip1.api.messages import BytesLike
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 
@@ -31,8 +29,8 @@ class RawPage:
 
     :param ids: the ids of the messages.
     :param raws: the JSON object of each message, byte for byte as sent.
-    :param modified: the ``modified`` value of each message as sent, for
-        :func:`~airflow_provider_ip1.api.decoding.read_timestamps`.
+    :param modified: the time of each message as sent, for
+        :func:`~airflow_provider_ip1.api.timestamps.read_timestamps`. ``None`` if it is missing or not a text.
     :param links: the ``Link`` header, as :func:`~airflow_provider_ip1.api.link.parse_link` returns it.
     """
 
@@ -44,59 +42,54 @@ class RawPage:
 
 class _Key(msgspec.Struct, gc=False):
     id: str
-    modified: Any = None
+    modified: str | None = None
 
 
 _KEYS = msgspec.json.Decoder(list[_Key])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def split_page(body: bytes) -> RawPage:
     """
-    Take a page of messages apart without reading more than what it is sorted and recognised by.
+    Split the body of a response into messages.
 
-    A byte order mark before the JSON is skipped. Where an object holds a name twice, the last one counts, here and
-    for every other field. ``NaN`` and ``Infinity`` are no JSON. Half a UTF-16 pair as an escape is (RFC 8259, 8.2),
-    and stays in the bytes as it is.
+    A byte order mark before the JSON is skipped. Of a name that an object contains twice, the last one counts, here
+    and everywhere else. ``NaN`` and ``Infinity`` are not JSON. An escape of half a UTF-16 pair is (RFC 8259, 8.2), and
+    stays in the bytes unchanged.
 
-    :param body: the answer's body, UTF-8.
-    :raises UnreadableBody: the body is no JSON in UTF-8, or was cut.
-    :raises IP1ResponseError: it is JSON, but no array of objects that each have a non-empty text as ``id``.
+    :param body: the body, in UTF-8.
+    :return: the messages, without links.
+    :raises UnreadableBody: the body is not JSON in UTF-8, is truncated, or is nested too deeply for the interpreter's
+        recursion limit.
+    :raises IP1ResponseError: it is JSON, but not an array of objects that each have a non-empty text as ``id``.
     """
     body = bytes(body).removeprefix(BYTE_ORDER_MARK)
     try:
         keys = _KEYS.decode(body)
         ids = [key.id for key in keys]
         raws: list[BytesLike] = _RAWS.decode(body)  # type: ignore[assignment]
-        # The decoders skip what they do not keep, and do not look whether that is UTF-8.
+        # The decoders skip what they do not return, without checking its encoding.
         if all(ids) and (body.isascii() or str(body, "utf-8")):
             return RawPage(ids, raws, [key.modified for key in keys])
     except UNDECODABLE:
         pass
-    return _split_exactly(body)
+    return _split_slowly(body)
 
 
-def _split_exactly(body: bytes) -> RawPage:
-    """Do what :func:`split_page` does, by a scanner that knows where and why it stops."""
-    page = parse_exactly(body)
-    if not isinstance(page, list):
-        raise IP1ResponseError(f"iP.1 answered with {kind_of(page)} where a list of messages belongs. {ADVICE}")
-    ids = [
-        decode_id(row, f"The message at position {position} of the page", f"[{position}].")
-        for position, row in enumerate(page)
-    ]
-    raws: list[BytesLike] = []
-    text = body.decode()
-    position = _after_space(text, 0) + 1
-    for _ in page:
-        start = _after_space(text, position)
-        _, end = EXACT_DECODER.raw_decode(text, start)
-        raws.append(text[start:end].encode())
-        position = _after_space(text, end) + 1
-    return RawPage(ids, raws, [row.get("modified") for row in page])
-
-
-def _after_space(text: str, position: int) -> int:
-    found = _SPACE.match(text, position)
-    return found.end() if found else position
+def _split_slowly(body: bytes) -> RawPage:
+    """Split a body that has lone surrogates, unusual times or errors."""
+    cleaned = replace_lone_surrogates(body)
+    value = check_json(cleaned)
+    if bytes(value)[:1] != b"[":
+        raise IP1ResponseError(f"iP.1 responded with {kind_of(value)} instead of a list of messages. {ADVICE}")
+    ids, raws, modified = [], [], []
+    end = 0
+    for position, row in enumerate(_RAWS.decode(cleaned)):
+        fields = Fields(row, f"The message at position {position} of the page", f"[{position}].")
+        ids.append(fields.id())
+        modified.append(fields.text_or_none("modified"))
+        # Cleaning keeps the position of every character.
+        start = cleaned.index(bytes(row), end)
+        end = start + len(bytes(row))
+        raws.append(body[start:end])
+    return RawPage(ids, raws, modified)

@@ -30,9 +30,10 @@ from functools import cached_property
 from itertools import compress
 from typing import Any, Literal
 
-from airflow_provider_ip1.api.decoding import decode_messages, read_timestamps
+from airflow_provider_ip1.api.decoding import decode_messages
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.timestamps import read_timestamps
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 
 Order = Literal["ASC", "DESC"]

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from airflow_provider_ip1.api.decoding import UnreadableBody
+from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.link import parse_link
 from airflow_provider_ip1.api.page_body import RawPage, split_page
 from airflow_provider_ip1.api.paging import Direction, Order
@@ -301,7 +301,7 @@ class Exchange(Generic[T]):
     :param base_url: of the connection; nothing is ever sent to another origin.
     :param conn_id: the Airflow connection, for error texts.
     :param read: turns the body of a 200 answer into the result; may raise
-        :class:`~airflow_provider_ip1.api.decoding.UnreadableBody` for a body worth asking for again.
+        :class:`~airflow_provider_ip1.api.json_text.UnreadableBody` for a body worth asking for again.
     :param missing: the result of a 404 where the request is for a list.
     :param policy: how often to try.
     """

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import UNDECODABLE
-from airflow_provider_ip1.api.messages import BytesLike
+from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 

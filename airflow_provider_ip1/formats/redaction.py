@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, BytesLike
+from airflow_provider_ip1.api.json_text import BytesLike
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.formats.redacted_page import RedactedPage

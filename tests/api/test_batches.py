@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
-from airflow_provider_ip1.api.decoding import UnreadableBody, decode_batch
+from airflow_provider_ip1.api.decoding import decode_batch
+from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.messages import StatusCount
 from airflow_provider_ip1.exceptions import IP1ResponseError
 

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_ip1.formats.encode import encode
+from airflow_provider_ip1.formats.jsonl import one_line
 from tests.formats.odd_messages import ODD_RAWS
 from tests.formats.pages import page_of
 
@@ -56,3 +60,21 @@ def test_the_gzip_header_has_neither_time_nor_name() -> None:
     assert header[:3] == b"\x1f\x8b\x08"
     assert header[3] == 0, "flags: no name, no comment"
     assert header[4:8] == bytes(4), "time"
+
+
+@given(
+    st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), st.text() | st.lists(st.integers()), min_size=1),
+    st.sampled_from([None, 0, 3]),
+)
+def test_one_line_changes_white_space_only(fields: dict[str, Any], indent: int | None) -> None:
+    text = json.dumps(fields, indent=indent).encode()
+    line = one_line(text)
+    assert b"\n" not in line
+    assert line == (text if indent is None else json.dumps(fields, separators=(",", ":")).encode())
+
+
+def test_one_line_keeps_repeated_names_and_unusual_spellings() -> None:
+    raw = b'{ "a" : 1.50,\r\n "a" : 1E+2, "b c" : "\\u0041 \\" \\\\" }'
+    assert one_line(raw) == b'{"a":1.50,"a":1E+2,"b c":"\\u0041 \\" \\\\"}'
+    half_a_pair = b'{ "a" : 1.50,\n "b c" : "\\ud83d \\" \\\\" }'
+    assert one_line(half_a_pair) == b'{"a":1.50,"b c":"\\ud83d \\" \\\\"}'

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times as iP.1 sends them: parsing, and telling which of them can be right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EARLIEST_PLAUSIBLE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
+_from_iso_format = datetime.fromisoformat
+
+
+def parse_timestamp(text: str | None) -> datetime | None:
+    """
+    Parse a time as iP.1 writes it (RFC 3339), with or without a zone.
+
+    :param text: the time. A time without a zone is read as UTC. Digits after the microsecond are cut off.
+    :return: the time in UTC; ``None`` for ``None``.
+    :raises ValueError: the text is not a date and time.
+    :raises OverflowError: the time in UTC is outside of the years 1 to 9999.
+    """
+    if text is None:
+        return None
+    if text[10:11] not in _BETWEEN_DATE_AND_TIME:
+        raise ValueError("not a date and time")
+    timestamp = _from_iso_format(f"{text[:-1]}Z" if text[-1] == "z" else text)
+    zone = timestamp.tzinfo
+    if zone is UTC:
+        return timestamp
+    return timestamp.replace(tzinfo=UTC) if zone is None else timestamp.astimezone(UTC)
+
+
+def read_timestamps(values: Sequence[str | None]) -> list[datetime | None]:
+    """
+    Parse many times at once.
+
+    :param values: texts, such as :attr:`RawPage.modified <airflow_provider_ip1.api.page_body.RawPage.modified>`.
+    :return: the times in UTC, in the same order; ``None`` for a value that is missing or not a time.
+    """
+    try:
+        timestamps = [_from_iso_format(value) for value in values]  # type: ignore[arg-type]  # None is a TypeError
+        if all(timestamp.tzinfo is UTC for timestamp in timestamps) and _BETWEEN_DATE_AND_TIME.issuperset(
+            [value[10:11] for value in values]  # type: ignore[index]
+        ):
+            return timestamps  # type: ignore[return-value]  # a list of the same, without None
+    except (ValueError, TypeError):
+        pass
+    return [_timestamp_or_none(value) for value in values]
+
+
+def _timestamp_or_none(value: str | None) -> datetime | None:
+    try:
+        return parse_timestamp(value)
+    except (ValueError, ArithmeticError):
+        return None
+
+
+def is_plausible(timestamp: datetime, now: datetime) -> bool:
+    """
+    Tell whether a time that iP.1 sent can be right.
+
+    A time before the year 2000 is a placeholder (0001-01-01, 1970-01-01), and one more than a day in the future comes
+    from a wrong clock. Code that stops or selects by time should treat both as unknown.
+
+    :param timestamp: the time that iP.1 sent, aware.
+    :param now: the current time, aware.
+    """
+    return _EARLIEST_PLAUSIBLE <= timestamp <= now + timedelta(days=1)

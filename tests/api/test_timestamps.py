@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api.timestamps import is_plausible, parse_timestamp, read_timestamps
+from tests.api.json_values import texts, timestamps
+
+
+@pytest.mark.parametrize(
+    ("text", "timestamp"),
+    [
+        ("2018-10-23T17:43:19Z", datetime(2018, 10, 23, 17, 43, 19)),
+        # Without a zone, as in iP.1's example of a blacklist entry.
+        ("2019-11-01T16:32:18.253", datetime(2019, 11, 1, 16, 32, 18, 253000)),
+        ("2018-10-23t17:43:19z", datetime(2018, 10, 23, 17, 43, 19)),
+        ("2018-10-23 17:43:19Z", datetime(2018, 10, 23, 17, 43, 19)),
+        ("2018-10-23T19:43:19.5+02:00", datetime(2018, 10, 23, 17, 43, 19, 500000)),
+        ("2018-10-23T17:43:19.9999999Z", datetime(2018, 10, 23, 17, 43, 19, 999999)),
+        ("9999-12-31T23:59:59.9999999Z", datetime(9999, 12, 31, 23, 59, 59, 999999)),
+        ("0001-01-01T00:00:00", datetime(1, 1, 1)),
+    ],
+)
+def test_parses_every_spelling(text: str, timestamp: datetime) -> None:
+    parsed = parse_timestamp(text)
+    assert parsed == timestamp.replace(tzinfo=UTC)
+    assert parsed is not None and parsed.utcoffset() == timedelta(0)
+    assert read_timestamps([text]) == [parsed]
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2020-01-01", "2020-13-01T00:00:00Z", "2020-W01-1", "20200101T000000Z"])
+def test_rejects_what_is_not_a_date_and_time(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - several texts, by Python
+        parse_timestamp(text)
+    assert read_timestamps([text]) == [None]
+
+
+def test_rejects_a_time_outside_of_the_calendar() -> None:
+    with pytest.raises(OverflowError):
+        parse_timestamp("0001-01-01T00:00:00+05:00")
+    assert read_timestamps(["0001-01-01T00:00:00+05:00"]) == [None]
+
+
+@given(st.lists(timestamps().map(lambda pair: pair[0]) | texts | st.none(), max_size=4))
+@example(["2020-01-01T00:00:00Z", None])
+@example(["2020-01-01T00:00:00Z", "2020-W01-1", "soon"])
+@example(["2020-01-01T00:00:00Z", "2020-01-01T00:00:00+02:00"])
+def test_reading_many_times_equals_reading_one_by_one(values: list[str | None]) -> None:
+    assert read_timestamps(values) == [read_timestamps([value])[0] for value in values]
+
+
+@given(timestamps())
+def test_reads_the_time_that_was_written(pair: tuple[str, datetime]) -> None:
+    text, timestamp = pair
+    assert parse_timestamp(text) == timestamp
+
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (datetime(1, 1, 1, tzinfo=UTC), False),
+        (datetime(1970, 1, 1, tzinfo=UTC), False),
+        (datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), False),
+        (datetime(2000, 1, 1, tzinfo=UTC), True),
+        (NOW, True),
+        (NOW + timedelta(days=1), True),
+        (NOW + timedelta(days=1, microseconds=1), False),
+        (datetime.max.replace(tzinfo=UTC), False),
+    ],
+)
+def test_a_time_before_2000_or_after_tomorrow_is_not_plausible(timestamp: datetime, expected: bool) -> None:
+    assert is_plausible(timestamp, NOW) is expected
