@@ -194,7 +194,9 @@ class Sandbox:
 
     def _check_key(self, request: web.Request) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self.key.encode()):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            key.strip().encode(errors="surrogateescape"), self.key.encode()
+        ):
             raise Refused(401)
 
     def _change_rows(self, request: web.Request, hits: Hits) -> None:

@@ -79,7 +79,10 @@ class Endpoints:
         return json_response(self._conversation(request).summary(self._store.now_ms()))
 
     async def _send(self, request: web.Request) -> web.Response:
-        raw = await request.read()
+        try:
+            raw = await request.read()
+        except web.RequestPayloadError:
+            raise Refused(400, "The body does not have the encoding that Content-Encoding announces.") from None
         # In a thread, because a large batch takes long enough to delay other responses.
         fields = await asyncio.to_thread(self._parse_and_send, raw, request.charset)
         hits = current_hits.get()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_ip1.sandbox.past import timestamp
 from airflow_provider_ip1.sandbox.responses import Refused
 from airflow_provider_ip1.sandbox.texts import coding_and_segments
 
@@ -163,7 +164,9 @@ def _windows(windows: object, now_ms: int) -> tuple[tuple[int, int], ...]:
 
 def _window(window: dict[str, str]) -> tuple[int, int]:
     opens_ms = _parse_ms(window.get("opens"))
-    return opens_ms, opens_ms + _WEEK_MS if window.get("closes") is None else _parse_ms(window["closes"])
+    closes_ms = opens_ms + _WEEK_MS if window.get("closes") is None else _parse_ms(window["closes"])
+    timestamp(closes_ms)  # Raises OverflowError if the time cannot be printed.
+    return opens_ms, closes_ms
 
 
 def _parse_ms(text: str | None) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the cassettes say of themselves is true, and making them again gives the same files."""
+"""The notes in the cassettes are true, and recording them again writes the same files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each_path = pytest.mark.parametrize(
 
 
 @each_path
-def test_the_note_is_true(path: Path) -> None:
+def test_note_is_true(path: Path) -> None:
     cassette = cassettes.load(path)
     assert cassette.source in SOURCES
     assert path.parent == cassettes.FOLDER / cassette.source
@@ -34,11 +34,11 @@ def test_the_note_is_true(path: Path) -> None:
 
 
 @each_path
-def test_the_file_is_written_as_it_is_read(path: Path) -> None:
+def test_file_survives_reading_and_writing(path: Path) -> None:
     assert cassettes.load(path).to_yaml() == path.read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_every_cassette() -> None:
+def test_readme_lists_every_cassette() -> None:
     readme = (cassettes.FOLDER.parent / "README.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `([a-z]+/[a-z0-9_]+)` \| (.*) \|$", readme, re.MULTILINE))
     recorded = {f"{path.parent.name}/{path.stem}": cassettes.load(path) for path in cassettes.paths()}
@@ -64,7 +64,7 @@ def test_each_field_of_the_schema_is_recorded() -> None:
 
 
 @pytest.mark.slow
-def test_making_them_again_gives_the_same_files(tmp_path: Path) -> None:
+def test_recording_again_writes_the_same_files(tmp_path: Path) -> None:
     record_sandbox.write(tmp_path)
     made = {path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.yaml")}
     there = [*cassettes.paths("sandbox"), *cassettes.paths("documentation")]
@@ -72,12 +72,12 @@ def test_making_them_again_gives_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", record_sandbox.DOCUMENTATION)
-def test_documented_answers_are_only_said_to_be_documented(name: str) -> None:
+def test_documented_responses_have_the_source_documentation(name: str) -> None:
     assert cassettes.load(cassettes.FOLDER / "documentation" / f"{name}.yaml").source == "documentation"
 
 
-def test_what_recording_writes_survives_json_of_any_text(tmp_path: Path) -> None:
-    """YAML must give back what JSON held: line separators, emoji, quotes, a leading byte order mark."""
+def test_any_text_survives_in_a_cassette(tmp_path: Path) -> None:
+    """YAML must preserve line separators, emoji, quotes and a byte order mark."""
     body = json.dumps(["\u2028 \x85 \U0001f600 ' \" # : - \ufeff \t", "\x7f"], ensure_ascii=False).encode()
     call = cassettes.Call("get_summary", {"participant": "46701740605"})
     exchange = cassettes.Interaction(f"{cassettes.BASE_URL}/v2/x", 200, "OK", {}, body)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing in this repository looks like a real phone number or like an API key."""
+"""The repository contains no real phone number and no API key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from dev import PROJECT
 
-# Kept free for books and films by the Swedish Post and Telecom Authority.
+# The Swedish Post and Telecom Authority reserves these ranges for books and films.
 RESERVED = (
     (46701740605, 46701740699),
     (46313900600, 46313900699),
@@ -20,7 +20,7 @@ RESERVED = (
     (46846500400, 46846500499),
     (46980319200, 46980319299),
 )
-# Where people and recordings put numbers. Generated lists of packages are full of hashes and versions.
+# The files in which people and recordings write numbers. Generated lists of packages are full of hashes and versions.
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".example", ".txt", ".cfg", ".sh", ".csv", ""}
 LEFT_OUT = {"LICENSE", "dev/requirements/dev.txt"}
 
@@ -28,9 +28,9 @@ LEFT_OUT = {"LICENSE", "dev/requirements/dev.txt"}
 DIGITS = re.compile(r"(?<![0-9.])[1-9][0-9]{8,14}(?![0-9]|\.[0-9])")
 INTERNATIONAL = re.compile(r"(?<![0-9])(?:\+|00)[1-9][0-9 ()\-]{6,17}[0-9]")
 NATIONAL = re.compile(r"(?<![0-9A-Fa-f.:/+\-])0[1-9][0-9]{0,2}[- ][0-9][0-9 ]{4,9}[0-9](?![0-9])")
-# What is no phone number: ids and hashes in hexadecimal, and characters that are escaped by their number.
+# Not phone numbers: ids and hashes in hexadecimal, and escaped characters.
 HEXADECIMAL = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{12,}(?![0-9A-Za-z])|\\u[0-9a-f]{4}")
-# Seconds since 1970, from 2001 to 2033. No phone number with a country code has this form.
+# Seconds since 1970, from 2001 to 2033. Phone numbers with a country code never look like this.
 UNIX_TIME = re.compile("1[0-9]{9}")
 KEY_LIKE = re.compile(
     r"""(?i)(?:bearer|api[_-]?key|password|authorization)["']?\s*[:=]\s*["']?([A-Za-z0-9+/_\-]{20,})"""
@@ -38,40 +38,45 @@ KEY_LIKE = re.compile(
 BEARER = re.compile(r"Bearer ([A-Za-z0-9+/_\-.]{16,})")
 
 
-# Numbers that are long enough for a phone number and are something else, each with what it is.
+# Numbers that are long enough for a phone number but mean something else.
 EXCEPTIONS = {
-    "999999999": "seconds, the longest Retry-After that is read",
+    "999999999": "seconds: the longest Retry-After that the client reads",
+    "4710000605": "Norwegian numbers do not start with 1 after the country code",
+    "3541000605": "neither do Icelandic ones",
+    "253670174": "a part of a reserved number in percent-encoding",
+    "9100006051": "the end of the Norwegian one inside other digits",
 }
 
 
 def numbers(text: str) -> Iterator[str]:
-    """What may be a phone number, as digits with country code."""
+    """Return what could be a phone number, as digits with country code."""
     plain = HEXADECIMAL.sub("", text)
     for pattern in (DIGITS, INTERNATIONAL, NATIONAL):
         for found in pattern.finditer(plain):
             digits = re.sub("[^0-9]", "", found[0])
-            is_begun = plain[found.end() : found.end() + 2].lstrip().startswith("{")
-            if not is_begun:  # by an f-string that ends it
+            # An f-string that goes on with a placeholder.
+            is_incomplete = plain[found.end() : found.end() + 2].lstrip().startswith("{")
+            if not is_incomplete:
                 yield f"46{digits[1:]}" if pattern is NATIONAL else digits.removeprefix("00")
 
 
 def is_harmless(number: str) -> bool:
-    value = int(number)
-    # Code may also name what a range ends before, and leave out the country code.
-    is_reserved = any(first <= each <= last + 1 for first, last in RESERVED for each in (value, 46_000_000_000 + value))
+    # Code may contain the first number after a range, and numbers without country code or after other digits.
+    values = (int(number), 46_000_000_000 + int(number[-9:]))
+    is_reserved = any(first <= value <= last + 1 for first, last in RESERVED for value in values)
     return is_reserved or UNIX_TIME.fullmatch(number) is not None or number in EXCEPTIONS
 
 
 def keys(text: str) -> Iterator[str]:
     for pattern in (KEY_LIKE, BEARER):
         for found in pattern.finditer(text):
-            # A key is random: letters and digits, and not words of a sentence or of code.
+            # A random key has letters and digits, unlike words of a sentence or of code.
             if re.search("[0-9]", found[1]) and re.search("[A-Za-z]", found[1]):
                 yield found[1]
 
 
 def files() -> list[Path]:
-    """What is in the repository, or will be."""
+    """Return the files that are in the repository, or will be."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=PROJECT,
@@ -82,7 +87,7 @@ def files() -> list[Path]:
     return [path for name in names if (path := PROJECT / name).is_file() and path.suffix in SUFFIXES]
 
 
-def test_phone_numbers_are_from_the_reserved_ranges() -> None:
+def test_phone_numbers_are_reserved_for_fiction() -> None:
     wrong = []
     for path in files():
         for number in numbers(path.read_text(encoding="utf-8")):
@@ -94,7 +99,7 @@ def test_phone_numbers_are_from_the_reserved_ranges() -> None:
 @pytest.mark.parametrize(
     "form", ["{0}", "+{0}", "00{0}", "sms{0}ok", "+46 {1}-{2} {3}", "0{1}-{2} {3}", "tel:+46-{1}-{2}{3}", "%2B{0}"]
 )
-def test_a_real_number_would_be_found(form: str) -> None:
+def test_real_number_would_be_found(form: str) -> None:
     last = 1234567
     number = f"4670{last}"
     text = form.format(number, "70", f"{last}"[:3], f"{last}"[3:])
@@ -102,7 +107,7 @@ def test_a_real_number_would_be_found(form: str) -> None:
     assert not is_harmless(number)
 
 
-def test_a_key_would_be_found() -> None:
+def test_key_would_be_found() -> None:
     key = "a1" * 16
     assert list(keys(f"Authorization: Bearer {key}")) and list(keys(f'IP1_API_KEY="{key}"'))
 
@@ -112,8 +117,8 @@ def test_there_are_no_keys() -> None:
     assert wrong == []
 
 
-def test_recordings_hold_no_request_headers() -> None:
-    """That is where a key would be."""
+def test_recordings_contain_no_request_headers() -> None:
+    """A request header would contain the key."""
     recordings = PROJECT / "tests" / "recordings" / "cassettes"
     for path in recordings.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")

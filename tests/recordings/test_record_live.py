@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make record``, run against the sandbox as if it were the real API, with data that must not survive."""
+"""``make record`` against the sandbox in place of the real API, with data that must not survive."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture(scope="module")
 def originals(server: SandboxServer) -> dict[str, set[str]]:
-    """Everything in the conversation that says something about somebody, by field."""
+    """Return everything personal in the conversation, by field."""
     found: dict[str, set[str]] = {}
     for message in server.conversation(PARTICIPANT):
         for name in ("id", "batchId", "owner", "sender", "recipient", "body", "reference", "modified"):
@@ -49,7 +49,7 @@ def originals(server: SandboxServer) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def recorded(server: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that ``make record`` wrote, answering yes."""
+    """Return the folder that ``make record`` writes if its question is answered with yes."""
     folder = tmp_path_factory.mktemp("live")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IP1_API_KEY", KEY)
@@ -73,7 +73,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def everything(folder: Path) -> tuple[str, set[str]]:
-    """All text in the files in every reading (as it is, out of YAML, out of JSON), and all values in it."""
+    """Return all text in the files (as it is, and decoded from YAML and JSON), and all values in them."""
     parts, values = [], set()
     for path in folder.iterdir():
         parts.append(path.read_text(encoding="utf-8"))
@@ -95,12 +95,12 @@ def test_nothing_personal_survives(recorded: Path, originals: dict[str, set[str]
                 assert json.dumps(text)[1:-1] not in whole, name
 
 
-def test_everything_is_recorded_with_get_only(recorded: Path, server: SandboxServer) -> None:
+def test_everything_is_recorded_and_only_with_get(recorded: Path, server: SandboxServer) -> None:
     assert {path.stem for path in recorded.iterdir()} == set(record._SENTENCES)
     assert {request.method for request in server.requests} == {"GET"}
 
 
-def test_the_note_says_where_it_comes_from(recorded: Path) -> None:
+def test_note_tells_the_origin(recorded: Path) -> None:
     for path in recorded.iterdir():
         cassette = cassettes.load(path)
         assert cassette.source == "live"
@@ -108,8 +108,8 @@ def test_the_note_says_where_it_comes_from(recorded: Path) -> None:
         assert all(each.url.startswith(f"{cassettes.BASE_URL}/v2/") for each in cassette.interactions)
 
 
-def test_the_pages_still_fit(recorded: Path, server: SandboxServer) -> None:
-    """The same message is the same in all recordings, in the same order, and nothing looks different to a check."""
+def test_scrubbed_pages_still_match(recorded: Path, server: SandboxServer) -> None:
+    """A message is the same in all recordings, in the same order, and no expectation fails."""
     total = len(server.conversation(PARTICIPANT))
     loaded = {path.stem: cassettes.load(path) for path in recorded.iterdir()}
     exchanges = {name: expectations.exchanges_of(cassette) for name, cassette in loaded.items()}
@@ -131,7 +131,7 @@ def test_the_pages_still_fit(recorded: Path, server: SandboxServer) -> None:
         assert cassette.differs == [], name
 
 
-def test_what_carries_no_person_is_kept(recorded: Path, server: SandboxServer) -> None:
+def test_impersonal_values_are_kept(recorded: Path, server: SandboxServer) -> None:
     kept = ("direction", "segments", "type", "datacoding", "priority", "price", "currency")
     (first, *_) = cassettes.load(recorded / "conversation_single_page.yaml").interactions
     before, after = server.conversation(PARTICIPANT), json.loads(first.body)
@@ -146,8 +146,8 @@ def test_what_carries_no_person_is_kept(recorded: Path, server: SandboxServer) -
         assert re.sub("[0-9]", "9", old["modified"]) == re.sub("[0-9]", "9", new["modified"])
 
 
-def test_replaying_it_gives_the_conversation(recorded: Path, server: SandboxServer, ip1_conn_id: str) -> None:
-    """As ``test_replay`` would, once the files are in their place."""
+def test_replay_returns_the_conversation(recorded: Path, server: SandboxServer, ip1_conn_id: str) -> None:
+    """As ``test_replay`` does once the files are in their place."""
     cassette = cassettes.load(recorded / "conversation_pages.yaml")
     with vcr.VCR(record_mode="none").use_cassette(str(recorded / "conversation_pages.yaml")) as replay:
         given = cassette.call.run(IP1Hook(ip1_conn_id, **cassette.call.hook_arguments))
@@ -155,7 +155,7 @@ def test_replaying_it_gives_the_conversation(recorded: Path, server: SandboxServ
     assert len(given) == len(server.conversation(PARTICIPANT))
 
 
-def test_it_asks_before_it_writes(
+def test_it_asks_before_writing(
     server: SandboxServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -175,7 +175,7 @@ def test_it_asks_before_it_writes(
     shown = capsys.readouterr().out
     assert "conversation_pages.yaml (new" in shown
     assert "GET /v2/conversations/46701740605?start=0" in shown
-    # The sandbox runs in this process too, and its server logs at this level what it is asked.
+    # The sandbox runs in this process too, and aiohttp logs its requests at this level.
     logged = "\n".join(entry.getMessage() for entry in caplog.records if not entry.name.startswith("aiohttp"))
     for text in {KEY, PARTICIPANT, *originals["body"]} - {"PIN"}:
         assert text not in shown
@@ -192,7 +192,7 @@ def test_it_asks_before_it_writes(
         ({"IP1_BASE_URL": "http://api.example"}, "IP1ConnectionError"),
     ],
 )
-def test_what_cannot_be_recorded_is_told(
+def test_failure_is_reported(
     environment: dict[str, str],
     problem: str,
     server: SandboxServer,
@@ -208,7 +208,7 @@ def test_what_cannot_be_recorded_is_told(
     assert not (tmp_path / "live").exists()
 
 
-# -- the scrubber by itself
+# The scrubber alone
 
 
 def exchange(
@@ -236,7 +236,7 @@ def test_unknown_fields_lose_their_values() -> None:
     assert "Anna" not in scrubbed.body.decode()
 
 
-def test_spellings_of_one_number_stay_together_and_numbers_keep_their_spelling() -> None:
+def test_spellings_of_one_number_stay_together_and_keep_their_form() -> None:
     rows = b"""[{"id":"a1","sender":"+46313900650","recipient":"0046313900650","price":0.350},
                 {"id":"a2","sender":"Anna","recipient":"ANNA","price":1e1}]"""
     (scrubbed,) = scrub(exchange(rows))
@@ -246,7 +246,7 @@ def test_spellings_of_one_number_stay_together_and_numbers_keep_their_spelling()
     assert b'"price":0.350' in scrubbed.body
 
 
-def test_errors_keep_their_words_but_not_what_is_known() -> None:
+def test_errors_keep_their_words_but_lose_known_names_and_numbers() -> None:
     known = exchange([{"id": "5bcf4324ee47dee41a9dbb13", "sender": "AnnasCafe", "recipient": "46313900650"}])
     text = {"title": "Not found", "detail": "AnnasCafe, 46313900650 and 070-174 06 05", "traceId": f"00-{'a1' * 16}-01"}
     error = cassettes.Interaction(known.url, 404, "Not Found", {}, json.dumps(text).encode())
@@ -255,7 +255,7 @@ def test_errors_keep_their_words_but_not_what_is_known() -> None:
     assert not re.search("Anna|46313900650|174 06|a1a1", json.dumps(after))
 
 
-def test_headers_that_are_not_needed_are_dropped_and_links_are_scrubbed() -> None:
+def test_unneeded_headers_are_dropped_and_links_scrubbed() -> None:
     link = '<https://api.ip1sms.com/v2/conversations/46313900650?start=1&limit=2&order=ASC&account=anna>; rel="next"'
     headers = {"Link": [link], "Set-Cookie": ["session=anna"], "Date": ["today"]}
     original = cassettes.Interaction(exchange([]).url, 200, "OK", headers, b"[]")
@@ -266,14 +266,14 @@ def test_headers_that_are_not_needed_are_dropped_and_links_are_scrubbed() -> Non
     ]
 
 
-def test_a_key_in_an_answer_stops_the_recording() -> None:
+def test_key_in_a_response_stops_the_recording() -> None:
     error = cassettes.Interaction(exchange([]).url, 401, "Unauthorized", {}, f"Key {KEY} is unknown".encode())
     with pytest.raises(ScrubError, match="API key") as raised:
         scrub(error)
     assert KEY not in str(raised.value)
 
 
-def test_more_numbers_than_replacements_are_an_error() -> None:
+def test_more_numbers_than_replacements_is_an_error() -> None:
     rows = [{"id": f"a{place}", "recipient": f"46406280{place:03d}"} for place in range(400, 500)]
     with pytest.raises(ScrubError, match="More than"):
         scrub(exchange(rows))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both hooks read what is recorded, each over its own HTTP library, from the same files."""
+"""Both hooks read the same recordings, each through its own HTTP library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def run(hook_class: type, conn_id: str, call: cassettes.Call) -> list[Any]
 
 
 def recorded_messages(cassette: cassettes.Cassette) -> dict[str, dict[str, Any]]:
-    """Every message that the answers hold, in the order of its first appearance, read without this provider."""
+    """Return every recorded message in the order of its first appearance, read without this provider."""
     messages: dict[str, dict[str, Any]] = {}
     for each in cassette.interactions:
         try:
@@ -96,10 +96,10 @@ def check_messages(given: list[Message], cassette: cassettes.Cassette) -> None:
 
 
 def check_message(message: Message, row: dict[str, Any], participant: str | None) -> None:
-    """The message says what the row says, in the types of the documented schema's fields."""
+    """The message has the values of the row, in the types of the documented schema."""
     documented = expectations.SCHEMA["items"]["properties"]
-    assert set(row) <= set(documented), "a recording has a field that the schema lacks"
-    # The schema does not say what the integers of direction mean; without a participant they stay as they are.
+    assert set(row) <= set(documented), "the recording has a field that the schema does not have"
+    # The schema does not explain the integers of direction. Without a participant they stay as they are.
     is_explained = isinstance(row.get("direction"), str) or participant is not None
     assert message.extra_fields == ({} if is_explained or "direction" not in row else {"direction": row["direction"]})
     same = {"id": "id", "batchId": "batch_id", "owner": "owner", "sender": "sender", "recipient": "recipient"}
@@ -136,7 +136,7 @@ def check_summary(given: list[ConversationSummary], cassette: cassettes.Cassette
 
 @one_cassette
 async def test_replay_with_reading_ahead(cassette_name: str, vcr: Replay, ip1_conn_id: str) -> None:
-    """Several requests in flight ask for the same pages, in any order."""
+    """Several requests in flight read the same pages, in any order."""
     vcr.allow_playback_repeats = True
     hook = IP1Hook(ip1_conn_id, page_size=10, concurrency=4, requests_per_second=0)
     assert [message.id for message in hook.iter_messages("46701740605")] == list(
@@ -147,7 +147,7 @@ async def test_replay_with_reading_ahead(cassette_name: str, vcr: Replay, ip1_co
 
 @pytest.mark.parametrize("hook_class", [IP1Hook, IP1AsyncHook])
 @one_cassette
-async def test_what_is_not_recorded_is_an_error(cassette_name: str, hook_class: type, ip1_conn_id: str) -> None:
+async def test_request_without_a_recording_is_an_error(cassette_name: str, hook_class: type, ip1_conn_id: str) -> None:
     call = cassettes.Call("get_summary", {"participant": "46701740605"}, {"max_attempts": 1})
     with pytest.raises(CannotOverwriteExistingCassetteException):
         await run(hook_class, ip1_conn_id, call)
@@ -155,10 +155,10 @@ async def test_what_is_not_recorded_is_an_error(cassette_name: str, hook_class: 
 
 @pytest.mark.parametrize("hook_class", [IP1Hook, IP1AsyncHook])
 @one_cassette
-async def test_the_network_is_blocked(
+async def test_network_is_blocked(
     cassette_name: str, hook_class: type, vcr: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even what goes past vcrpy does not get out."""
+    """A request that vcrpy lets through does not reach the network either."""
     monkeypatch.setattr(type(vcr), "can_play_response_for", lambda *_: False)
     monkeypatch.setattr(type(vcr), "write_protected", property(lambda _: False))
     connection = json.dumps({"conn_type": "ip1", "host": "https://127.0.0.1:9", "password": "any-key"})

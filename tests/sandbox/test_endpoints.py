@@ -152,11 +152,13 @@ def test_invalid_paging_is_400_with_the_parameter(client: Client, name: str, val
     assert list(response.json()["errors"]) == [name]
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", "Basic c2FuZGJveC1rZXk6", "sandbox-key"])
+@pytest.mark.parametrize(
+    "header", [None, "Bearer wrong", "Bearer", "Basic c2FuZGJveC1rZXk6", "sandbox-key", b"Bearer \xff"]
+)
 @pytest.mark.parametrize(
     "path", [CONVERSATION, f"{CONVERSATION}/summary", f"/v2/batches/{DELIVERED}/messages", "/v2/nothing"]
 )
-def test_missing_or_wrong_key_is_401(client: Client, header: str | None, path: str) -> None:
+def test_missing_or_wrong_key_is_401(client: Client, header: str | bytes | None, path: str) -> None:
     headers = {"Authorization": header} if header else {}
     response = requests.get(client.server.url + path, headers=headers, timeout=30)
     assert response.status_code == 401

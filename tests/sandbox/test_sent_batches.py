@@ -148,7 +148,8 @@ def test_gsm_rejects_text_that_needs_ucs(client: Client) -> None:
         ("tags", "a"), ("tags", [1]), ("deliveryReportUrl", "ftp://x"),
         *(("deliveryWindows", value) for value in ("now", [1], [{}], [{"opens": "soon"}], [{"opens": 1}],
           [{"opens": "2027-02-01T00:00:00Z", "closes": "2027-01-31T00:00:00Z"}],
-          [{"opens": "2020-01-01T00:00:00Z"}])),
+          [{"opens": "2020-01-01T00:00:00Z"}], [{"opens": "9999-12-31T00:00:00Z"}],
+          [{"opens": "0001-01-01T00:00:00+14:00"}])),
     ],
 )  # fmt: skip
 def test_invalid_field_is_400_with_its_name(client: Client, field: str, value: object) -> None:
@@ -182,6 +183,10 @@ def test_unreadable_request_is_400(client: Client, body: bytes, content_type: st
     response = client.request("POST", "/v2/batches", data=body, headers={"Content-Type": content_type})
     assert response.status_code == 400
     assert len(client.server.conversation(SEVEN)) == 7
+
+
+def test_body_without_its_announced_encoding_is_400(client: Client) -> None:
+    assert client.post(ORDER, headers={"Content-Encoding": "gzip"}).status_code == 400
 
 
 def test_another_charset_is_read(client: Client) -> None:
