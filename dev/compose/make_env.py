@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write .env for docker-compose.yaml: .env.example with fresh secrets, readable only by its owner.
+"""Write .env for docker-compose.yaml: a copy of .env.example with new secrets that only its owner can read.
 
-An .env that is there already is never changed. Needs only Python's standard library.
+It never changes an existing .env. It needs only Python's standard library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dev import PROJECT
 
 EXAMPLE = Path(__file__).resolve().parent / ".env.example"
 
-# How each secret is made. All are safe inside a URL, JSON and a shell word.
+# How to create each secret. All values are safe in URLs, in JSON and in shell commands.
 SECRETS: dict[str, Callable[[], str]] = {
     "FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "JWT_SECRET": lambda: secrets.token_urlsafe(64),
@@ -32,18 +32,18 @@ SECRETS: dict[str, Callable[[], str]] = {
 
 
 def fill_in(example: str) -> str:
-    """Return the text of .env for the text of .env.example.
+    """Return the text of .env, given the text of .env.example.
 
-    :param example: The example file; it must hold an empty line ``NAME=`` for every name in ``SECRETS``.
-    :return: The same text with fresh secrets, and with this user's id as ``AIRFLOW_UID``.
-    :raises ValueError: If a secret has no such line.
+    :param example: the text, with a line ``NAME=`` for every name in ``SECRETS``.
+    :return: the text with new secrets, and with this user's id as ``AIRFLOW_UID``.
+    :raises ValueError: if a secret does not have exactly one such line.
     """
     text = example
     for name, make in SECRETS.items():
         text, found = re.subn(rf"(?m)^{name}=$", f"{name}={make()}", text)
         if found != 1:
             raise ValueError(f".env.example needs one empty line {name}=, it has {found}")
-    # os.getuid is missing on Windows, where Docker maps file owners by itself. Airflow must not run as root.
+    # Windows has no os.getuid, and Docker maps the owners of files there. Airflow must not run as root.
     uid = os.getuid() if hasattr(os, "getuid") else 0
     if uid != 0:
         text = text.replace("#AIRFLOW_UID=50000", f"AIRFLOW_UID={uid}")
@@ -51,15 +51,15 @@ def fill_in(example: str) -> str:
 
 
 def write_env(path: Path, example: Path = EXAMPLE) -> bool:
-    """Write ``path`` unless it exists.
+    """Write the settings and secrets, unless the file exists.
 
-    :param path: The file to write, with mode 0600.
-    :param example: The file to start from.
-    :return: Whether it was written.
+    :param path: the file to write, with mode 0600.
+    :param example: the file to copy.
+    :return: whether it was written.
     """
     text = fill_in(example.read_text(encoding="utf-8"))
     try:
-        # Created with its final mode: there is no moment when others may read it.
+        # Create it with its final mode, so that others can never read it.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
@@ -70,9 +70,9 @@ def write_env(path: Path, example: Path = EXAMPLE) -> bool:
 
 def main() -> None:
     if len(sys.argv) > 2:
-        sys.exit("usage: make_env.py [FILE]   (default: .env beside docker-compose.yaml)")
+        sys.exit("usage: python3 -m dev.compose.make_env [FILE]   (default: .env beside docker-compose.yaml)")
     path = Path(sys.argv[1]) if len(sys.argv) == 2 else PROJECT / ".env"
-    print(f"wrote {path}" if write_env(path) else f"{path} is there already, nothing changed")
+    print(f"wrote {path}" if write_env(path) else f"{path} already exists and was not changed")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Read a conversation from the iP.1 sandbox and write it to a real S3 server, with a real Airflow. Run by ``make demo``.
+Export a conversation from the iP.1 sandbox to a real S3 server, with a real Airflow. ``make demo`` runs it.
 
-Everything lives in a temporary directory and on free loopback ports, and is gone afterwards.
+Everything lives in a temporary folder and on free loopback ports, and is gone afterwards.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def say(text: str) -> None:
 
 def presentable(line: bytes) -> str:
     """
-    Make an exported message fit to be shown.
+    Return an exported message without personal data.
 
-    :param line: one message as JSON.
+    :param line: the message as JSON.
     :return: the same with masked phone numbers, and the length of the text instead of the text.
     """
     message: dict[str, Any] = json.loads(line)
@@ -46,33 +46,32 @@ def presentable(line: bytes) -> str:
 
 def show(store: S3Server) -> None:
     """
-    Tell what arrived in S3.
+    Print what arrived in S3.
 
-    :param store: where it should be.
-    :raises StackError: it is not there, or empty.
+    :raises StackError: if the object is missing or contains no messages.
     """
     client = store.client()
     if "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix=KEY):
-        raise StackError(f"Airflow is done, but s3://{BUCKET}/{KEY} is not there")
+        raise StackError(f"Airflow has finished, but s3://{BUCKET}/{KEY} is not there")
     content: bytes = client.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
     lines = gzip.decompress(content).splitlines()
     if not lines:
-        raise StackError(f"s3://{BUCKET}/{KEY} holds no message")
+        raise StackError(f"s3://{BUCKET}/{KEY} contains no messages")
     say(f"In S3:    {store.endpoint_url}/{BUCKET}/{KEY}")
     say(f"Size:     {len(content):,} bytes, compressed")
     say(f"Messages: {len(lines):,}")
-    say("The first two, with numbers masked and texts left out:")
+    say("The first two, with masked numbers and without texts:")
     for line in lines[:2]:
         print(f"  {presentable(line)}")
 
 
 def demo(directory: Path, messages: int) -> None:
     """
-    Run the whole chain.
+    Run the sandbox, the S3 server and Airflow, and export one conversation.
 
-    :param directory: for data and logs; empty or new.
-    :param messages: in the conversation, at least 1.
-    :raises StackError: the conversation did not arrive.
+    :param directory: an empty or new folder for data and logs.
+    :param messages: the number of messages in the conversation, at least 1.
+    :raises StackError: if the conversation does not arrive.
     """
     home = directory / "airflow"
     home.mkdir(parents=True, exist_ok=True)
@@ -88,7 +87,7 @@ def demo(directory: Path, messages: int) -> None:
         say(f"S3:       {store.endpoint_url}, bucket {BUCKET}")
         env["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(sandbox_url)
         env["AIRFLOW_CONN_AWS_DEFAULT"] = stack.aws_connection(store)
-        say("Airflow makes its metadata database (airflow db migrate)")
+        say("Airflow creates its metadata database (airflow db migrate)")
         stack.run_airflow(env, "db", "migrate", seconds=300)
         say(f"Airflow runs the DAG (airflow dags test {DAG_ID})")
         stack.run_airflow(env, "dags", "test", DAG_ID, seconds=600)
@@ -97,8 +96,10 @@ def demo(directory: Path, messages: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--directory", type=Path, help="keep data and logs here, to look at them")
-    parser.add_argument("--messages", type=int, default=5000, help="in the conversation (default: %(default)s)")
+    parser.add_argument("--directory", type=Path, help="keep data and logs in this folder")
+    parser.add_argument(
+        "--messages", type=int, default=5000, help="number of messages in the conversation (default: %(default)s)"
+    )
     options = parser.parse_args()
     stack.stop_on_signals()
     try:
@@ -110,7 +111,7 @@ def main() -> None:
     except StackError as error:
         say(f"Failed: {error}")
         sys.exit(1)
-    say("Done. Everything that was started has been stopped.")
+    say("Done. All servers have been stopped.")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow on this machine: an environment without the user's own settings, single commands, and the whole server."""
+"""Airflow on this machine: an environment without the user's settings, single commands, and the whole server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from dev.stack.processes import Process, running
 
 def airflow_environment(home: Path) -> dict[str, str]:
     """
-    Make an environment in which Airflow knows its home and the example DAGs, and nothing of the user's own Airflow.
+    Return an environment with the example DAGs and without the user's own Airflow and AWS settings.
 
-    :param home: AIRFLOW_HOME; not below the DAGs folder, which Airflow walks.
-    :return: this program's environment without its Airflow and AWS settings, plus those of the local stack.
+    :param home: AIRFLOW_HOME. It must not be inside the DAGs folder, because Airflow searches that folder.
+    :return: this program's environment, with the settings of Airflow and AWS replaced.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AWS_"))}
     no_proxy = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost"]))
@@ -32,7 +32,7 @@ def airflow_environment(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        # Airflow starts itself by name.
+        # Airflow starts its own programs by name.
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -43,12 +43,12 @@ def airflow_environment(home: Path) -> dict[str, str]:
 
 def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None:
     """
-    Run an Airflow command to its end.
+    Run an Airflow command and wait for it. Its output goes to ``airflow.log``, next to AIRFLOW_HOME.
 
-    :param env: from :func:`airflow_environment`. What the command prints goes to ``airflow.log`` beside AIRFLOW_HOME.
-    :param arguments: after ``airflow``.
-    :param seconds: the longest it may take.
-    :raises StackError: it failed, or took longer.
+    :param env: an environment from :func:`airflow_environment`.
+    :param arguments: the arguments of ``airflow``.
+    :param seconds: the longest that the command may take.
+    :raises StackError: if it fails or takes longer.
     """
     log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
     command = [sys.executable, "-m", "airflow", *arguments]
@@ -56,7 +56,7 @@ def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None
         try:
             code = process.popen.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise process.failure(f"was not done within {seconds:.0f} s") from None
+            raise process.failure(f"did not finish within {seconds:.0f} s") from None
         if code != 0:
             raise process.failure(f"ended with exit code {code}")
 
@@ -64,12 +64,12 @@ def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None
 @dataclass(frozen=True)
 class AirflowServer:
     """
-    A running Airflow: api-server with web interface, scheduler, dag-processor and triggerer.
+    A running Airflow: API server with web interface, scheduler, DAG processor and triggerer.
 
-    :param url: of the web interface.
-    :param user: to log in with; may do everything.
-    :param password: of the user.
-    :param process: all its programs.
+    :param url: the address of the web interface.
+    :param user: a user with all permissions.
+    :param password: the user's password.
+    :param process: the process that runs all of them.
     """
 
     url: str
@@ -83,10 +83,10 @@ def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | N
     """
     Run ``airflow standalone``.
 
-    :param directory: for its log, ``airflow.log``.
-    :param env: from :func:`airflow_environment`, with the connections.
-    :param port: for the web interface, on 127.0.0.1. Default: a free one.
-    :return: the server, once every part of it reports that it is healthy.
+    :param directory: the folder for its log, ``airflow.log``.
+    :param env: an environment from :func:`airflow_environment`, with the connections.
+    :param port: the web interface's port on 127.0.0.1; default: a free one.
+    :return: the server, once all its parts report that they are healthy.
     """
     *free, worker_logs, trigger_logs = free_ports(3)
     port = port or free[0]
@@ -102,14 +102,14 @@ def airflow_standalone(directory: Path, env: Mapping[str, str], *, port: int | N
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-        # On a busy machine the scheduler starts tasks long before the api-server answers them. Let them wait for it.
+        # On a busy machine, tasks start long before the API server responds. This makes them wait for it.
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
     }
 
     def healthy() -> bool:
-        answer = get(port, "/api/v2/monitor/health")
-        return answer is not None and all(part["status"] == "healthy" for part in json.loads(answer).values())
+        body = get(port, "/api/v2/monitor/health")
+        return body is not None and all(part["status"] == "healthy" for part in json.loads(body).values())
 
     command = [sys.executable, "-m", "airflow", "standalone"]
     with running("Airflow", command, log_path=directory / "airflow.log", env={**settings, **env}) as process:

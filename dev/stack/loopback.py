@@ -9,10 +9,10 @@ import socket
 
 def free_ports(count: int) -> list[int]:
     """
-    Find loopback ports that nobody listens on.
+    Find loopback ports that are free.
 
-    :param count: how many.
-    :return: as many different port numbers. Another program may take one before it is used: check what answers there.
+    :param count: the number of ports.
+    :return: different port numbers. Another program may take one before you use it, so check which server responds.
     """
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -26,11 +26,11 @@ def free_ports(count: int) -> list[int]:
 
 def get(port: int, path: str) -> bytes | None:
     """
-    Ask a local HTTP server, without a proxy.
+    Send a GET request to a local server, without a proxy.
 
-    :param port: on 127.0.0.1.
-    :param path: of the request, with its slash.
-    :return: the body of a 200, ``None`` for every other outcome.
+    :param port: the server's port on 127.0.0.1.
+    :param path: the path to request, starting with a slash.
+    :return: the body of a 200 response; ``None`` in all other cases.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:

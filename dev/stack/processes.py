@@ -19,12 +19,12 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StackError(RuntimeError):
-    """A program of the local stack did not start or failed; the text holds the end of its log."""
+    """A program of the local stack did not start, or failed. The message contains the end of its log."""
 
 
 @dataclass
 class Process:
-    """A program in a process group of its own, so that stopping it stops its children too."""
+    """A program that leads its own process group, so that stopping it also stops its children."""
 
     name: str
     popen: subprocess.Popen[bytes]
@@ -36,26 +36,26 @@ class Process:
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """
-        Poll until the program serves.
+        Wait until the program serves.
 
-        :param ready: true once it does.
-        :param seconds: how long to wait at most.
-        :raises StackError: when the program ended, or time is up.
+        :param ready: returns True once it does; called every 50 ms.
+        :param seconds: the longest time to wait.
+        :raises StackError: if the program ends, or does not serve in time.
         """
         deadline = time.monotonic() + seconds
         while self.popen.poll() is None:
             if ready():
                 return
             if time.monotonic() > deadline:
-                raise self.failure(f"did not answer within {seconds:.0f} s")
+                raise self.failure(f"did not serve within {seconds:.0f} s")
             time.sleep(0.05)
         raise self.failure(f"ended with exit code {self.popen.returncode}")
 
     def stop(self, *, patience: float = 15) -> None:
         """
-        Ask the whole group to end, then insist.
+        Stop the whole process group: send SIGTERM, and SIGKILL to those that do not end.
 
-        :param patience: seconds before it is killed.
+        :param patience: how long to wait after SIGTERM, in seconds.
         """
         for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5)):
             if not self._signal_group(number):
@@ -66,10 +66,10 @@ class Process:
         self.popen.wait()
 
     def _signal_group(self, number: int) -> bool:
-        self.popen.poll()  # a finished child counts as a member of the group until it is reaped
+        self.popen.poll()  # A child that has ended belongs to the group until it is reaped.
         try:
             os.killpg(self.popen.pid, number)
-        except (ProcessLookupError, PermissionError):  # macOS: permission error when only zombies are left
+        except (ProcessLookupError, PermissionError):  # macOS: PermissionError if only zombies are left
             return False
         return True
 
@@ -79,18 +79,18 @@ def running(
     name: str, command: Sequence[str | Path], *, log_path: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[Process]:
     """
-    Run a program in the background for as long as the block lasts.
+    Run a program in the background until the block ends.
 
-    :param name: what to call it in errors.
-    :param command: program and arguments.
-    :param log_path: file for everything it prints.
-    :param env: its environment. Default: this program's.
+    :param name: the program's name in errors.
+    :param command: the program and its arguments.
+    :param log_path: the file that collects everything it prints; its folder is the working directory.
+    :param env: its environment; default: this program's.
     :return: the running program.
     """
     process = None
     try:
         with log_path.open("ab") as log:
-            # A signal between the start of the program and its entry here would leave it behind.
+            # A signal right after the start, before ``process`` is assigned, would leave the program running.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
             try:
                 process = Process(
@@ -152,7 +152,7 @@ def python_server(
 
 
 def stop_on_signals() -> None:
-    """Make Ctrl-C, a closed terminal and ``kill`` end this program through its ``finally`` blocks, once."""
+    """Make Ctrl-C, a closed terminal and ``kill`` run this program's ``finally`` blocks. Later signals are ignored."""
 
     def stop(number: int, _frame: object) -> None:
         for each in END_SIGNALS:

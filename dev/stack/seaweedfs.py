@@ -24,12 +24,13 @@ from dev.stack.processes import running
 @dataclass(frozen=True)
 class S3Server:
     """
-    A running S3 server and the keys to it.
+    A running S3 server and its keys.
 
     :param endpoint_url: ``http://127.0.0.1:<port>``.
-    :param browser_url: web pages that list the buckets and show the objects.
-    :param access_key: made for this run.
-    :param secret_key: made for this run.
+    :param browser_url: the address of web pages that list buckets and show objects.
+    :param access_key: the access key, created for this run.
+    :param secret_key: the secret key, created for this run.
+    :param region: the region that clients must name.
     """
 
     endpoint_url: str
@@ -39,7 +40,7 @@ class S3Server:
     region: str = "us-east-1"
 
     def client(self) -> Any:
-        """:return: a boto3 client that needs no settings of the user's, and uses none."""
+        """Return a boto3 client that ignores the user's own AWS settings."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
@@ -50,7 +51,7 @@ class S3Server:
         )
 
     def serves(self, buckets: Sequence[str]) -> bool:
-        """:return: whether it knows our keys, has these buckets and takes a write."""
+        """Return whether the server accepts the keys, has these buckets and can write to them."""
         client = self.client()
         try:
             client.list_buckets()
@@ -67,12 +68,12 @@ def s3_server(
     directory: Path, *, buckets: Sequence[str] = (), env: Mapping[str, str] | None = None
 ) -> Iterator[S3Server]:
     """
-    Run SeaweedFS, a real S3 server, in one process.
+    Run SeaweedFS, a real S3 server, in its own process.
 
-    :param directory: for its data and its log, ``s3.log``.
-    :param buckets: to make at start.
-    :param env: its environment. Default: this program's.
-    :return: the server, once it takes writes.
+    :param directory: the folder for its data and its log, ``s3.log``.
+    :param buckets: the buckets to create.
+    :param env: its environment; default: this program's.
+    :return: the server, once it accepts writes.
     """
     data = directory / "s3"
     data.mkdir(parents=True, exist_ok=True)
@@ -91,9 +92,9 @@ def s3_server(
         "webdav": "false",
         "admin.ui": "false",
         "master.telemetry": "false",
-        # As in AWS: a write to a bucket that is not there is an error.
+        # As in AWS, a write to a bucket that does not exist is an error.
         "s3.autoCreateBucket": "false",
-        # Each bucket takes volumes of its own; the default number runs out on a small disk.
+        # Each bucket needs its own volumes, and a small disk has few by default.
         "volume.max": 1000,
         "bucket": ",".join(buckets),
     }
@@ -105,7 +106,7 @@ def s3_server(
     )
     command: list[str | Path] = [
         Path(sysconfig.get_path("scripts"), "weed"),
-        f"-logdir={data}",  # otherwise beside those of every other run, in /tmp
+        f"-logdir={data}",  # The default is the system's temporary folder, shared by all runs.
         "mini",
         *(f"-{name}={value}" for name, value in options.items()),
     ]
@@ -123,10 +124,9 @@ def s3_server(
 
 def aws_connection(server: S3Server) -> str:
     """
-    Describe the S3 server to Airflow.
+    Return an Airflow connection to an S3 server.
 
-    :param server: a running one.
-    :return: the value for a variable ``AIRFLOW_CONN_<ID>``.
+    :return: the value for an environment variable ``AIRFLOW_CONN_<ID>``.
     """
     return json.dumps(
         {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run Airflow's web interface and all it needs, with the iP.1 sandbox and an S3 server, until Ctrl-C. By ``make airflow``.
+Run Airflow with its web interface, the iP.1 sandbox and an S3 server until Ctrl-C. ``make airflow`` runs it.
 
-Airflow's home is ``.airflow`` in the project and stays, with its run history and password. The sandbox and the S3
-server start afresh each time.
+Airflow's home is ``.airflow`` in the project. It keeps the run history and the password. The sandbox and the S3 server
+start empty each time.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def is_free(port: int) -> bool:
 
 def set_connections(env: dict[str, str], **connections: str) -> None:
     """
-    Put connections into Airflow's database. Those in environment variables would not be listed in the web interface.
+    Write connections to Airflow's database, because the web interface does not list those in environment variables.
 
-    :param env: with AIRFLOW_HOME.
-    :param connections: each connection in Airflow's JSON form.
+    :param env: an environment with AIRFLOW_HOME.
+    :param connections: the connections by id, each as JSON.
     """
     stack.run_airflow(env, "db", "migrate", seconds=600)
     with tempfile.NamedTemporaryFile("w", suffix=".json", dir=env["AIRFLOW_HOME"]) as file:
@@ -47,11 +47,11 @@ def set_connections(env: dict[str, str], **connections: str) -> None:
 
 def serve(directory: Path, port: int) -> None:
     """
-    Serve until a signal comes.
+    Run everything until a signal arrives.
 
-    :param directory: for AIRFLOW_HOME, data and logs.
-    :param port: for the web interface, on 127.0.0.1.
-    :raises StackError: a part did not start, or ended by itself.
+    :param directory: the folder for AIRFLOW_HOME, data and logs.
+    :param port: the web interface's port on 127.0.0.1.
+    :raises StackError: if a server does not start, or ends by itself.
     """
     home = directory / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,10 @@ def serve(directory: Path, port: int) -> None:
         log.unlink()
     env = stack.airflow_environment(home) | {
         "IP1_S3_BUCKET": BUCKET,
-        # Otherwise their first runs start before the api-server is up on a busy machine, and fail.
+        # On a busy machine, their first runs would start before the API server responds, and fail.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     }
-    print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first time takes a minute", flush=True)
+    print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first start takes a minute", flush=True)
     with (
         stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
         stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
@@ -76,8 +76,8 @@ def serve(directory: Path, port: int) -> None:
                 f"  Objects    {store.browser_url}{BUCKET}/\n"
                 f"  Sandbox    {sandbox_url} (API key {stack.SANDBOX_KEY})\n"
                 f"  Logs       {directory}/*.log\n\n"
-                "The connections ip1_default and aws_default are set; the example DAGs are paused.\n"
-                "Trigger ip1_conversation_to_s3, then look at the objects. Ctrl-C stops everything.",
+                "The connections ip1_default and aws_default are set. The example DAGs are paused.\n"
+                "Trigger ip1_conversation_to_s3, then open the objects. Ctrl-C stops everything.",
                 flush=True,
             )
             airflow.process.popen.wait()
@@ -87,9 +87,14 @@ def serve(directory: Path, port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
     parser.add_argument(
-        "--port", type=int, help=f"for the web interface (default: {USUAL_PORT}, or a free one if that is taken)"
+        "--port", type=int, help=f"port of the web interface (default: {USUAL_PORT}, or a free one if that is taken)"
     )
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="for Airflow's home (default: %(default)s)")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=DIRECTORY,
+        help="folder for AIRFLOW_HOME, data and logs (default: %(default)s)",
+    )
     options = parser.parse_args()
     if options.port is None:
         port = USUAL_PORT if is_free(USUAL_PORT) else stack.free_ports(1)[0]
