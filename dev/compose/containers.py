@@ -30,8 +30,8 @@ WORKERS = 2
 WAITING_DAG = "ip1_wait_for_delivery"
 RECIPIENT = "46701740609"
 
-# Runs inside an Airflow container. Prints counts of the messages in each object that the example DAGs wrote, next to the
-# counts in the sandbox. No content leaves the container.
+# Runs inside an Airflow container. Prints how many messages each object contains and how many the sandbox has, but no
+# content.
 READ_STORE = """
 import gzip, json, os, sys, urllib.request
 import boto3

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Answers made from the examples that iP.1's documentation prints, given by a small local server.
+Responses made from the examples in iP.1's documentation, and a small local server that returns them.
 
-Taken from there are the fields, the spelling of their values, and the headers. Made up are phone numbers (from a range
-reserved for fiction), texts, ids, and whatever is not printed.
+The fields, the spelling of their values and the headers come from the documentation. Phone numbers (from a range
+reserved for fiction), texts, ids and everything that the documentation leaves out are invented.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ INCOMING = {
 
 _NEXT = "https://api.ip1sms.com/v2/batches?start=201&limit=100&order=ASC"
 _LAST = "https://api.ip1sms.com/v2/batches?start=4901&limit=100&order=ASC"
-#: name: (header, where it is printed). The line break is left out, as the pages say it is only there to read it.
+#: name: (header, page with the example). Without the line breaks, which the pages contain only for legibility.
 LINKS: Mapping[str, tuple[str, str]] = {
     "link_valid": (
         f'<{_NEXT}>; rel="next", <{_LAST}>; rel="last"',
@@ -94,7 +94,7 @@ LINKS: Mapping[str, tuple[str, str]] = {
 
 
 def short_messages(count: int) -> list[dict[str, Any]]:
-    """Messages for a page of 100, with few fields: none is required by the schema."""
+    """Return messages with few fields. The schema requires none."""
     return [
         {"id": f"5eed{place:020x}", "recipient": PARTICIPANT, "modified": "2018-10-23T17:43:19Z"}
         for place in range(count)
@@ -104,24 +104,26 @@ def short_messages(count: int) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class DocumentedServer:
     """
-    :param answer: a list, which is paged, or an object.
-    :param link: the Link header of every page that has messages.
+    A server with one response.
+
+    :param content: a list, which the server divides into pages, or an object.
+    :param link: the Link header of every page with messages.
     """
 
-    answer: Sequence[Mapping[str, Any]] | Mapping[str, Any] = field(repr=False)
+    content: Sequence[Mapping[str, Any]] | Mapping[str, Any] = field(repr=False)
     link: str | None = None
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """The base URL, as long as the block lasts."""
+        """Run the server until the block ends, and return its base URL."""
         documented = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
                 start, limit = int(query.get("start", 0)), int(query.get("limit", 50))
-                answer = documented.answer
-                page = answer if isinstance(answer, Mapping) else list(answer)[start : start + limit]
+                content = documented.content
+                page = content if isinstance(content, Mapping) else list(content)[start : start + limit]
                 body = json.dumps(page, separators=(",", ":")).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json; charset=utf-8")
@@ -132,7 +134,7 @@ class DocumentedServer:
                 self.wfile.write(body)
 
             def log_message(self, *_arguments: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Record the real iP.1 API: read it, take out everything personal, show the result, and write it after a yes.
+Record the real iP.1 API, replace all personal data, show the result, and write it once you agree.
 
-Only sends GET. Environment: IP1_API_KEY, IP1_PARTICIPANT (a number or name that you have 4 to 500 messages with) and,
-optional, IP1_BASE_URL. Nothing unscrubbed is ever written to a file.
+It sends only GET requests. Environment: IP1_API_KEY, IP1_PARTICIPANT (a number or name with 4 to 500 messages) and,
+optionally, IP1_BASE_URL. It never writes personal data to a file.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.protocol import normalize_participant
-from dev.live import cassettes
+from dev.live import cassettes, recorder
 from dev.live.cassettes import Call, Cassette, Interaction
-from dev.live.check import INVALID_PARTICIPANT, UNKNOWN_PARTICIPANT, CannotCheck, from_environment
-from dev.live.expectations import differing, exchanges_of
+from dev.live.exchange import exchanges_of
+from dev.live.expectations import differing
 from dev.live.scrub import Scrubber, ScrubError
+from dev.live.survey import INVALID_PARTICIPANT, UNKNOWN_PARTICIPANT, CannotCheck, from_environment
 
 MIN_MESSAGES, MAX_MESSAGES = 4, 500
-#: Requests per second: recording is no load test.
+#: Requests per second, so that a recording does not load the API.
 RATE = 5
 _FIT = f"{MIN_MESSAGES} to {MAX_MESSAGES} messages"
 _SENTENCES: Mapping[str, str] = {
     "conversation_pages": "A conversation in several pages, oldest first.",
     "conversation_pages_newest_first": "A conversation in several pages, newest first.",
-    "conversation_sent": "What was sent in a conversation (/mt).",
-    "conversation_received": "What was received in a conversation (/mo).",
+    "conversation_sent": "The sent messages of a conversation (/mt).",
+    "conversation_received": "The received messages of a conversation (/mo).",
     "conversation_single_page": "A conversation in a single page.",
     "conversation_empty": "A conversation without messages.",
     "summary": "The summary of a conversation.",
     "summary_empty": "The summary of a conversation without messages.",
     "batch_messages": "The messages of a batch.",
     "message_history": "One message with its full status history.",
-    "participant_invalid": "A participant that is invalid.",
+    "participant_invalid": "An invalid participant.",
     "key_missing": "No API key.",
     "key_wrong": "A wrong API key.",
 }
@@ -48,14 +49,14 @@ _SENTENCES: Mapping[str, str] = {
 
 def calls(participant: str, count: int, batch_and_message: tuple[str, str] | None) -> dict[str, Call]:
     """
-    What to record.
+    Return the calls to record, by cassette name.
 
-    :param participant: normalised.
-    :param count: messages in the conversation; decides how large the pages are.
-    :param batch_and_message: the ids of a message, ``None`` where none has both.
+    :param participant: the normalized participant.
+    :param count: the number of messages in the conversation, which decides the page size.
+    :param batch_and_message: the two ids of a message; ``None`` if no message has both.
     """
     whole = {"participant": participant}
-    # Three pages, or a few more: they overlap.
+    # Three pages, or slightly more because they overlap.
     pages = {"page_size": max(2, math.ceil(count / 3)), "max_attempts": 2}
     single = pages | {"page_size": count + 50}
     planned = {
@@ -80,18 +81,21 @@ def calls(participant: str, count: int, batch_and_message: tuple[str, str] | Non
 
 def record(base_url: str, key: str, participant: str, today: str) -> dict[str, Cassette]:
     """
-    Ask everything, and scrub all of it together.
+    Make all calls, and scrub their exchanges together.
 
+    :param base_url: the server's base URL.
+    :param key: the right API key.
+    :param participant: the participant whose conversation to record.
     :param today: the date for the notes.
     :return: scrubbed cassettes by name.
-    :raises CannotCheck: the conversation is not fit for recording.
-    :raises ScrubError: something personal could not be taken out.
+    :raises CannotCheck: if the conversation is unsuitable.
+    :raises ScrubError: if some personal data could not be replaced.
     """
     participant = normalize_participant(participant)
     count, batch_and_message = _survey(base_url, key, participant)
     recorded: dict[str, tuple[Call, str, list[Interaction]]] = {}
     for name, call in calls(participant, count, batch_and_message).items():
-        interactions, outcome, _ = cassettes.record(call, base_url, key, requests_per_second=RATE)
+        interactions, outcome, _ = recorder.record(call, base_url, key, requests_per_second=RATE)
         recorded[name] = call, outcome, interactions
     everything = [each for _, _, interactions in recorded.values() for each in interactions]
     scrubber = Scrubber(everything, base_url=base_url, key=key, ours=(UNKNOWN_PARTICIPANT, INVALID_PARTICIPANT))
@@ -110,23 +114,23 @@ def record(base_url: str, key: str, participant: str, today: str) -> dict[str, C
 
 
 def _survey(base_url: str, key: str, participant: str) -> tuple[int, tuple[str, str] | None]:
-    """How many messages there are, and which of them to ask for again."""
+    """Return the number of messages, and the two ids of one of them."""
     settings = {"page_size": 200, "max_attempts": 2}
     summary, whole = (
         Call(method, {"participant": participant}, settings) for method in ("get_summary", "iter_messages")
     )
-    _, outcome, given = cassettes.record(summary, base_url, key, requests_per_second=RATE)
+    _, outcome, results = recorder.record(summary, base_url, key, requests_per_second=RATE)
     if outcome != "ok":
         raise CannotCheck(f"The summary ended in {outcome}. Check IP1_API_KEY, IP1_PARTICIPANT and the network.")
-    counted = given[0].total_messages
+    counted = results[0].total_messages
     if counted is not None and counted > MAX_MESSAGES:
         raise CannotCheck(f"There are {counted} messages. Choose an IP1_PARTICIPANT with {_FIT}.")
-    _, outcome, messages = cassettes.record(whole, base_url, key, requests_per_second=RATE)
+    _, outcome, messages = recorder.record(whole, base_url, key, requests_per_second=RATE)
     if outcome != "ok" or not MIN_MESSAGES <= len(messages) <= MAX_MESSAGES:
         raise CannotCheck(
             f"Reading ended in {outcome} with {len(messages)} messages. Choose an IP1_PARTICIPANT with {_FIT}."
         )
-    # A sent message has more of a history than a received one.
+    # Prefer a sent message, because it has a longer history than a received one.
     for message in sorted(messages, key=lambda each: each.direction != "mt"):
         if message.batch_id:
             return len(messages), (message.batch_id, message.id)
@@ -134,13 +138,13 @@ def _survey(base_url: str, key: str, participant: str) -> tuple[int, tuple[str, 
 
 
 def show(finished: Mapping[str, Cassette], folder: Path, staged: Path) -> None:
-    """Say what would be written, and where all of it can be read before."""
+    """Print a summary of the cassettes, and write them to a temporary folder for review."""
     for name, cassette in finished.items():
         target = folder / f"{name}.yaml"
         text = cassette.to_yaml()
         state = "new" if not target.exists() else "same" if target.read_text(encoding="utf-8") == text else "changed"
         print(f"\n{target.name} ({state}, {len(text):,} characters): {cassette.outcome}")
-        print(f"  differs from what is expected: {', '.join(cassette.differs) or 'nothing'}")
+        print(f"  differs from the expectations: {', '.join(cassette.differs) or 'nothing'}")
         for each in cassette.interactions:
             print(f"  GET {urlsplit(each.url)._replace(scheme='', netloc='').geturl()} -> {each.status}")
         first = cassette.interactions[0]
@@ -148,7 +152,7 @@ def show(finished: Mapping[str, Cassette], folder: Path, staged: Path) -> None:
             print(f"  {header}: {', '.join(values)}")
         print(f"  {first.body.decode()[:400]}")
         (staged / target.name).write_text(text, encoding="utf-8")
-    print(f"\nRead all of it, as it would be written, in {staged}")
+    print(f"\nReview the complete files in {staged}")
 
 
 def _agreed(question: str) -> bool:
@@ -160,9 +164,9 @@ def _agreed(question: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--yes", action="store_true", help="write without asking")
+    parser.add_argument("--yes", action="store_true", help="write the files without asking")
     parser.add_argument(
-        "--to", type=Path, default=cassettes.FOLDER / "live", help="folder to write into (default: %(default)s)"
+        "--to", type=Path, default=cassettes.FOLDER / "live", help="folder for the cassettes (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the cassettes that come from the sandbox and from iP.1's documentation: the same files every time.
+Write the cassettes of the sandbox and of iP.1's documentation. The files are the same every time.
 
-Needs no network and no key. ``record.py`` records the real API.
+This needs neither a network nor a key. ``dev.live.record`` records the real API.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any
 from airflow_provider_ip1.sandbox import participants
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
-from dev.live import cassettes
+from dev.live import cassettes, recorder
 from dev.live import documented_responses as documented
 from dev.live.cassettes import Call, Cassette
-from dev.live.expectations import differing, exchanges_of
+from dev.live.exchange import exchanges_of
+from dev.live.expectations import differing
 
 MESSAGES = 23
 PAGE = {"page_size": 10}
@@ -34,7 +35,7 @@ _AN_HOUR = 3600
 
 
 class Clock:
-    """The sandbox's idea of time: stands still, so that its answers are always the same."""
+    """A clock for the sandbox that stands still, so that its responses are always the same."""
 
     def __init__(self) -> None:
         self.now = _STARTED
@@ -45,7 +46,7 @@ class Clock:
 
 @contextmanager
 def still_sandbox(**options: Any) -> Iterator[SandboxServer]:
-    """A sandbox in which all deliveries are done and no time passes any more."""
+    """Run a sandbox in which all messages are delivered and no time passes."""
     clock = Clock()
     with SandboxServer(clock=clock, **options) as server:
         clock.now += _AN_HOUR
@@ -55,12 +56,12 @@ def still_sandbox(**options: Any) -> Iterator[SandboxServer]:
 @dataclass(frozen=True)
 class Scenario:
     """
-    One cassette to be made.
+    One cassette to record from the sandbox.
 
     :param about: what it shows, in a sentence.
-    :param call: what to ask.
-    :param faults: of the sandbox, see ``python -m airflow_provider_ip1.sandbox --help``.
-    :param options: further options of the sandbox.
+    :param call: the call to record.
+    :param faults: the sandbox's faults, see ``python -m airflow_provider_ip1.sandbox --help``.
+    :param options: other options of the sandbox.
     """
 
     about: str
@@ -71,8 +72,8 @@ class Scenario:
     def record(self) -> Cassette:
         options = {"messages": MESSAGES, **self.options}
         with still_sandbox(faults=self.faults, **options) as server:
-            recorded, outcome, _ = cassettes.record(self.call, server.url, server.key)
-            interactions = cassettes.tidy(recorded, server.url)
+            recorded, outcome, _ = recorder.record(self.call, server.url, server.key)
+            interactions = recorder.tidy(recorded, server.url)
         settings = ", ".join(f"{name}={value}" for name, value in options.items())
         faults = ", ".join(self.faults) or "none"
         return _finished("sandbox", self.about, f"{settings}; faults: {faults}", self.call, outcome, interactions)
@@ -80,7 +81,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Example:
-    """One cassette to be made from an example in the documentation."""
+    """One cassette to record from an example in iP.1's documentation."""
 
     about: str
     page: str
@@ -89,8 +90,8 @@ class Example:
 
     def record(self) -> Cassette:
         with self.server.running() as base_url:
-            recorded, outcome, _ = cassettes.record(self.call, base_url, "any-key")
-            interactions = cassettes.tidy(recorded, base_url)
+            recorded, outcome, _ = recorder.record(self.call, base_url, "any-key")
+            interactions = recorder.tidy(recorded, base_url)
         return _finished("documentation", self.about, self.page, self.call, outcome, interactions)
 
 
@@ -117,11 +118,11 @@ def _error(about: str, fault: str, *, hook: Mapping[str, Any] = ONCE) -> Scenari
 SANDBOX: Mapping[str, Scenario] = {
     "conversation_pages": _pages("A conversation in several pages, oldest first."),
     "conversation_pages_newest_first": _pages("A conversation in several pages, newest first.", order="DESC"),
-    "conversation_sent": _pages("What was sent in a conversation (/mt).", direction="mt"),
-    "conversation_received": _pages("What was received in a conversation (/mo).", direction="mo"),
+    "conversation_sent": _pages("The sent messages of a conversation (/mt).", direction="mt"),
+    "conversation_received": _pages("The received messages of a conversation (/mo).", direction="mo"),
     "conversation_single_page": Scenario("A conversation in a single page.", Call("iter_messages", SMALL)),
     "conversation_of_a_name": Scenario(
-        "A conversation with a sender name that has a space in it.",
+        "A conversation with a sender name that contains a space.",
         Call("iter_messages", {"participant": participants.NAME_WITH_SPACE}),
     ),
     "conversation_empty": Scenario(
@@ -140,7 +141,7 @@ SANDBOX: Mapping[str, Scenario] = {
         Call("iter_batch_messages", {"batch_id": MIXED}, {"page_size": 2}),
     ),
     "batch_unknown": Scenario(
-        "The messages of a batch that is not there: 404.",
+        "The messages of an unknown batch: 404.",
         Call("iter_batch_messages", {"batch_id": "69000000c0000000000000ff"}),
     ),
     "message_history": Scenario(
@@ -152,40 +153,40 @@ SANDBOX: Mapping[str, Scenario] = {
         Call("get_message", {"batch_id": MIXED, "message_id": "69000000d0000060000000ff"}),
     ),
     "participant_invalid": Scenario(
-        "A participant that is invalid: 400.", Call("iter_messages", {"participant": "not a <participant>"})
+        "An invalid participant: 400.", Call("iter_messages", {"participant": "not a <participant>"})
     ),
     "key_missing": Scenario("No API key: 401.", Call("iter_messages", SMALL, key="missing")),
     "key_wrong": Scenario("A wrong API key: 401.", Call("iter_messages", SMALL, key="wrong")),
-    "address_refused": _error("A key that may not be used from this address: 403.", "403"),
-    "address_refused_by_gateway": _error("The same, with a body as a gateway writes it.", "403:body=gateway"),
+    "address_refused": _error("A key that is not valid from this address: 403.", "403"),
+    "address_refused_by_gateway": _error("The same, with the body of a gateway.", "403:body=gateway"),
     "too_many_requests": _error("Too many requests: 429 with Retry-After.", "429:retry-after=2"),
-    "too_many_requests_then_fine": _error("429 with Retry-After, then an answer.", "429@1:retry-after=2", hook={}),
+    "too_many_requests_then_fine": _error("429 with Retry-After, then a response.", "429@1:retry-after=2", hook={}),
     "server_error_502": _error("A bad gateway: 502 with an HTML page.", "502:body=html"),
-    "server_error_503": _error("Not available: 503 with Retry-After and no body.", "503:retry-after=3,body=empty"),
-    "server_error_then_fine": _error("503 twice, then an answer.", "503@1-2", hook={}),
-    "page_of_html": _error("200 with a web page in place of JSON.", "html"),
-    "json_cut_then_fine": _error("JSON that is cut, then whole.", "badjson@1", hook={}),
+    "server_error_503": _error("Unavailable: 503 with Retry-After and no body.", "503:retry-after=3,body=empty"),
+    "server_error_then_fine": _error("503 twice, then a response.", "503@1-2", hook={}),
+    "page_of_html": _error("200 with a web page instead of JSON.", "html"),
+    "json_cut_then_fine": _error("Truncated JSON, then complete JSON.", "badjson@1", hook={}),
     "enums_as_strings": _pages("direction, type and datacoding as strings in mixed case.", "enums=strings"),
-    "status_code_unknown": _pages("A status code that is not documented.", "unknown-status=777"),
-    "limit_clamped": _pages("A server that gives fewer messages than asked for.", "clamp=4"),
+    "status_code_unknown": _pages("An undocumented status code.", "unknown-status=777"),
+    "limit_clamped": _pages("A server that returns fewer messages than the limit.", "clamp=4"),
     "start_from_one": _pages("A server that counts start from 1.", "start=1-based"),
     "end_by_404": Scenario(
-        "A server that gives one message at a time, and 404 behind the end.",
+        "A server that returns one message per page, and 404 after the end.",
         Call("iter_messages", SMALL),
         ["clamp=1", "past-end=404"],
     ),
     "end_by_empty_list": Scenario(
-        "A server that gives one message at a time, and an empty list behind the end.",
+        "A server that returns one message per page, and an empty list after the end.",
         Call("iter_messages", SMALL),
         ["clamp=1"],
     ),
     **{
         f"link_{style.replace('-', '_')}": _pages(f"Link header: {about}.", f"link={style}")
         for style, about in {
-            "no-semicolon": "without ';' before rel, as older documentation prints it",
-            "swallowed": "without URLs, as captures of the documentation show it",
-            "off-by-one": "next is one message too far, like the numbers in the documentation's example",
-            "none": "not there",
+            "no-semicolon": "without ';' before rel, as in older documentation",
+            "swallowed": "without URLs, as in copies of the documentation",
+            "off-by-one": "next skips one message, like the numbers in the documentation's example",
+            "none": "missing",
             "foreign": "URLs of another host, which must not be followed",
         }.items()
     },
@@ -194,26 +195,26 @@ SANDBOX: Mapping[str, Scenario] = {
 _LINKED = Call("iter_messages", {"participant": documented.PARTICIPANT}, {"page_size": 100})
 DOCUMENTATION: Mapping[str, Example] = {
     "summary": Example(
-        "The summary that is printed as an example.",
+        "The example of a summary.",
         "https://ip1sms.com/en/developer/conversations",
         Call("get_summary", {"participant": documented.PARTICIPANT}),
         documented.DocumentedServer(documented.SUMMARY),
     ),
     "message": Example(
-        "The message that is printed as an example, with enumerations as strings.",
+        "The example of a message, with enumerations as strings.",
         "https://ip1sms.com/en/developer/readinsms",
         Call("get_message", {"batch_id": documented.BATCH, "message_id": documented.MESSAGE}),
         documented.DocumentedServer(documented.SINGLE),
     ),
     "incoming_message": Example(
-        "The received message that is printed for the callback, as the only one of a conversation.",
+        "The example of a received message, as the only message of a conversation.",
         "https://ip1sms.com/en/developer/receiving-incoming-sms/",
         Call("iter_messages", {"participant": documented.PARTICIPANT, "direction": "mo"}),
         documented.DocumentedServer([documented.INCOMING]),
     ),
     **{
         name: Example(
-            f"The Link header as it is printed: {header.partition(',')[0]}, ...",
+            f"The example of a Link header: {header.partition(',')[0]}, ...",
             page,
             _LINKED,
             documented.DocumentedServer(documented.short_messages(103), header),
@@ -225,10 +226,10 @@ DOCUMENTATION: Mapping[str, Example] = {
 
 def write(folder: Path) -> list[Path]:
     """
-    Make all cassettes.
+    Record all cassettes.
 
-    :param folder: gets a folder for each source.
-    :return: the files.
+    :param folder: where to write them, in a folder for each source.
+    :return: the paths of the files.
     """
     written = []
     for source, recordings in (("sandbox", SANDBOX), ("documentation", DOCUMENTATION)):
@@ -241,7 +242,7 @@ def write(folder: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--to", type=Path, default=cassettes.FOLDER, help="folder to write into (default: %(default)s)")
+    parser.add_argument("--to", type=Path, default=cassettes.FOLDER, help="folder to write to (default: %(default)s)")
     folder = parser.parse_args(arguments).to
     written = write(folder)
     for source in ("sandbox", "documentation"):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Takes everything personal out of recorded exchanges, so that they can be published and still fit together.
+Replaces all personal data in recorded exchanges, so that they can be published and remain consistent.
 
-The same input gets the same replacement in all exchanges, ids keep their order, and JSON keeps the spelling of its
-numbers. What is not known to be harmless is replaced: fields that iP.1 does not document lose their values.
+A value gets the same replacement in all exchanges, ids keep their order, and numbers in JSON keep their spelling. Every
+value that is not known to be harmless is replaced. Fields that iP.1 does not document lose their values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from dev.live.cassettes import BASE_URL, Call, Interaction, is_kept
 
-#: Mobile numbers that the Swedish Post and Telecom Authority keeps free for books and films.
+#: Mobile numbers that the Swedish Post and Telecom Authority reserves for fiction.
 NUMBERS = tuple(str(number) for number in range(46701740605, 46701740700))
-#: The newest time of a recording becomes this one, and all others keep their distance from it.
+#: The newest time in a recording becomes this time. All other times keep their distance from it.
 NEWEST = datetime(2026, 1, 1)
 
 _KINDS: Mapping[str, str] = {
@@ -49,11 +49,11 @@ _HARMLESS = re.compile(r"[A-Za-z]{1,12}|-?[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
 class ScrubError(RuntimeError):
-    """Something personal could not be replaced. The text does not quote it."""
+    """Some personal data could not be replaced. The message does not quote it."""
 
 
 class _Number(str):
-    """A JSON number as it is spelled."""
+    """A number in JSON, in its original spelling."""
 
     __slots__ = ()
 
@@ -77,7 +77,7 @@ def _is_number(text: str) -> bool:
 
 
 def _filler(text: str) -> str:
-    """A text that says nothing, as long as the original and with the same need for UCS-2."""
+    """Return a neutral text as long as the original, which needs UCS-2 if the original does."""
     if text.isascii():
         words = "Neutral text in place of a message. "
     elif all(ord(character) < 0x10000 for character in text):
@@ -96,11 +96,11 @@ class Scrubber:
     """
     Scrubs the exchanges of one recording.
 
-    :param exchanges: all that will be scrubbed: replacements are chosen once everything is known.
-    :param base_url: of the server that was asked; recordings name iP.1 instead.
-    :param key: the API key, which must not be found in the result.
-    :param ours: participants that this program made up, which stay as they are.
-    :raises ScrubError: there are more phone numbers than replacements.
+    :param exchanges: all exchanges of the recording, because their values decide the replacements.
+    :param base_url: the server's base URL, which the result replaces with iP.1's.
+    :param key: the API key, which must not be in the result.
+    :param ours: participants that this program invented, which stay as they are.
+    :raises ScrubError: if there are more phone numbers than replacements.
     """
 
     def __init__(self, exchanges: Sequence[Interaction], *, base_url: str, key: str, ours: Iterable[str] = ()) -> None:
@@ -116,7 +116,7 @@ class Scrubber:
                 for url in re.findall(r"<([^<>]*)>", ", ".join(values)):
                     self._walk_url(url, self._learn)
             document = self._json(each)
-            # Errors use the same names for their own words.
+            # In errors, the same names belong to other content.
             if document is not None and each.status == 200:
                 self._walk(document, "other", self._learn)
         self._replacements = self._choose()
@@ -129,7 +129,7 @@ class Scrubber:
     def _choose(self) -> dict[tuple[str, str], str]:
         chosen: dict[tuple[str, str], str] = {}
         addresses = self._found["address"]
-        # Two spellings of one number stay two spellings of one number.
+        # Two spellings of one number become two spellings of one replacement.
         plain = {text: re.sub(r"^00|[^0-9]", "", text) for text in addresses if _is_number(text)}
         numbers = _unlike(iter(NUMBERS), {*plain.values(), *self._ours})
         by_number: dict[str, str] = {}
@@ -137,7 +137,9 @@ class Scrubber:
             if digits not in by_number:
                 number = next(numbers, None)
                 if number is None:
-                    raise ScrubError(f"More than {len(NUMBERS)} phone numbers. Record a conversation with fewer.")
+                    raise ScrubError(
+                        f"There are more than {len(NUMBERS)} phone numbers. Record a conversation with fewer."
+                    )
                 by_number[digits] = number
             prefix = re.match(r"\+|00|", text.strip())
             chosen["address", text] = (prefix[0] if prefix else "") + by_number[digits]
@@ -161,7 +163,7 @@ class Scrubber:
 
     @staticmethod
     def _choose_ids(ids: Sequence[str]) -> dict[tuple[str, str], str]:
-        """Ids of the same form and in the same order, but with no time in them."""
+        """Return ids in the same form and order, but without the time that ids contain."""
         chosen = {}
         free: dict[int, Iterator[str]] = {}
         for text in ids:
@@ -174,13 +176,14 @@ class Scrubber:
 
     def scrub(self, exchange: Interaction) -> Interaction:
         """
-        The exchange without anything personal.
+        Return an exchange without personal data.
 
-        :raises ScrubError: something personal is left.
+        :param exchange: one of the exchanges of the recording.
+        :raises ScrubError: if personal data is left.
         """
         document = self._json(exchange)
         if document is None or exchange.status != 200:
-            # Errors have few words of their own, which are worth keeping; known personal data in them is not.
+            # Keep the text of errors, but not the personal data in it that other exchanges revealed.
             body = self._text(exchange.body.decode(errors="replace"))
         else:
             body = _dump(self._walk(document, "other", self._replace))
@@ -199,7 +202,7 @@ class Scrubber:
         return scrubbed
 
     def scrub_call(self, call: Call) -> Call:
-        """The call that makes the scrubbed requests."""
+        """Return the call that sends the scrubbed requests."""
         kinds = {"participant": "address", "batch_id": "id", "message_id": "id"}
         arguments = {
             name: self._replace(kinds[name], value) if name in kinds else value
@@ -213,11 +216,11 @@ class Scrubber:
         except ValueError:
             return None
 
-    # -- walking through what was recorded, to learn from it and to replace it
+    # Walking through the exchanges, to collect values and to replace them
 
     def _walk(self, value: Any, kind: str, treat: Callable[[str, str], str]) -> Any:
         if isinstance(value, dict):
-            # A dictionary may be keyed by data, such as the status codes of a summary.
+            # The keys of an object may be data, such as the status codes of a summary.
             return {
                 self._name(name): self._walk(each, _KINDS.get(name, "other"), treat) for name, each in value.items()
             }
@@ -245,7 +248,7 @@ class Scrubber:
         ]
         return urlunsplit((parts.scheme, parts.netloc, "/".join(segments), urlencode(query), ""))
 
-    # -- replacing
+    # Replacing values
 
     def _replace(self, kind: str, text: str) -> str:
         if not text or text in self._ours:
@@ -266,7 +269,7 @@ class Scrubber:
         return _filler(text)
 
     def _text(self, text: str) -> str:
-        """A text without the personal data that is known from elsewhere, and without long numbers."""
+        """Return a text without long numbers and without the personal data that other exchanges revealed."""
         text = text.replace(self._base_url, BASE_URL)
         for (_, original), replacement in sorted(self._replacements.items(), key=lambda item: -len(item[0][1])):
             for spelled in {original, quote(original, safe=""), json.dumps(original)[1:-1]}:
@@ -285,20 +288,20 @@ class Scrubber:
             parts[place] = f"<{self._walk_url(part, self._replace)}>" if place % 2 else self._text(part)
         return "".join(parts)
 
-    # -- trust is good
+    # Checking the result
 
     def _check(self, scrubbed: Interaction) -> None:
         document, body = self._json(scrubbed), scrubbed.body.decode()
         headers = [value for values in scrubbed.headers.values() for value in values]
         if self._key and any(self._key in text for text in (scrubbed.url, body, *headers)):
-            raise ScrubError("The API key is still in an answer. Nothing was written.")
+            raise ScrubError("The API key is still in a response. Nothing was written.")
         values = set(_texts(document)) if document is not None else {body}
         whole = "\n".join((scrubbed.url, unquote(scrubbed.url), *headers, *values))
         for (kind, original), replacement in self._replacements.items():
-            # A short word may be part of anything; it counts where it is a whole value.
+            # A short word can be part of other words, so it counts only as a complete value.
             is_left = original in values if len(original) < 6 else original in whole
             if is_left and original != replacement and original not in replacement:
-                raise ScrubError(f"A {kind} is still in an answer. Nothing was written.")
+                raise ScrubError(f"A value of kind {kind} is still in a response. Nothing was written.")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make check-live`` tells the truth about servers that behave differently, and nothing about people."""
+"""``make check-live`` reports how servers differ, and no personal data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev.live import check
+from dev.live.questions import answer_all
+from dev.live.survey import MAX_MESSAGES, Api, CannotCheck, take_survey
 
 MAIN = "46701740605"
 
@@ -17,35 +19,35 @@ MAIN = "46701740605"
 def answers_of(*faults: str, participant: str = MAIN, **options: object) -> Mapping[str, str]:
     settings = {"messages": 120, "delivery_seconds": 0.001, **options}
     with SandboxServer(faults=faults, **settings) as server:
-        return dict(check.questions(check.ask(check.Api(server.url, server.key), participant)))
+        return dict(answer_all(take_survey(Api(server.url, server.key), participant)))
 
 
 AS_ASSUMED = {
     "direction by endpoint": "/mt: 0; /mo: 1",
     "direction by address": "from the participant: 1; to the participant: 0",
     "First value of start": "0-based: start=1 begins with the second message",
-    "Answer behind the last message": "just behind: 200 with an empty list; far behind: 200 with an empty list",
+    "Response after the last message": "just after: 200 with an empty list; far after: 200 with an empty list",
     "Form of the Link header": "RFC 8288 (10)",
     "rel values": "first page: first, last, next; middle: first, last, next, prev; last page: first, last, prev",
-    "Numbers in Link": "after start=0 and 3 messages, next says start=3, which fits how start counts",
+    "Numbers in Link": "after start=0 and 3 messages, next says start=3, which agrees with how start counts",
     "URLs in Link": "an absolute URL of the same server",
     "401": "missing key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer; "
     "wrong key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer",
-    "Rate limit": "headers: none; 0 of 22 answers were 429",
+    "Rate limit": "headers: none; 0 of 22 responses were 429",
     "Statuses per message": "conversation: 1; batch: 1; single message: 5",
     "Summary of an unknown participant": "status 404",
     "Other spellings of the participant": "with +: status 400; with 00: status 404; national (0...): status 404",
-    "Null or absent fields": "/mt: price there, currency there, reference there, mcc there, mnc there; "
-    "/mo: price absent, currency absent, reference absent, mcc there, mnc there",
+    "Null or absent fields": "/mt: price present, currency present, reference present, mcc present, mnc present; "
+    "/mo: price absent, currency absent, reference absent, mcc present, mnc present",
 }
 
 
-def test_the_sandbox_as_it_is() -> None:
+def test_the_sandbox_without_faults() -> None:
     answers = answers_of()
     assert {question: answers[question] for question in AS_ASSUMED} == AS_ASSUMED
     assert answers["Form of the enumerations"].startswith("direction: 0, 1; type: 1; datacoding: 0, 2; priority: 1")
     assert answers["Largest limit"].startswith("limit=1000000 is lowered to 10000, as the Link header says; 120 ")
-    assert answers["Retention"] == "oldest message of 2026; bodies: text 120"
+    assert answers["Retention"] == "oldest message from 2026; bodies: text 120"
 
 
 @pytest.mark.parametrize(
@@ -56,18 +58,18 @@ def test_the_sandbox_as_it_is() -> None:
             "First value of start",
             "1-based: start=1 begins with the first message, and so does start=0",
         ),
-        ("start=1-based", "Numbers in Link", "next says start=4, which fits how start counts"),
-        ("ignore-start", "First value of start", "start is ignored: start=0, 1 and 2 give the same messages"),
-        ("ignore-start", "Answer behind the last message", "just behind: 3 messages; far behind: 3 messages"),
-        ("clamp=100", "Largest limit", "limit=1000000 is lowered to 100, as the Link header says; 100 messages came"),
-        ("past-end=404", "Answer behind the last message", "just behind: status 404; far behind: status 404"),
+        ("start=1-based", "Numbers in Link", "next says start=4, which agrees with how start counts"),
+        ("ignore-start", "First value of start", "start is ignored: start=0, 1 and 2 return the same messages"),
+        ("ignore-start", "Response after the last message", "just after: 3 messages; far after: 3 messages"),
+        ("clamp=100", "Largest limit", "limit=1000000 is lowered to 100, as the Link header says; 100 messages"),
+        ("past-end=404", "Response after the last message", "just after: status 404; far after: status 404"),
         ("direction=swapped", "direction by endpoint", "/mt: 1; /mo: 0"),
         ("direction=swapped", "direction by address", "from the participant: 0; to the participant: 1"),
         ("unknown-status=777", "Status codes seen", "777"),
         ("link=no-semicolon", "Form of the Link header", "without ';' before rel (10)"),
         ("link=swallowed", "Form of the Link header", "without URLs (10)"),
         ("link=swallowed", "URLs in Link", "no URLs"),
-        ("link=swallowed", "Numbers in Link", "not settled: no next with a start"),
+        ("link=swallowed", "Numbers in Link", "not answered: no next with a start"),
         ("link=none", "Form of the Link header", "no header (10)"),
         ("link=none", "rel values", "first page: none; middle: none; last page: none"),
         ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (10)"),
@@ -75,18 +77,18 @@ def test_the_sandbox_as_it_is() -> None:
         ("link=relative", "URLs in Link", "a relative URL"),
         ("link=foreign", "URLs in Link", "an absolute URL of another server"),
         ("link=self", "rel values", "first page: first, last, next, self"),
-        ("link=off-by-one", "Numbers in Link", "next says start=4, which does not fit how start counts"),
-        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 22 answers were 429"),
+        ("link=off-by-one", "Numbers in Link", "next says start=4, which does not agree with how start counts"),
+        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 22 responses were 429"),
         (
             "403@18:body=gateway",
             "401",
             "missing key: 403, application/json, object with statusCode, message; wrong key",
         ),
-        ("403@19:body=html", "401", "wrong key: 403, text/html, no JSON"),
+        ("403@19:body=html", "401", "wrong key: 403, text/html, not JSON"),
         ("503@16:body=empty", "Summary of an unknown participant", "status 503"),
     ],
 )
-def test_other_servers(fault: str, question: str, answer: str) -> None:
+def test_servers_that_differ(fault: str, question: str, answer: str) -> None:
     assert answer in answers_of(fault)[question]
 
 
@@ -101,22 +103,22 @@ def test_enums_as_strings() -> None:
     assert answers["direction by endpoint"] == '/mt: "MT", "mt"; /mo: "MO", "mo"'
 
 
-def test_a_name_is_asked_for_in_the_other_case() -> None:
+def test_a_name_is_also_requested_with_its_case_swapped() -> None:
     answers = answers_of(participant="Grannen")
-    assert answers["Other spellings of the participant"] == "a name in the other case: status 404"
+    assert answers["Other spellings of the participant"] == "a name with upper and lower case swapped: status 404"
     assert answers["direction by endpoint"].startswith("/mt: no messages (status 404); /mo: 1")
 
 
 @pytest.mark.parametrize(
     "faults", [[], ["enums=strings", "link=foreign"], ["start=1-based", "clamp=20", "503@9:body=text"]]
 )
-def test_the_report_holds_no_personal_data(
+def test_the_report_contains_no_personal_data(
     faults: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # Airflow 2 prints every log to the standard output, and the sandbox's is not the report.
+    # Airflow 2 prints all logs to standard output. The sandbox's log is not part of the report.
     caplog.set_level(logging.WARNING, logger="airflow_provider_ip1.sandbox")
     key = "k-" + "7c2d" * 6
     with SandboxServer(messages=120, faults=faults, key=key) as server:
@@ -140,14 +142,14 @@ def test_the_report_holds_no_personal_data(
     [
         ({"IP1_API_KEY": ""}, "Set IP1_API_KEY"),
         ({"IP1_PARTICIPANT": ""}, "Set IP1_PARTICIPANT"),
-        ({"IP1_API_KEY": "wrong"}, "The key is refused (401)"),
-        ({"IP1_PARTICIPANT": "46701740607"}, "1 messages, 3 are needed"),
+        ({"IP1_API_KEY": "wrong"}, "The server rejects the key (401)"),
+        ({"IP1_PARTICIPANT": "46701740607"}, "1 messages, but 3 are needed"),
         ({"IP1_PARTICIPANT": "46701740608"}, "status 404 and 0 messages"),
-        ({"IP1_BASE_URL": "http://api.example"}, "must begin with https://"),
-        ({"IP1_BASE_URL": "http://127.0.0.1:9"}, "No answer from 127.0.0.1"),
+        ({"IP1_BASE_URL": "http://api.example"}, "must start with https://"),
+        ({"IP1_BASE_URL": "http://127.0.0.1:9"}, "No response from 127.0.0.1"),
     ],
 )
-def test_what_cannot_be_checked_is_told(
+def test_it_says_why_it_cannot_check(
     environment: dict[str, str],
     problem: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,12 +160,12 @@ def test_what_cannot_be_checked_is_told(
         for name, value in (defaults | environment).items():
             monkeypatch.setenv(name, value)
         assert check.main([]) == 2
-    told = capsys.readouterr().err
-    assert problem in told and MAIN not in told
+    printed = capsys.readouterr().err
+    assert problem in printed and MAIN not in printed
 
 
-def test_a_long_conversation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with SandboxServer(messages=check.MAX_MESSAGES + 1) as server:
-        with pytest.raises(check.CannotCheck, match="at most 10000"):
-            check.ask(check.Api(server.url, server.key), MAIN)
+def test_a_conversation_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SandboxServer(messages=MAX_MESSAGES + 1) as server:
+        with pytest.raises(CannotCheck, match="at most 10000"):
+            take_survey(Api(server.url, server.key), MAIN)
         assert len(server.requests) == 2

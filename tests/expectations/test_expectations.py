@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One suite of expectations for the recordings, the sandbox and, with a key, the real API.
+The recordings, the sandbox and, with a key, the real API meet the same expectations.
 
-Set ``IP1_API_KEY`` and ``IP1_PARTICIPANT`` to ask the real API as well, with GET requests only.
+Set ``IP1_API_KEY`` and ``IP1_PARTICIPANT`` to check the real API as well. It only gets GET requests.
 """
 
 from __future__ import annotations
@@ -16,37 +16,39 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from dev.live import cassettes, check, expectations, record_sandbox
+from dev.live import cassettes, expectations, record_sandbox
+from dev.live.exchange import Exchange, exchanges_of
+from dev.live.survey import Api, from_environment, take_survey
 
 NAMES = [expectation.name for expectation in expectations.EXPECTATIONS]
 
 
-def ask_sandbox(*faults: str) -> Sequence[expectations.Exchange]:
+def survey_sandbox(*faults: str) -> Sequence[Exchange]:
     with SandboxServer(messages=70, faults=faults) as server:
-        return check.ask(check.Api(server.url, server.key), "46701740605").everything
+        return take_survey(Api(server.url, server.key), "46701740605").exchanges
 
 
-def ask_iP1() -> Sequence[expectations.Exchange]:
-    base_url, key, participant = check.from_environment()
-    return check.ask(check.Api(base_url, key), participant).everything
+def survey_iP1() -> Sequence[Exchange]:
+    base_url, key, participant = from_environment()
+    return take_survey(Api(base_url, key), participant).exchanges
 
 
 LIVE = pytest.param(
-    ask_iP1, id="live", marks=pytest.mark.skipif(not os.environ.get("IP1_API_KEY"), reason="IP1_API_KEY is not set")
+    survey_iP1, id="live", marks=pytest.mark.skipif(not os.environ.get("IP1_API_KEY"), reason="IP1_API_KEY is not set")
 )
 
 
 @pytest.fixture(scope="module")
-def exchanges(request: pytest.FixtureRequest) -> Sequence[expectations.Exchange]:
-    ask: Callable[[], Sequence[expectations.Exchange]] = request.param
+def exchanges(request: pytest.FixtureRequest) -> Sequence[Exchange]:
+    ask: Callable[[], Sequence[Exchange]] = request.param
     return ask()
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("exchanges", [pytest.param(ask_sandbox, id="sandbox"), LIVE], indirect=True)
-def test_server(exchanges: Sequence[expectations.Exchange], name: str) -> None:
+@pytest.mark.parametrize("exchanges", [pytest.param(survey_sandbox, id="sandbox"), LIVE], indirect=True)
+def test_server(exchanges: Sequence[Exchange], name: str) -> None:
     (verdict,) = [each for each in expectations.judge(exchanges) if each.expectation.name == name]
-    assert verdict.seen, "nothing in the answers could show it"
+    assert verdict.seen, "no response was suitable for this check"
     assert verdict.problems == ()
 
 
@@ -54,20 +56,20 @@ def test_server(exchanges: Sequence[expectations.Exchange], name: str) -> None:
     "path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in cassettes.paths()]
 )
 def test_recording(path: Path) -> None:
-    """A recording differs from the expectations exactly as its note says."""
+    """A recording breaks exactly the expectations that its note lists."""
     cassette = cassettes.load(path)
-    assert expectations.differing(expectations.exchanges_of(cassette)) == list(cassette.differs)
+    assert expectations.differing(exchanges_of(cassette)) == list(cassette.differs)
 
 
 @pytest.mark.parametrize(
     "name",
     [name for name, scenario in record_sandbox.SANDBOX.items() if not scenario.faults],
 )
-def test_the_faultless_sandbox_is_recorded_as_expected(name: str) -> None:
+def test_the_sandbox_without_faults_meets_all_expectations(name: str) -> None:
     assert cassettes.load(cassettes.FOLDER / "sandbox" / f"{name}.yaml").differs == []
 
 
-# What differs with which faults of the sandbox.
+# Faults of the sandbox, and the expectations that they break.
 FAULTS: Sequence[tuple[list[str], set[str]]] = (
     (["403@5"], {"status"}),
     (["503@6:body=gateway"], {"status", "error-body"}),
@@ -89,7 +91,7 @@ FAULTS: Sequence[tuple[list[str], set[str]]] = (
     (["link=off-by-one"], {"link-numbers"}),
     (["insert@3:count=2"], {"summary-count"}),
 )
-# What differs when bodies or statuses are changed in ways that the sandbox does not know.
+# Expectations that no fault of the sandbox breaks, and a change of the bodies or statuses that does.
 CHANGES: Mapping[str, tuple[str, str]] = {
     "schema": (r'"segments":1,', '"segments":"1",'),
     "fields": (r'"mcc":', '"country":'),
@@ -104,17 +106,17 @@ CHANGES: Mapping[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("faults", "differing"), FAULTS, ids=[faults[0] for faults, _ in FAULTS])
-def test_a_server_that_differs_is_noticed(faults: list[str], differing: set[str]) -> None:
-    assert differing <= set(expectations.differing(ask_sandbox(*faults)))
+def test_a_fault_breaks_expectations(faults: list[str], differing: set[str]) -> None:
+    assert differing <= set(expectations.differing(survey_sandbox(*faults)))
 
 
 @pytest.fixture(scope="module")
-def as_expected() -> Sequence[expectations.Exchange]:
-    return ask_sandbox()
+def as_expected() -> Sequence[Exchange]:
+    return survey_sandbox()
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_answer_that_differs_is_noticed(as_expected: Sequence[expectations.Exchange], name: str) -> None:
+def test_a_changed_response_breaks_an_expectation(as_expected: Sequence[Exchange], name: str) -> None:
     pattern, replacement = CHANGES[name]
     changed = []
     for each in as_expected:
@@ -128,9 +130,9 @@ def test_each_expectation_can_fail() -> None:
     assert set(NAMES) == set(CHANGES).union(*(differing for _, differing in FAULTS))
 
 
-def test_verdicts_hold_no_personal_data() -> None:
+def test_verdicts_contain_no_personal_data() -> None:
     with SandboxServer(messages=70, faults=["503@6", "clamp=20", "enums=strings", "start=1-based"]) as server:
-        found = check.ask(check.Api(server.url, server.key), "46701740605").everything
+        found = take_survey(Api(server.url, server.key), "46701740605").exchanges
         messages = server.conversation()
     text = "\n".join(problem for verdict in expectations.judge(found) for problem in verdict.problems)
     assert text

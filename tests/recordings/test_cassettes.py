@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dev.live import cassettes, expectations, record_sandbox
+from dev.live.exchange import exchanges_of
 
 SOURCES = ("live", "sandbox", "documentation")
 each_path = pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_nothing_but_get_is_recorded() -> None:
 def test_each_field_of_the_schema_is_recorded() -> None:
     found = set()
     for path in cassettes.paths():
-        for exchange in expectations.exchanges_of(cassettes.load(path)):
+        for exchange in exchanges_of(cassettes.load(path)):
             found |= {name for message in exchange.messages for name in message}
     assert found == set(expectations.SCHEMA["items"]["properties"])
 

@@ -15,7 +15,8 @@ import yaml
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from dev.live import cassettes, expectations, record, record_sandbox
+from dev.live import cassettes, record, record_sandbox
+from dev.live.exchange import exchanges_of
 from dev.live.scrub import Scrubber, ScrubError
 
 KEY = "c9b1-very-secret-key-4f7a"
@@ -112,7 +113,7 @@ def test_scrubbed_pages_still_match(recorded: Path, server: SandboxServer) -> No
     """A message is the same in all recordings, in the same order, and no expectation fails."""
     total = len(server.conversation(PARTICIPANT))
     loaded = {path.stem: cassettes.load(path) for path in recorded.iterdir()}
-    exchanges = {name: expectations.exchanges_of(cassette) for name, cassette in loaded.items()}
+    exchanges = {name: exchanges_of(cassette) for name, cassette in loaded.items()}
     pages, single = exchanges["conversation_pages"], exchanges["conversation_single_page"]
     assert len(pages) >= 3
     seen: dict[str, dict[str, object]] = {}
@@ -275,5 +276,5 @@ def test_key_in_a_response_stops_the_recording() -> None:
 
 def test_more_numbers_than_replacements_is_an_error() -> None:
     rows = [{"id": f"a{place}", "recipient": f"46406280{place:03d}"} for place in range(400, 500)]
-    with pytest.raises(ScrubError, match="More than"):
+    with pytest.raises(ScrubError, match="more than 95 phone numbers"):
         scrub(exchange(rows))

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request and its response, with the parts that the checks look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from airflow_provider_ip1.api.link import LinkTarget, parse_link
+from dev.live.cassettes import Cassette, Key
+
+DEFAULT_LIMIT = 50
+# RFC 8288, as far as iP.1 needs it.
+_LINK = re.compile(r'<[^<>"\s]*>(\s*;\s*[a-z-]+="[^"]*")*')
+_REL = re.compile(r'\brel="[a-z ]+"')
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """
+    One request and its response.
+
+    :param url: the complete URL of the request.
+    :param status: the response's status code.
+    :param headers: the response's headers, with names in lower case.
+    :param body: the response's body, decompressed.
+    :param key: which API key the request had.
+    """
+
+    url: str = field(repr=False)
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    key: Key = "right"
+
+    @cached_property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
+
+    @property
+    def start(self) -> int:
+        return int(self.query.get("start", 0))
+
+    @property
+    def limit(self) -> int:
+        return int(self.query.get("limit", DEFAULT_LIMIT))
+
+    @property
+    def order(self) -> str:
+        return self.query.get("order", "ASC")
+
+    @property
+    def is_list(self) -> bool:
+        return re.search(r"/v2/(conversations/[^/]+(/m[to])?|batches/[^/]+/messages)$", self.path) is not None
+
+    @property
+    def is_summary(self) -> bool:
+        return re.search(r"/v2/conversations/[^/]+/summary$", self.path) is not None
+
+    @property
+    def is_message(self) -> bool:
+        return re.search(r"/v2/batches/[^/]+/messages/[^/]+$", self.path) is not None
+
+    @property
+    def participant(self) -> str | None:
+        found = re.search(r"/v2/conversations/([^/]+)", self.path)
+        return unquote(found[1]) if found else None
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, or ``None`` if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]] | None:
+        """The messages of a list, or ``None`` if the response is not a list."""
+        if self.status != 200 or not self.is_list or not isinstance(self.json, list):
+            return None
+        return self.json if all(isinstance(row, dict) for row in self.json) else None
+
+    @property
+    def ids(self) -> list[Any]:
+        return [row.get("id") for row in self.rows or ()]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages of the response, a list or a single message."""
+        if self.status == 200 and self.is_message and isinstance(self.json, dict):
+            return [self.json]
+        return self.rows or []
+
+    @cached_property
+    def links(self) -> Mapping[str, LinkTarget]:
+        return parse_link(self.headers.get("link"))
+
+
+def exchanges_of(cassette: Cassette) -> list[Exchange]:
+    """Return the exchanges of a cassette."""
+    return [
+        Exchange(
+            each.url,
+            each.status,
+            {name.lower(): ", ".join(values) for name, values in each.headers.items()},
+            each.body,
+            cassette.call.key,
+        )
+        for each in cassette.interactions
+    ]
+
+
+def link_form(header: str | None) -> str:
+    """Describe the form of a Link header without quoting any of it."""
+    if header is None:
+        return "no header"
+    links = re.split(r",\s*(?=<|;)", header.strip())
+    if all(_LINK.fullmatch(link) and _REL.search(link) for link in links):
+        return "RFC 8288"
+    if all(re.fullmatch(r'<[^<>]*>\s+rel="[^"]*"', link) for link in links):
+        return "without ';' before rel"
+    if not re.search(r"<[^<>]+>", header) and "rel=" in header:
+        return "without URLs"
+    return "RFC 8288 in another notation" if parse_link(header) else "not readable"
+
+
+def shape(each: Exchange) -> str:
+    """Describe a body without quoting any of it."""
+    media = each.headers.get("content-type", "no type").partition(";")[0].strip().lower()
+    if not each.body:
+        return f"empty, {media}"
+    if isinstance(each.json, dict):
+        # A name that is not a plain word may be personal data.
+        names = ((name if re.fullmatch(r"[A-Za-z_]{1,30}", name) else "...") for name in each.json)
+        return f"{media}, object with {', '.join(names)}"
+    if isinstance(each.json, list):
+        return f"{media}, list"
+    return f"{media}, not JSON" if each.json is None else f"{media}, JSON {type(each.json).__name__}"
