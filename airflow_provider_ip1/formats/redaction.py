@@ -1,40 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping personal data out of an export, in the same way for every format."""
+"""Removes personal data from an export, in the same way for every format."""
 
 from __future__ import annotations
 
 import hmac
 import json
 import re
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from airflow_provider_ip1.api.json_text import BytesLike
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.number_search import LONGEST_NOTATION, SHORTEST_NUMBER, PhoneNumber, phone_digits
 from airflow_provider_ip1.api.paging import Page
-from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 Action = Literal["drop", "hash", "mask"]
-ACTIONS: Final = ("drop", "hash", "mask")
+ACTIONS: Final = get_args(Action)
 
 _MASK: Final = "***"
-# In digits. Shorter ones are short codes, or part of other numbers; no phone number is longer (ITU-T E.164).
-_SHORTEST_NUMBER: Final = 7
-_LONGEST_NUMBER: Final = 15
-# In characters, with all separators that people write.
-_LONGEST_WRITTEN_NUMBER: Final = 40
-_NUMBER = re.compile(r"[+(]*[0-9](?:[\s().\-/]*[0-9])*")
-# Fields whose texts point at a person or a message. A time or a status code says nothing by itself elsewhere.
+# Fields whose text identifies a person or a message. Elsewhere, a time or a status code reveals nothing.
 _IDENTIFYING: Final = frozenset({"id", "batchId", "owner", "sender", "recipient", "body", "reference"})
+# Shorter names are too likely to be something else, or below the second limit part of another word.
+_SHORTEST_NAME: Final = 3
+_LONG_NAME: Final = 7
 _JSON_NULL: Final = b"null"
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
+
+
+class _Status(msgspec.Struct, gc=False, kw_only=True, forbid_unknown_fields=True):
+    code: int
+    duration: int | None = None
+    created: datetime | None = None
+
+
+_NO_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
+# The first byte of the digits of other scripts in UTF-8, without F0, which emoji also start with.
+_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef"
+_NO_LEADS: Final = bytes(set(range(256)) - set(_LEADS))
+_PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"\\%\xf0"))
+_UNUSUAL_DIGIT = re.compile(rb"\\u(?:003|0[6-9a-fA-F]|1|[aAfF])|%3[0-9]|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
+
+_STATUSES = msgspec.json.Decoder(list[_Status] | None)
+_STATUS_FIELDS: Final = frozenset(_Status.__struct_fields__)
 
 
 def _snake_case(name: str) -> str:
@@ -46,17 +62,18 @@ API_NAMES: Final[Mapping[str, str]] = {
 }
 """Each spelling of a field, iP.1's and the column's, and iP.1's."""
 _RULE_NAMES: Final = {**API_NAMES, "participant": "participant"}
-# By how much each action reveals of a number, the least first.
+_BY_LETTERS: Final = {name.lower(): name for name in _RULE_NAMES.values()}
+# How much each action reveals of a number, the least first.
 _STRICTEST_FIRST: Final = ("drop", "hash", "mask")
 
 
 def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
     """
-    Check the operator's ``redact``.
+    Check the operator's ``redact`` argument.
 
-    :param redact: field -> action; ``None`` for nothing to redact.
-    :return: the same under iP.1's names of the fields.
-    :raises ValueError: a field that messages do not have, or an action that does not exist; names it.
+    :param redact: field -> action; ``None`` to redact nothing.
+    :return: the rules, with iP.1's names of the fields.
+    :raises ValueError: messages have no such field, or there is no such action. The message names it.
     """
     if redact is None:
         return {}
@@ -72,8 +89,14 @@ def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
         if action not in ACTIONS:
             raise ValueError(f"redact: {action!r} for {field!r} is not one of {', '.join(ACTIONS)}.")
         if rules.setdefault(name, action) != action:
-            raise ValueError(f"redact: {field!r} is named twice, with different actions.")
+            raise ValueError(f"redact: {field!r} occurs twice, with different actions.")
     return rules
+
+
+@lru_cache(maxsize=1024)
+def _documented_name(name: str) -> str:
+    """Return the documented name of a field that iP.1 might spell differently, such as ``Sender`` or ``batch_id``."""
+    return _BY_LETTERS.get(name.replace("_", "").replace("-", "").lower(), name)
 
 
 class Redaction:
@@ -81,23 +104,22 @@ class Redaction:
     Replaces fields of messages.
 
     * ``drop``: the field is left out (JSON Lines) or null (csv, parquet).
-    * ``hash``: HMAC-SHA256 as 64 hexadecimal digits. A phone number is hashed as its digits with country code, without
-      ``+``, ``00`` or separators, so that it has one hash however it is written. Any other text is hashed as it is, in
-      UTF-8; what is no text, as its JSON.
-    * ``mask``: a phone number of seven digits or more keeps its first and last two, such as ``46***05``; anything
-      else becomes ``***``.
+    * ``hash``: HMAC-SHA256 as 64 hexadecimal digits. A phone number is hashed as its digits with country code, so it
+      has the same hash in every notation. Any other text is hashed as it is, in UTF-8; any other value as its JSON.
+    * ``mask``: a phone number of seven digits or more keeps its first and last two, such as ``46***05``. Anything else
+      becomes ``***``.
 
-    A null stays null. Where a redacted phone number stands in another field of the same message, say in the body, it is
-    replaced there too; so is any other redacted text of at least seven characters in a field that iP.1 does not
-    document. A redacted field that is not a text in the table (a time, a price) is null there, and its hash or mask
-    is in the column ``extra``.
+    A null stays null. A redacted phone number is also replaced, in any notation, in the other fields of the same
+    message, such as the body, and in the names of fields. Any other redacted text is also replaced in fields that iP.1
+    does not document, including those of the statuses. A redacted field that is not a text in the table (a time, a
+    price) is null there, and its hash or mask is in the column ``extra``.
 
     The column ``participant`` follows the rule for ``participant``. Without one it follows the rules for ``sender`` and
     ``recipient``, since the participant is one of the two: the stricter one if they differ (``drop``, then ``hash``,
     then ``mask``).
 
-    :param rules: what :func:`check_rules` gives.
-    :param key: for ``hash``.
+    :param rules: the rules that :func:`check_rules` returns.
+    :param key: the key for ``hash``.
     """
 
     def __init__(self, rules: Mapping[str, str], key: bytes = b"") -> None:
@@ -109,6 +131,13 @@ class Redaction:
         )
         # Numbers and names repeat in a conversation.
         self._hash = lru_cache(maxsize=4096)(lambda text: _hash(key, text))
+        self._secret = lru_cache(maxsize=4096)(_Secret)
+        self._matched: set[str] = set()
+
+    @property
+    def unmatched(self) -> list[str]:
+        """The fields with a rule for which no message so far had a value."""
+        return sorted(self._rules.keys() - self._matched)
 
     def apply(self, page: Page) -> RedactedPage:
         """
@@ -119,7 +148,7 @@ class Redaction:
         """
         return RedactedPage(
             page,
-            [self._redact(raw) for raw in page.raws],
+            [self._redact(raw, page.participant) for raw in page.raws],
             self._redact_participant,
             hides_direction="direction" in self._rules,
             drops_ids=self._rules.get("id") == "drop",
@@ -129,57 +158,99 @@ class Redaction:
         action = self._participant_action
         if action is None:
             return participant
+        self._matched.add("participant")
         if action == "drop":
             return None
         return self._hash(participant) if action == "hash" else _mask(participant)
 
-    def _redact(self, raw: BytesLike) -> bytes:
+    def _redact(self, raw: BytesLike, participant: str | None) -> bytes:
         fields = _fields(raw)
-        replaced: list[tuple[str, str, str]] = []
-        for name, action in self._rules.items():
-            value = fields.get(name)
-            if value is None or bytes(value) == _JSON_NULL:
+        hidden: list[tuple[str, str]] = []
+        is_documented = fields.keys() <= DOCUMENTED_FIELDS
+        for name in self._rules if is_documented else list(fields):
+            field = _documented_name(name)
+            action, value = self._rules.get(field), fields.get(name)
+            if action is None or value is None or bytes(value) == _JSON_NULL:
                 continue
+            self._matched.add(field)
             text = _text(value)
+            if participant is not None and field in ("sender", "recipient"):
+                text = _with_country_code(text, participant)
             if action == "drop":
                 replacement = _MASK
                 del fields[name]
             else:
                 replacement = self._hash(text) if action == "hash" else _mask(text)
                 fields[name] = msgspec.Raw(_encode(replacement))
-            if name in _IDENTIFYING:
-                replaced.append((name, text, replacement))
+            if field in _IDENTIFYING:
+                hidden.append((text, replacement))
         redacted = _object(fields)
-        if replaced and self._is_elsewhere(replaced, fields, redacted):
-            redacted = _object(self._scrub(fields, replaced))
+        if not hidden:
+            return redacted
+        has_number = _may_contain(redacted, [text for text, _ in hidden])
+        if has_number or not is_documented or not _is_documented(fields.get("statuses")):
+            secrets = [self._secret(text, replacement) for text, replacement in hidden]
+            redacted = _object(self._scrub(fields, secrets, has_number))
         return redacted
 
-    def _is_elsewhere(
-        self, replaced: list[tuple[str, str, str]], fields: Mapping[str, msgspec.Raw], redacted: bytes
-    ) -> bool:
-        if not fields.keys() <= DOCUMENTED_FIELDS:
-            return True
-        return any((digits := _digits(text)) and digits.encode() in redacted for _, text, _ in replaced)
-
-    def _scrub(self, fields: Mapping[str, msgspec.Raw], replaced: list[tuple[str, str, str]]) -> dict[str, msgspec.Raw]:
+    def _scrub(
+        self, fields: Mapping[str, msgspec.Raw], secrets: Sequence[_Secret], has_number: bool
+    ) -> dict[str, msgspec.Raw]:
+        """Replace the redacted texts in the fields without a rule, and in the names of undocumented fields."""
         scrubbed = {}
         for name, value in fields.items():
-            needles = {}
-            if name not in self._rules:
-                for _, text, replacement in replaced:
-                    if digits := _digits(text):
-                        needles[digits] = replacement
-                    if name not in DOCUMENTED_FIELDS and len(text) >= _SHORTEST_NUMBER:
-                        needles[text] = replacement
-            scrubbed[name] = _replace(value, needles) if needles else value
+            if _documented_name(name) in self._rules:
+                scrubbed[name] = value
+            elif name not in DOCUMENTED_FIELDS:
+                new_name = _replaced(name, secrets, is_documented=False)
+                scrubbed[new_name] = _scrub(value, secrets, is_documented=False)
+            elif name == "statuses":
+                scrubbed[name] = _scrub(value, secrets, is_documented=False, kept=_STATUS_FIELDS)
+            else:
+                scrubbed[name] = _scrub(value, secrets, is_documented=True) if has_number else value
         return scrubbed
+
+
+@dataclass(frozen=True)
+class _Secret:
+    """
+    A redacted text to look for elsewhere.
+
+    :param text: the text.
+    :param replacement: the text that replaces it.
+    """
+
+    text: str
+    replacement: str
+
+    @cached_property
+    def _number(self) -> PhoneNumber | None:
+        digits = phone_digits(self.text)
+        return None if digits is None else PhoneNumber(digits)
+
+    @cached_property
+    def _name(self) -> re.Pattern[str] | None:
+        if self._number is not None or len(self.text) < _SHORTEST_NAME:
+            return None
+        pattern = re.escape(self.text)
+        if len(self.text) < _LONG_NAME:
+            pattern = rf"(?<!\w){pattern}(?!\w)"
+        return re.compile(pattern, re.IGNORECASE)
+
+    def replace_in(self, text: str, *, is_documented: bool) -> str:
+        if self._number is not None:
+            for start, end in reversed(self._number.find(text)):
+                text = text[:start] + self.replacement + text[end:]
+        elif self._name is not None and not is_documented:
+            text = self._name.sub(lambda found: self.replacement, text)
+        return text
 
 
 def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
     try:
         return _OBJECT.decode(raw)
     except ValueError:
-        # Half a UTF-16 pair as an escape, which is valid JSON, but not for msgspec.
+        # Half a UTF-16 pair as an escape is valid JSON, but msgspec rejects it.
         return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(bytes(raw)).items()}
 
 
@@ -198,48 +269,96 @@ def _text(value: msgspec.Raw) -> str:
     except ValueError:
         pass
     written = bytes(value).decode()
-    # A text with half a UTF-16 pair, or no text.
+    # A text with half a UTF-16 pair, or a value that is not text.
     return str(json.loads(written)) if written[:1] == '"' else written
 
 
-def _digits(text: str) -> str | None:
-    """The digits of a phone number, ``None`` for anything else."""
-    return _digits_of_short(text) if len(text) <= _LONGEST_WRITTEN_NUMBER else None
-
-
 @lru_cache(maxsize=4096)
-def _digits_of_short(text: str) -> str | None:
-    if not _NUMBER.fullmatch(text.strip()):
-        return None
-    digits = re.sub(r"[^0-9]", "", text).removeprefix("00")
-    return digits if _SHORTEST_NUMBER <= len(digits) <= _LONGEST_NUMBER else None
+def _with_country_code(text: str, participant: str) -> str:
+    """Return the participant if the text is its number without country code."""
+    digits = phone_digits(text)
+    known = phone_digits(participant)
+    is_same = digits and known and digits.removeprefix("0") == PhoneNumber(known).national
+    return participant if is_same else text
 
 
 def _hash(key: bytes, text: str) -> str:
-    return hmac.digest(key, (_digits(text) or text).encode("utf-8", "surrogatepass"), "sha256").hex()
+    return hmac.digest(key, (phone_digits(text) or text).encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def _mask(text: str) -> str:
-    return mask_number(text) if _digits(text) else _MASK
+    digits = phone_digits(text)
+    return _MASK if digits is None else f"{digits[:2]}{_MASK}{digits[-2:]}"
 
 
-def _replace(value: msgspec.Raw, needles: Mapping[str, str]) -> msgspec.Raw:
+@lru_cache(maxsize=4096)
+def _tail_of_short(text: str) -> bytes | None:
+    digits = phone_digits(text)
+    return None if digits is None else digits[-SHORTEST_NUMBER:].encode()
+
+
+def _tail(text: str) -> bytes | None:
+    """Return the last digits of a phone number, which every notation contains."""
+    return _tail_of_short(text) if len(text) <= LONGEST_NOTATION else None
+
+
+def _may_contain(text: bytes, hidden: Sequence[str]) -> bool:
+    """
+    Return whether a redacted phone number may be in a JSON text. Cheap, and true for one in 100,000 by coincidence.
+
+    Removes everything but digits, so separators do not matter. Escaped, percent-encoded and other digits count as
+    numbers.
+    """
+    tails = [tail for one in hidden if (tail := _tail(one)) is not None]
+    if not tails:
+        return False
+    digits = text.translate(None, _NO_DIGITS)
+    for tail in tails:
+        if tail in digits:
+            return True
+    if not text.translate(None, _PLAIN):
+        return False
+    # Most emoji start with F0 9F, and only F0 9F AF is a digit.
+    if text.count(b"\xf0") > text.count(b"\xf0\x9f") or b"\xf0\x9f\xaf" in text:
+        return True
+    is_suspicious = b"\\u" in text or b"%3" in text or text.translate(None, _NO_LEADS)
+    return bool(is_suspicious) and _UNUSUAL_DIGIT.search(text) is not None
+
+
+def _is_documented(statuses: msgspec.Raw | None) -> bool:
+    if statuses is None:
+        return True
+    try:
+        _STATUSES.decode(statuses)
+    except ValueError:
+        return False
+    return True
+
+
+def _scrub(
+    value: msgspec.Raw, secrets: Sequence[_Secret], *, is_documented: bool, kept: frozenset[str] = frozenset()
+) -> msgspec.Raw:
     before = json.loads(bytes(value))
-    after = _replaced(before, needles)
+    after = _replaced(before, secrets, is_documented, kept)
     return value if after == before else msgspec.Raw(json.dumps(after).encode())
 
 
-def _replaced(value: Any, needles: Mapping[str, str]) -> Any:
+def _replaced(value: Any, secrets: Sequence[_Secret], is_documented: bool, kept: frozenset[str] = frozenset()) -> Any:
     match value:
         case str():
-            for needle, replacement in needles.items():
-                value = value.replace(needle, replacement)
+            for secret in secrets:
+                value = secret.replace_in(value, is_documented=is_documented)
             return value
         case list():
-            return [_replaced(item, needles) for item in value]
+            return [_replaced(item, secrets, is_documented, kept) for item in value]
         case dict():
-            return {_replaced(name, needles): _replaced(item, needles) for name, item in value.items()}
+            return {
+                name if name in kept else _replaced(name, secrets, is_documented): _replaced(
+                    item, secrets, is_documented or name in kept
+                )
+                for name, item in value.items()
+            }
         case bool() | None:
             return value
-    text = _replaced(str(value), needles)
+    text = _replaced(str(value), secrets, is_documented)
     return value if text == str(value) else text

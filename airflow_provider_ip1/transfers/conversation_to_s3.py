@@ -23,6 +23,7 @@ from airflow_provider_ip1.formats.parquet import check_pyarrow
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.redaction import Action, Redaction, check_rules
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.transfers.drift import Drift
 from airflow_provider_ip1.transfers.export_log import counted, final_line, start_line
 from airflow_provider_ip1.transfers.guarded_write import (
     GuardedWrite,
@@ -231,9 +232,9 @@ class ConversationToS3Operator(BaseOperator):
         if ti is not None and ti.try_number > 1:
             abort_unfinished_uploads(self.s3_hook, plan.target, before=started_at)
         latest = started_at + timedelta(days=1)
-        selection, totals = Selection(plan.window, latest), Totals(latest)
+        selection, totals, drift = Selection(plan.window, latest), Totals(latest), Drift(latest)
         try:
-            with closing(self._pages(plan, selection, totals)) as pages:
+            with closing(self._pages(plan, selection, totals, drift)) as pages:
                 redacted = pages if redaction is None else map(redaction.apply, pages)
                 size = self._write(plan, redacted, state, totals, context)
         finally:
@@ -262,6 +263,10 @@ class ConversationToS3Operator(BaseOperator):
                 "Left out %s: iP.1 sent no plausible time of modification for them, so no window contains them.",
                 counted(selection.undated, "message"),
             )
+        for warning in drift.warnings():
+            self.log.warning(warning)
+        if totals.messages and redaction is not None and redaction.unmatched:
+            self.log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
         self.log.info(final_line(totals, len(plan.participants), size, seconds, plan.target))
         self._finished = plan.target, result
         self.object_url = s3_object_url(self.s3_hook, plan.target.bucket, plan.target.key)
@@ -337,7 +342,7 @@ class ConversationToS3Operator(BaseOperator):
             )
         return state
 
-    def _pages(self, plan: _Plan, selection: Selection, totals: Totals) -> Generator[Page, None, None]:
+    def _pages(self, plan: _Plan, selection: Selection, totals: Totals, drift: Drift) -> Generator[Page, None, None]:
         """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
         check = TotalCheck(self.hook, plan.participants, plan.direction) if self.verify_total else None
         selected: Selected
@@ -358,6 +363,7 @@ class ConversationToS3Operator(BaseOperator):
         with closing(pages):  # type: ignore[type-var]  # a generator
             for page in pages:
                 totals.add(page, selected.page)
+                drift.add(page)
                 if check is not None:
                     check.add(page)
                 if self._is_killed:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from airflow_provider_ip1.transfers.number_search import contains_number
+from airflow_provider_ip1.api.number_search import contains_number
 from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_ip1.transfers.number_search import contains_number
+from airflow_provider_ip1.api.number_search import contains_number
 from airflow_provider_ip1.transfers.selection import none_if_blank
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ from typing import Any
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.number_search import contains_number
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import Redaction, check_rules
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
@@ -31,7 +34,7 @@ def digest(text: str) -> str:
 def write(file_format: str, redact: dict[str, str], raws: Iterable[bytes]) -> bytes:
     redaction = Redaction(check_rules(redact), KEY)
     page = page_of(list(raws), participant=PARTICIPANT)
-    # Without compression inside, so that a search through the bytes would find what must not be there.
+    # Without compression, so that the tests can search the bytes for what must not be there.
     return b"".join(encode([redaction.apply(page)], file_format, None))
 
 
@@ -68,13 +71,31 @@ def test_drop_hash_and_mask(file_format: str) -> None:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("written", ["+46701740605", "0046701740605", "46 70-174 06 05", "(46) 701740605"])
-def test_a_number_has_one_hash_however_it_is_written(file_format: str, written: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+46701740605",
+        "0046701740605",
+        "46 70-174 06 05",
+        "(46) 701740605",
+        "+46\u201170\u2011174\u201106\u201105",
+        "+46 (0)70-174 06 05",
+        "+46(0)701740605",
+        "tel:+46-70-174-06-05",
+        "TEL:46701740605",
+        "４６７０１７４０６０５",
+        "46\u00a070\u00a0174\u00a006\u00a005",
+        "070-174 06 05",
+        "701740605",
+        "\u200e+46701740605\u200e",
+    ],
+)
+def test_a_number_has_one_hash_in_every_notation(file_format: str, written: str) -> None:
     assert one(file_format, {"sender": "hash"}, sender=written)["sender"] == digest("46701740605")
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_names_and_texts_are_hashed_as_they_are_and_masked_wholly(file_format: str) -> None:
+def test_names_and_texts_are_hashed_unchanged_and_masked_completely(file_format: str) -> None:
     assert one(file_format, {"sender": "hash"}, sender="Grannen")["sender"] == digest("Grannen")
     assert one(file_format, {"body": "hash"}, body="å 🎂")["body"] == digest("å 🎂")
     assert one(file_format, {"sender": "mask", "body": "mask"}, sender="Grannen")["sender"] == "***"
@@ -100,7 +121,7 @@ def test_every_field_can_be_redacted(file_format: str, field: str, action: str) 
             name: item for name, item in before.items() if name != field
         }
     elif field in ("segments", "priority", "price", "modified", "statuses"):
-        # Not a text in the table.
+        # The column is not a text.
         assert row[column] in (None, [], "[]")
         assert json.loads(row["extra"] or "{}").get(field) == expected
     elif field == "currency" and expected is not None:
@@ -111,7 +132,7 @@ def test_every_field_can_be_redacted(file_format: str, field: str, action: str) 
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_the_direction_is_told_from_the_addresses_before_they_are_gone(file_format: str) -> None:
+def test_the_direction_is_derived_from_the_addresses_before_redaction(file_format: str) -> None:
     sent, received = message(1), message(2, sender=PARTICIPANT, recipient=OWN_NUMBER)
     rows = read(
         file_format, write(file_format, {"sender": "drop", "recipient": "hash"}, map(raw, (sent, received, sent)))
@@ -147,7 +168,7 @@ def test_the_participant_of_a_batch_is_found_before_the_addresses_are_redacted()
 
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("action", ["drop", "hash", "mask"])
-def test_the_redacted_value_is_nowhere_in_the_output(file_format: str, action: str) -> None:
+def test_a_redacted_value_is_nowhere_in_the_output(file_format: str, action: str) -> None:
     secret = "ring mig på mobilen"
     odd = message(
         1,
@@ -164,8 +185,96 @@ def test_the_redacted_value_is_nowhere_in_the_output(file_format: str, action: s
     rows = read(file_format, data)
     extra = rows[0] if file_format == "jsonl" else json.loads(rows[0]["extra"])
     (values,) = extra["to"].values()
-    assert values[2:] == [1, None, True], "values that say nothing stay as they are"
+    assert values[2:] == [1, None, True], "other values stay as they are"
     assert OWN_NUMBER.encode() in data, "what is not redacted stays"
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("action", ["drop", "hash", "mask"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"body": "Ring 46\u201170\u2011174\u201106\u201105 idag"},
+        {"body": "Ring +46 (0)70-174 06 05!"},
+        {"body": "070-174 06 05"},
+        {"body": "Ring ４６７０１７４０６０５"},
+        {"reference": "tel:46-701-740-605"},
+        {"body": "https://example.com/?to=%2B46%20701740605", "reference": "%34%36701740605"},
+        {"46701740605": "as a name"},
+        {"numbers": {"+46 70-174 06 05": True}},
+        {"statuses": [{"code": 201, "duration": 1, "created": "2026-10-31T10:00:00Z", "to": "0046701740605"}]},
+        {"statuses": [{"code": 201, "duration": 1, "created": "46701740605"}]},
+        {"Recipient": "46701740605"},
+        {"recipient": ..., "RECIPIENT": "46 701740605"},
+        {"price": 46701740605},
+        {"batchId": "46701740605"},
+    ],
+)
+def test_a_redacted_number_is_found_in_every_notation(file_format: str, action: str, changes: dict[str, Any]) -> None:
+    data = write(file_format, {"recipient": action}, [raw(message(1, **changes))])
+    assert not contains_number(data.decode("utf-8", "replace"), [PARTICIPANT])
+    if file_format == "jsonl":
+        (row,) = read(file_format, data)
+        assert row["id"] and row["sender"] == OWN_NUMBER, "the rest is complete"
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_redacted_number_is_found_in_escaped_text(file_format: str) -> None:
+    escaped = "".join(f"\\u{ord(digit):04x}" for digit in PARTICIPANT)
+    text = raw(message(1, body="...")).replace(b'"..."', f'"Ring {escaped}"'.encode())
+    assert json.loads(text)["body"] == f"Ring {PARTICIPANT}"
+    data = write(file_format, {"recipient": "mask"}, [text])
+    assert PARTICIPANT.encode() not in data
+    assert escaped.encode() not in data
+    assert b"46***05" in data
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("action", ["drop", "hash", "mask"])
+@pytest.mark.parametrize("name", ["Grannen", "Anna", "anna svensson"])
+def test_a_redacted_name_is_found_in_undocumented_fields(file_format: str, action: str, name: str) -> None:
+    status = {"code": 201, "duration": 1, "created": "2026-10-31T10:00:00Z", "name": name, "log": [f"to {name}."]}
+    fields = message(1, sender=name, statuses=[status], copies={name.upper(): f"{name}, {name}"})
+    data = write(file_format, {"sender": action}, [raw(fields)]).decode("utf-8", "replace")
+    assert name.lower() not in data.lower()
+    assert "Hej, din tid" in data
+
+
+def test_a_short_name_in_another_word_stays() -> None:
+    row = one("jsonl", {"sender": "mask"}, sender="Ann", note="Annika and Ann", body="Ann")
+    assert row["note"] == "Annika and ***"
+    assert row["body"] == "Ann", "names in documented fields stay, because a name can be any word"
+
+
+@pytest.mark.parametrize("name", ["Sender", "SENDER", "sEnDeR"])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_field_is_redacted_in_any_spelling(file_format: str, name: str) -> None:
+    fields = {
+        ("batch_id" if key == "batchId" else name if key == "sender" else key): value for key, value in USUAL.items()
+    }
+    data = write(file_format, {"sender": "drop", "batchId": "drop"}, [raw(fields)])
+    assert OWN_NUMBER.encode() not in data
+    assert USUAL["batchId"].encode() not in data
+
+
+GAPS = st.text(st.sampled_from(" .-/()\u2011\u00a0\u200b,_"), max_size=3)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_number_with_any_separators_is_not_in_the_output(data: st.DataObject) -> None:
+    written = "".join(
+        data.draw(GAPS) + data.draw(st.sampled_from([digit, chr(ord("０") + int(digit))])) for digit in PARTICIPANT
+    )
+    row = one("jsonl", {"recipient": "mask"}, body=f"ring {written}", other=[written])
+    assert not contains_number(json.dumps(row, ensure_ascii=False), [PARTICIPANT])
+
+
+def test_rules_without_a_match_are_known() -> None:
+    redaction = Redaction(check_rules({"sender": "drop", "reference": "hash", "body": "mask"}), KEY)
+    assert redaction.unmatched == ["body", "reference", "sender"]
+    redaction.apply(page_of([raw(message(1, reference=None, body=...))], participant=PARTICIPANT))
+    assert redaction.unmatched == ["body", "reference"]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
@@ -189,13 +298,13 @@ def test_null_stays_null(file_format: str) -> None:
     assert (row["sender"], row["reference"]) == (None, None)
 
 
-def test_dropping_ids_leaves_the_table_readable() -> None:
+def test_a_table_without_ids_is_readable() -> None:
     rows = read("parquet", write("parquet", {"id": "drop"}, [*map(raw, ODD[:3]), b'{"id":"4"}']))
     assert [row["id"] for row in rows] == [None] * 4
     assert [row["price"] for row in rows] == [Decimal("0.35")] * 3 + [None]
 
 
-def test_both_spellings_are_known() -> None:
+def test_rules_accept_field_names_and_column_names() -> None:
     assert check_rules({"batch_id": "drop", "sender": "mask"}) == {"batchId": "drop", "sender": "mask"}
     assert check_rules({"batchId": "drop"}) == {"batchId": "drop"}
     assert check_rules(None) == {}
@@ -213,6 +322,6 @@ def test_both_spellings_are_known() -> None:
         ("sender", "str"),
     ],
 )
-def test_unusable_rules_are_refused(redact: Any, named: str) -> None:
+def test_invalid_rules_are_rejected(redact: Any, named: str) -> None:
     with pytest.raises(ValueError, match=f"^redact: .*{named}"):
         check_rules(redact)

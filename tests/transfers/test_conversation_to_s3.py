@@ -326,7 +326,9 @@ def test_a_message_with_an_impossible_time_does_not_end_the_reading(
     assert result["messages"] == 299
     assert ids(bucket.get("out.jsonl")) == [f"id-{number}" for number in reversed(range(300)) if number != 180]
     assert result["first_modified"] == "2026-10-01T00:00:00+00:00"
-    assert "Left out 1 message:" in "".join(capfd.readouterr())
+    log = "".join(capfd.readouterr())
+    assert "Left out 1 message:" in log
+    assert log.count("before the year 2000 or more than a day ahead for 1 message.") == 1
 
 
 @pytest.mark.parametrize("impossible", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z"])
@@ -505,6 +507,35 @@ def test_the_log_has_a_start_line_and_a_final_line(
     assert start.format(bucket.name) in log
     (final,) = re.findall(r"(Wrote .*?) \[airflow", log)
     assert re.fullmatch(end.replace("{}", bucket.name), final)
+
+
+def test_undocumented_fields_are_logged_once(
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    messages = [message(number, f"2026-10-01T00:00:{number:02}Z", tags=["a"], **{MAIN: 1}) for number in range(60)]
+    with message_server(messages) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
+        operator(page_size=20).execute({})
+    log = "".join(capfd.readouterr())
+    assert log.count("iP.1 sent fields that it does not document: 46***05, tags.") == 1
+
+
+def test_a_redaction_rule_without_a_match_is_logged_once(
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with message_server([message(number, f"2026-10-01T00:00:{number:02}Z") for number in range(60)]) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
+        operator(redact={"sender": "drop", "reference": "mask"}, page_size=20).execute({})
+        log = "".join(capfd.readouterr())
+        assert log.count("No message had a value to redact in: reference.") == 1
+        operator(redact={"reference": "mask"}, s3_key="no.jsonl", until="2026-01-01").execute({})
+    assert "No message had" not in "".join(capfd.readouterr()), "without messages there is nothing to say"
 
 
 # -- errors

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.transfers.number_search import contains_number
+from airflow_provider_ip1.api.number_search import contains_number
 
 NUMBER = "46701740605"
 # Norwegian numbers have eight digits. None starts with 1.

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices when iP.1 sends something that it does not document, once per export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.transfers.export_log import counted
+from airflow_provider_ip1.transfers.selection import is_plausible
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Drift:
+    """
+    Collects what iP.1 does not document.
+
+    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.transfers.selection.is_plausible`.
+    """
+
+    def __init__(self, latest: datetime) -> None:
+        self._latest = latest
+        self._fields: set[str] = set()
+        self._implausible = 0
+
+    def add(self, page: Page) -> None:
+        """
+        Look at one page.
+
+        Only the fields of its first message are compared, because a new field appears in all messages.
+
+        :param page: the page as it was read, with at least one message.
+        """
+        try:
+            self._fields |= _FIELDS.decode(page.raws[0]).keys() - DOCUMENTED_FIELDS
+        except ValueError:
+            # Half a UTF-16 pair in a name. The next page shows the fields as well.
+            pass
+        known = [time for time in page.modified if time is not None]
+        if known and not (is_plausible(min(known), self._latest) and is_plausible(max(known), self._latest)):
+            self._implausible += sum(not is_plausible(time, self._latest) for time in known)
+
+    def warnings(self) -> Iterator[str]:
+        """Return a sentence for each kind of drift."""
+        if self._fields:
+            names = ", ".join(mask_number(name) for name in sorted(self._fields))
+            yield (
+                f"iP.1 sent fields that it does not document: {names}. They are exported, and redacted like documented "
+                "fields only if they contain a redacted text."
+            )
+        if self._implausible:
+            yield (
+                f"iP.1 sent a time of modification before the year 2000 or more than a day ahead for "
+                f"{counted(self._implausible, 'message')}. The export treats these times as missing."
+            )
