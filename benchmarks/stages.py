@@ -21,10 +21,15 @@ import aiohttp
 import msgspec
 from isal import igzip
 
-from airflow_provider_ip1.api.link import parse_link
+from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.page_body import split_page
-from airflow_provider_ip1.api.paging import Page, Pager
+from airflow_provider_ip1.api.paging.link_hint import read_link
+from airflow_provider_ip1.api.paging.message_list import MessageList
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.pager import Pager
+from airflow_provider_ip1.api.requests import conversation_request
 from airflow_provider_ip1.api.timestamps import read_timestamps
+from airflow_provider_ip1.client.base_client import Send
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -74,8 +79,13 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
         f"{conversation_url}?start={number * (PAGE_SIZE - 1)}&limit={PAGE_SIZE}&order=ASC" for number in range(PAGES)
     ]
     hook = IP1Hook()
-    # With all that the hook does to an answer, which a plain get() of the session leaves out.
-    send: Callable[[str], Any] = hook._send
+    messages = MessageList(conversation_request("46701740605"))
+
+    def send(url: str) -> Response:
+        response = hook.client._send(Send(messages.request, url))
+        assert isinstance(response, Response)
+        return response
+
     answers = [send(url) for url in urls]
     bodies = [answer.body for answer in answers]
     split = [split_page(body) for body in bodies]
@@ -84,11 +94,9 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
     raw_pages = msgspec.json.Decoder(list[msgspec.Raw])
 
     def page_through(_: object) -> None:
-        pager = Pager(page_size=PAGE_SIZE)
+        pager = Pager(messages, page_size=PAGE_SIZE)
         for page in split:
-            request = pager.wanted(1)[0]
-            request.answer = page
-            pager.digest()
+            pager.receive(pager.next_requests(1)[0], page)
             assert pager.next_page() is not None
 
     def join(raws: Sequence[Any]) -> bytes:
@@ -110,7 +118,7 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
             microseconds(split_page, bodies),
             microseconds(raw_pages.decode, bodies),
         ),
-        ("`Link` header", microseconds(parse_link, [answer.headers.get("link") for answer in answers]), 0.0),
+        ("`Link` header", microseconds(read_link, [answer.headers.get("link") for answer in answers]), 0.0),
         ("paging: every message exactly once", microseconds(page_through, [None]) / PAGES, 0.0),
         ("first and last time", microseconds(read_timestamps, [page.modified for page in split]), 0.0),
         (

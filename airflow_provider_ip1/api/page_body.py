@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.json_text import (
     kind_of,
     replace_lone_surrogates,
 )
-from airflow_provider_ip1.api.link import LinkTarget
+from airflow_provider_ip1.api.paging.link_hint import NO_HINT, LinkHint
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 
@@ -31,13 +31,13 @@ class RawPage:
     :param raws: the JSON object of each message, byte for byte as sent.
     :param modified: the time of each message as sent, for
         :func:`~airflow_provider_ip1.api.timestamps.read_timestamps`. ``None`` if it is missing or not a text.
-    :param links: the ``Link`` header, as :func:`~airflow_provider_ip1.api.link.parse_link` returns it.
+    :param link: what the ``Link`` header says about the rest of the list.
     """
 
     ids: Sequence[str] = ()
     raws: Sequence[BytesLike] = field(default=(), repr=False)
     modified: Sequence[Any] = field(default=(), repr=False)
-    links: Mapping[str, LinkTarget] = field(default_factory=dict)
+    link: LinkHint = NO_HINT
 
 
 class _Key(msgspec.Struct, gc=False):

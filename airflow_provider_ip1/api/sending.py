@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.protocol import normalize_participant
+from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.segments import count_segments
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from airflow_provider_ip1.api.messages import MessageStatus
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, Row, rows, utc_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.csv import write_csv
 from airflow_provider_ip1.formats.jsonl import write_jsonl

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE, Row, rows
 

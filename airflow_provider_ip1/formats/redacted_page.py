@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_ip1.api.decoding import decode_leniently
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 
 
 class Route(NamedTuple):

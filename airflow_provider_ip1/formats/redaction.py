@@ -17,7 +17,7 @@ import msgspec
 from airflow_provider_ip1.api.json_text import BytesLike
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.api.number_search import LONGEST_NOTATION, SHORTEST_NUMBER, PhoneNumber, phone_digits
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 Action = Literal["drop", "hash", "mask"]

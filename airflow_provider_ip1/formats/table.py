@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from airflow_provider_ip1.api.decoding import decode_leniently
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS, Message, MessageStatus
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.status import status_category, status_name
 from airflow_provider_ip1.formats.redacted_page import RedactedPage, participant_of
 

@@ -19,7 +19,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target, check_target
@@ -394,14 +393,11 @@ def _run_poll(hook: IP1Hook, watch: Watch) -> PollResult:
     while not isinstance(step, PollResult):
         query = step
         if isinstance(query, ReadConversation):
-
-            def take(page: Page) -> bool:
-                nonlocal step
+            pages = hook.iter_pages_of([query.participant], order="DESC")
+            for page in pages:
                 step = steps.send(page)
-                return step is not query  # noqa: B023
-
-            for _ in hook.iter_pages_of([query.participant], order="DESC", is_last_page=take):
-                pass
+                if step is not query:
+                    pages.skip_rest()
             if step is query:
                 step = steps.send(None)
         elif isinstance(query, ReadBatch):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
 
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
@@ -42,7 +42,7 @@ from airflow_provider_ip1.transfers.s3_upload import (
     abort_unfinished_uploads,
     s3_hook_for_streaming,
 )
-from airflow_provider_ip1.transfers.selection import Selected, Selection, Window, none_if_blank
+from airflow_provider_ip1.transfers.selection import Selection, Window, none_if_blank
 from airflow_provider_ip1.transfers.target import Target, check_bucket
 from airflow_provider_ip1.transfers.total_check import TotalCheck
 from airflow_provider_ip1.transfers.totals import Totals
@@ -345,23 +345,18 @@ class ConversationToS3Operator(BaseOperator):
     def _pages(self, plan: _Plan, selection: Selection, totals: Totals, drift: Drift) -> Generator[Page, None, None]:
         """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
         check = TotalCheck(self.hook, plan.participants, plan.direction) if self.verify_total else None
-        selected: Selected
-
-        def is_last_page(page: Page) -> bool:
-            nonlocal selected
-            selected = selection.select(page)
-            return selected.is_last
-
         pages = self.hook.iter_pages_of(
             plan.participants,
             direction=plan.direction,
             order="ASC" if plan.window.since is None else "DESC",
             page_size=self.page_size,
             concurrency=self.concurrency,
-            is_last_page=is_last_page,
         )
-        with closing(pages):  # type: ignore[type-var]  # a generator
+        with closing(pages):
             for page in pages:
+                selected = selection.select(page)
+                if selected.is_last:
+                    pages.skip_rest()
                 totals.add(page, selected.page)
                 drift.add(page)
                 if check is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.transfers.export_log import counted
 from airflow_provider_ip1.transfers.selection import is_plausible

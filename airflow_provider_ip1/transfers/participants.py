@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from airflow_provider_ip1.api.protocol import normalize_participant
+from airflow_provider_ip1.api.requests import normalize_participant
 
 
 def participants_from_argument(value: Any) -> tuple[str, ...]:

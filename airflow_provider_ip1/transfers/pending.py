@@ -7,7 +7,7 @@ import msgspec
 
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.status import status_category
 from airflow_provider_ip1.exceptions import IP1ResponseError
 

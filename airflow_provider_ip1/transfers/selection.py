@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 
 import pendulum
 
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 
 log = logging.getLogger(__name__)
 

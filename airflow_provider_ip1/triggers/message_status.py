@@ -12,7 +12,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ip1.api.paging import Page
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
@@ -211,14 +210,11 @@ async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
     while not isinstance(step, PollResult):
         query = step
         if isinstance(query, ReadConversation):
-
-            def take(page: Page) -> bool:
-                nonlocal step
+            pages = hook.iter_pages_of([query.participant], order="DESC")
+            async for page in pages:
                 step = steps.send(page)
-                return step is not query  # noqa: B023
-
-            async for _ in hook.iter_pages_of([query.participant], order="DESC", is_last_page=take):
-                pass
+                if step is not query:
+                    pages.skip_rest()
             if step is query:
                 step = steps.send(None)
         elif isinstance(query, ReadBatch):

@@ -46,7 +46,7 @@ def fenced(text: str, language: str) -> str:
 def columns() -> str:
     """The columns of csv and parquet files, with the values of the example message."""
     from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
-    from airflow_provider_ip1.api.paging import Page
+    from airflow_provider_ip1.api.paging.page import Page
     from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS, rows
 
     def example(value: Any) -> str:

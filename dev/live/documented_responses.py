@@ -107,7 +107,7 @@ class DocumentedServer:
     A server with one response.
 
     :param content: a list, which the server divides into pages, or an object.
-    :param link: the Link header of every page with messages.
+    :param link: the Link header of every page with messages, with numbers that fit the list.
     """
 
     content: Sequence[Mapping[str, Any]] | Mapping[str, Any] = field(repr=False)
@@ -128,7 +128,10 @@ class DocumentedServer:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json; charset=utf-8")
                 if documented.link is not None and page:
-                    self.send_header("Link", documented.link)
+                    last = (len(content) - 1) // limit * limit
+                    # The printed numbers belong to a list of 5,000 batches. These count from 1 as they do.
+                    link = documented.link.replace("start=201&", f"start={start + limit + 1}&")
+                    self.send_header("Link", link.replace("start=4901&", f"start={last + 1}&"))
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -8,16 +8,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from airflow_provider_ip1.api.link import LinkTarget, parse_link
+from airflow_provider_ip1.api.paging.link_hint import urls_by_relation
 from dev.live.cassettes import Cassette, Key
 
 DEFAULT_LIMIT = 50
 # RFC 8288, as far as iP.1 needs it.
 _LINK = re.compile(r'<[^<>"\s]*>(\s*;\s*[a-z-]+="[^"]*")*')
 _REL = re.compile(r'\brel="[a-z ]+"')
+
+
+class LinkTarget(NamedTuple):
+    """Start and limit of a link, in rows; ``None`` where the URL does not have them."""
+
+    start: int | None
+    limit: int | None
+
+    @classmethod
+    def of(cls, url: str) -> LinkTarget:
+        query = parse_qs(urlsplit(url).query)
+        start, limit = (query.get(name, [""])[0] for name in ("start", "limit"))
+        return cls(int(start) if start.isdecimal() else None, int(limit) if limit.isdecimal() else None)
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,8 @@ class Exchange:
 
     @cached_property
     def links(self) -> Mapping[str, LinkTarget]:
-        return parse_link(self.headers.get("link"))
+        urls = urls_by_relation(self.headers.get("link") or "")
+        return {relation: LinkTarget.of(url) for relation, url in urls.items()}
 
 
 def exchanges_of(cassette: Cassette) -> list[Exchange]:
@@ -131,7 +145,7 @@ def link_form(header: str | None) -> str:
         return "without ';' before rel"
     if not re.search(r"<[^<>]+>", header) and "rel=" in header:
         return "without URLs"
-    return "RFC 8288 in another notation" if parse_link(header) else "not readable"
+    return "RFC 8288 in another notation" if urls_by_relation(header) else "not readable"
 
 
 def shape(each: Exchange) -> str:

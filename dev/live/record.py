@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from airflow_provider_ip1.api.protocol import normalize_participant
+from airflow_provider_ip1.api.requests import normalize_participant
 from dev.live import cassettes, recorder
 from dev.live.cassettes import Call, Cassette, Interaction
 from dev.live.exchange import exchanges_of

@@ -42,13 +42,13 @@ def test_the_core_loads_neither_airflow_nor_an_http_library() -> None:
     ]
     assert {
         "decoding",
-        "link",
         "messages",
         "page_body",
-        "paging",
+        "call",
+        "paging.pager",
         "privacy",
         "progress",
-        "protocol",
+        "requests",
         "rate",
         "settings",
         "status",

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from airflow_provider_ip1.api.page_body import split_page
-from airflow_provider_ip1.api.paging import Direction, Page
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.requests import Direction
 
 
 def page_of(raws: Iterable[bytes], *, participant: str | None = None, direction: Direction | None = None) -> Page:

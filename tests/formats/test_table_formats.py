@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats import parquet
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS

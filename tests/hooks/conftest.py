@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api import protocol
+from airflow_provider_ip1.api import call
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from tests.hooks.hook_clients import CLIENTS, CONN_ID, Client, Kind
@@ -19,7 +19,7 @@ from tests.hooks.hook_clients import CLIENTS, CONN_ID, Client, Kind
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What we wait of our own accord before a request is sent again. What a server asks for stays as it is."""
-    monkeypatch.setattr(protocol, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(call, "BACKOFF_BASE", 0.01)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ class Steps(Protocol):
 
     def __iter__(self) -> Iterator[Any]: ...
     def __next__(self) -> Any: ...
+    def skip_rest(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -94,6 +95,9 @@ class _AsyncSteps:
         if item is self:
             raise StopIteration
         return item
+
+    def skip_rest(self) -> None:
+        self.iterator.skip_rest()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self.runner.run(self.iterator.aclose())  # type: ignore[attr-defined]

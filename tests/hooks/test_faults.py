@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.api.call import MAX_REDIRECTS
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.protocol import MAX_REDIRECTS
+from airflow_provider_ip1.client.base_client import BaseClient
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
     IP1ConnectionError,
@@ -129,7 +130,7 @@ def test_a_wish_for_a_long_pause_is_an_error_at_once(serve: Serve, make_client: 
         ["clamp=7"],
         ["clamp=7", "link=off-by-one"],
         ["clamp=7", "link=none"],
-        ["clamp=7", "link=requested-limit"],
+        ["clamp=60", "link=requested-limit"],
         ["start=1-based"],
         ["start=1-based", "clamp=9", "link=none"],
         ["past-end=404"],
@@ -236,7 +237,7 @@ def test_a_redirect_within_the_origin_is_followed_with_the_key(
     got = [bytes(message.raw_json) for message in make_client().iterate("iter_messages", SEVEN)]
     assert got == server.conversation_bytes(SEVEN)
     assert all(request.had_key for request in server.requests)
-    assert [request.path for request in server.requests] == [f"/v2/conversations/{SEVEN}"] * 3
+    assert [request.path for request in server.requests] == [f"/v2/conversations/{SEVEN}"] * 2
     assert [request.query for request in server.requests[:2]] == [
         {"start": "0", "limit": "200", "order": "ASC"},
         {},
@@ -290,9 +291,7 @@ def test_a_body_that_trickles_in_is_given_up(
     connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte comes within the read timeout; all of them together would take minutes."""
-    from airflow_provider_ip1.hooks import ip1
-
-    monkeypatch.setattr(ip1, "MAX_BODY_TIMEOUTS", 1)
+    monkeypatch.setattr(BaseClient, "max_response_timeouts", 1)
     stop = threading.Event()
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -315,9 +314,7 @@ def test_a_body_that_trickles_in_is_given_up(
 def test_an_answer_without_end_is_not_read_into_memory(
     connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_ip1.hooks import ip1
-
-    monkeypatch.setattr(ip1, "MAX_BODY_BYTES", 1_000_000)
+    monkeypatch.setattr(BaseClient, "max_body_bytes", 1_000_000)
     sent = 0
 
     def answer(request: BaseHTTPRequestHandler) -> None:

@@ -8,13 +8,13 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.hooks.ip1 import _SharedRate
+from airflow_provider_ip1.client.shared_rate import SharedRate
 
 
 def sending_times(per_second: int, arrivals: list[float], blocked: tuple[float, float]) -> list[float]:
     """When requests go out that arrive at certain times at an event loop in which nothing runs for a while."""
     now = 0.0
-    rate = _SharedRate(per_second, clock=lambda: now)
+    rate = SharedRate(per_second, clock=lambda: now)
     sent = []
     events = [(arrival, number, 0) for number, arrival in enumerate(arrivals)]
     heapq.heapify(events)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.protocol import Exchange
+from airflow_provider_ip1.api.call import Call
 
 KEY = "any-key"
 
@@ -25,14 +25,14 @@ def ip1_conn_id(monkeypatch: pytest.MonkeyPatch) -> str:
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The seconds that the hook was told to wait before it asked again. It does not wait them."""
     asked: list[float] = []
-    received = Exchange.received
+    receive = Call.receive
 
-    def received_at_once(self: Exchange[Any], *arguments: Any) -> float | None:
-        delay = received(self, *arguments)
+    def receive_at_once(self: Call[Any], *arguments: Any) -> float | None:
+        delay = receive(self, *arguments)
         if delay is None:
             return None
         asked.append(delay)
         return 0.0
 
-    monkeypatch.setattr(Exchange, "received", received_at_once)
+    monkeypatch.setattr(Call, "receive", receive_at_once)
     yield asked

@@ -522,7 +522,7 @@ def test_exponential_backoff_saves_requests(run: Run, server: SandboxServer) -> 
 
 @pytest.mark.parametrize(
     ("faults", "end"),
-    [((), ("success", "success")), (("500@2", "unknown-status@6-=299"), ("skipped", "IP1DeliveryError"))],
+    [((), ("success", "success")), (("500@2", "unknown-status@3-=299"), ("skipped", "IP1DeliveryError"))],
 )
 def test_nothing_personal_in_logs_and_results(
     run: Run, server: SandboxServer, logged: Logged, faults: tuple[str, ...], end: tuple[str, str]

@@ -205,7 +205,7 @@ class TestSession:
         async def cancel_after_a_poll() -> None:
             task = asyncio.ensure_future(anext(trigger.run()))
             async with asyncio.timeout(60):
-                while len(server.requests) < 2 or server.in_flight:
+                while not server.requests or server.in_flight:
                     await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -218,5 +218,5 @@ class TestSession:
         self, clock: Clock, server: SandboxServer, sessions: list[aiohttp.ClientSession]
     ) -> None:
         assert run_trigger(until(clock, 600, batch_id=STUCK))["status"] == "timeout"
-        assert len(server.requests) > 20
+        assert len(server.requests) >= 10
         assert len(sessions) == 1

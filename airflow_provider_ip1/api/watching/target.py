@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.protocol import check_id, normalize_participant
+from airflow_provider_ip1.api.requests import check_id, normalize_participant
 
 _COMBINATIONS: Final[Mapping[frozenset[str], str]] = {
     frozenset({"batch_id", "message_id"}): "batch_id and message_id",

@@ -22,7 +22,7 @@ from airflow_provider_ip1.exceptions import IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message, MessageStatus
-    from airflow_provider_ip1.api.paging import Page
+    from airflow_provider_ip1.api.paging.page import Page
 
 Require = Literal["all", "any"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.paging import Page
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.watching.status_rule import StatusRule
 from airflow_provider_ip1.api.watching.target import Target
 from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage, Watch

@@ -8,111 +8,15 @@ The model is the whole truth about the rows, so the tests compare what came out 
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from model_server import LINK_STYLES, ModelServer, a_list, pages_of, read, read_ahead
 
-from airflow_provider_ip1.api import paging
-from airflow_provider_ip1.api.link import LinkTarget, parse_link
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging import Page, Pager, PageRequest, ReadAhead
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ServerError
-
-LINK_STYLES = ("rfc8288", "no-semicolon", "swallowed", "none", "requested-limit", "nonsense", "always-next")
-
-
-@dataclass
-class ModelServer:
-    """What iP.1 documents about a list, with everything left open that it leaves open."""
-
-    rows: list[str]
-    order: str = "ASC"
-    clamp: int = 10_000
-    clamp_later: int = 10_000
-    clamp_from: int = 10_000
-    base: int = 0
-    link_style: str = "rfc8288"
-    past_end: str = "empty"
-    changes: Callable[[ModelServer, int], None] = lambda server, request: None
-    requests: list[tuple[int, int]] = field(default_factory=list)
-    ever_removed: set[str] = field(default_factory=set)
-    added: int = 0
-
-    def insert(self, index: int, count: int) -> None:
-        index = min(index, len(self.rows))
-        self.rows[index:index] = [f"new{self.added + offset}" for offset in range(count)]
-        self.added += count
-
-    def delete(self, index: int, count: int) -> None:
-        self.ever_removed.update(self.rows[index : index + count])
-        del self.rows[index : index + count]
-
-    def answer(self, start: int, limit: int) -> RawPage:
-        self.changes(self, len(self.requests))
-        if len(self.requests) >= self.clamp_from:
-            self.clamp = self.clamp_later
-        self.requests.append((start, limit))
-        assert limit >= 2, "a page of one row cannot overlap"
-        listed = self.rows if self.order == "ASC" else self.rows[::-1]
-        offset = max(start - self.base, 0)
-        ids = listed[offset : offset + min(limit, self.clamp)]
-        return RawPage(ids, [key.encode() for key in ids], links=parse_link(self.link(start, limit, len(listed))))
-
-    def link(self, start: int, limit: int, total: int) -> str | None:
-        step = limit if self.link_style == "requested-limit" else min(limit, self.clamp)
-        url = "https://api.example/v2/x?start={}&limit=" + f"{step}&order={self.order}"
-        last = url.format(self.base + max(0, (total - 1) // step * step))
-        following = url.format(start + step)
-        separator = " " if self.link_style == "no-semicolon" else "; "
-        if self.link_style == "none":
-            return None
-        if self.link_style == "swallowed":
-            return '; rel="next", ; rel="load"'
-        if self.link_style == "nonsense":
-            return 'rel=last <<>>; "<?start=5&limit=x>; rel=last, <?start=0&limit=3>; rel="last"'
-        if self.link_style == "always-next":
-            return f'<{following}>; rel="next"'
-        links = [f'<{last}>{separator}rel="last"']
-        if start - self.base + step < total:
-            links.insert(0, f'<{following}>{separator}rel="next"')
-        return ", ".join(links)
-
-
-def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random | None = None) -> list[str]:
-    """Read the model to its end, answering in any order; fails when it does not end."""
-    ahead = ReadAhead([lambda: Pager(page_size=page_size, window=concurrency, order=server.order)], concurrency)
-    return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
-
-
-def pages_of(
-    ahead: ReadAhead,
-    servers: dict[str | None, ModelServer],
-    concurrency: int,
-    shuffle: random.Random | None = None,
-) -> list[Page]:
-    pages: list[Page] = []
-    in_flight: deque[tuple[PageRequest, RawPage]] = deque()
-    for _ in range(20_000):
-        for request in ahead.wanted():
-            # The server answers at once; the answer may arrive much later.
-            in_flight.append((request, servers[request.pager.participant].answer(request.start, request.limit)))
-        assert len(in_flight) <= concurrency
-        if shuffle is not None:
-            shuffle.shuffle(in_flight)
-        page = ahead.next_page()
-        if page is not None:
-            pages.append(page)
-        elif ahead.done:
-            assert not ahead.wanted()
-            return pages
-        else:
-            assert in_flight, "nothing in flight, nothing ready, not done"
-            ahead.received(*in_flight.popleft())
-    raise AssertionError("it does not end")
 
 
 @st.composite
@@ -276,8 +180,8 @@ def test_page_size_one_makes_progress() -> None:
 class DeafServer(ModelServer):
     """Ignores ``start``."""
 
-    def answer(self, start: int, limit: int) -> RawPage:
-        return super().answer(0, limit)
+    def respond(self, start: int, limit: int) -> Outcome:
+        return super().respond(0, limit)
 
 
 def test_a_server_that_ignores_start_ends_in_an_error() -> None:
@@ -339,14 +243,14 @@ def test_the_place_cannot_be_found_again_when_every_remembered_row_is_gone() -> 
 
 def test_an_error_comes_out_in_its_turn_and_pages_before_it_are_not_lost() -> None:
     server = ModelServer([f"row{number}" for number in range(100)])
-    ahead = ReadAhead([lambda: Pager(page_size=10, window=4)], 4)
+    ahead = read_ahead([a_list()], 10, 4)
     delivered: list[str] = []
     error = IP1ServerError("gone")
     with pytest.raises(IP1ServerError) as caught:
         for _ in range(1000):
-            requests = ahead.wanted()
+            requests = ahead.next_requests()
             for request in reversed(requests):
-                ahead.received(request, error if request.start >= 27 else server.answer(request.start, request.limit))
+                ahead.receive(request, error if request.start >= 27 else server.respond(request.start, request.limit))
             while (page := ahead.next_page()) is not None:
                 delivered += page.ids
     assert caught.value is error
@@ -368,10 +272,7 @@ def test_lists_come_out_one_after_the_other(totals: list[int], page_size: int, c
         f"list{index}": ModelServer([f"{index}-{number}" for number in range(total)])
         for index, total in enumerate(totals)
     }
-    ahead = ReadAhead(
-        [lambda name=name: Pager(page_size=page_size, window=concurrency, participant=name) for name in servers],
-        concurrency,
-    )
+    ahead = read_ahead([a_list(name) for name in servers], page_size, concurrency)
     pages = pages_of(ahead, servers, concurrency, random.Random(seed))
     assert [key for page in pages for key in page.ids] == [row for server in servers.values() for row in server.rows]
     for name in servers:
@@ -381,32 +282,32 @@ def test_lists_come_out_one_after_the_other(totals: list[int], page_size: int, c
 
 
 def test_short_lists_are_read_ahead_across_their_borders() -> None:
-    """With 4 requests at a time, 20 short lists take far fewer rounds than their 40 requests."""
+    """With 4 requests at a time, 20 short lists of one request each take far fewer rounds than 20."""
     servers: dict[str | None, ModelServer] = {
         f"list{index}": ModelServer([f"{index}a", f"{index}b"]) for index in range(20)
     }
-    ahead = ReadAhead([lambda name=name: Pager(page_size=50, window=4, participant=name) for name in servers], 4)
+    ahead = read_ahead([a_list(name) for name in servers], 50, 4)
     rounds = 0
     while not ahead.done:
-        requests = ahead.wanted()
+        requests = ahead.next_requests()
         rounds += bool(requests)
         for request in requests:
-            ahead.received(request, servers[request.pager.participant].answer(request.start, request.limit))
+            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
         while ahead.next_page() is not None:
             pass
-    assert sum(len(server.requests) for server in servers.values()) == 40
-    assert rounds <= 20
+    assert sum(len(server.requests) for server in servers.values()) == 20
+    assert rounds <= 10
 
 
 def test_skipping_the_rest_of_a_list_goes_on_with_the_next() -> None:
     servers: dict[str | None, ModelServer] = {
         name: ModelServer([f"{name}{number}" for number in range(1000)]) for name in ("a", "b")
     }
-    ahead = ReadAhead([lambda name=name: Pager(page_size=10, window=3, participant=name) for name in servers], 3)
+    ahead = read_ahead([a_list(name) for name in servers], 10, 3)
     seen: list[str | None] = []
     for _ in range(100):
-        for request in ahead.wanted():
-            ahead.received(request, servers[request.pager.participant].answer(request.start, request.limit))
+        for request in ahead.next_requests():
+            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
         if (page := ahead.next_page()) is not None:
             seen.append(page.participant)
             ahead.skip_rest()
@@ -416,16 +317,16 @@ def test_skipping_the_rest_of_a_list_goes_on_with_the_next() -> None:
 
 def test_nothing_more_is_asked_for_while_nobody_takes_pages() -> None:
     server = ModelServer([f"row{number}" for number in range(10_000)])
-    ahead = ReadAhead([lambda: Pager(page_size=100, window=5)], 5)
+    ahead = read_ahead([a_list()], 100, 5)
     for _ in range(50):
-        for request in ahead.wanted():
-            ahead.received(request, server.answer(request.start, request.limit))
+        for request in ahead.next_requests():
+            ahead.receive(request, server.respond(request.start, request.limit))
     assert len(server.requests) == 5
 
 
 def test_total_hint_is_a_bound_from_the_last_link() -> None:
     server = ModelServer([f"row{number}" for number in range(450)])
-    ahead = ReadAhead([lambda: Pager(page_size=100, window=1)], 1)
+    ahead = read_ahead([a_list()], 100, 1)
     (page, *_) = pages_of(ahead, {None: server}, 1)
     assert page.total_hint == 500
 
@@ -434,8 +335,3 @@ def test_a_page_reads_its_messages_from_the_bytes() -> None:
     page = Page("46701740605", None, 0, 0, ("a1",), (b'{"id": "a1", "recipient": "46701740605"}',), None)
     assert [message.direction for message in page.messages] == ["mt"]
     assert "46701740605" not in repr(page.messages)
-
-
-def test_link_targets_are_only_hints() -> None:
-    assert parse_link('<https://elsewhere.example/?start=5>; rel="next"') == {"next": LinkTarget(start=5)}
-    assert paging.DEFAULT_LIMIT == 50

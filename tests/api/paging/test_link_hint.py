@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.link import LinkTarget, parse_link
+from airflow_provider_ip1.api.paging.link_hint import NO_HINT, LinkHint, read_link, urls_by_relation
 
 NEXT = "https://api.ip1sms.com/v2/batches?start=201&limit=100&order=ASC"
 LAST = "https://api.ip1sms.com/v2/batches?start=4901&limit=100&order=ASC"
-BOTH = {"next": LinkTarget(201, 100), "last": LinkTarget(4901, 100)}
+BOTH = LinkHint(has_next=True, last_start=4901, last_limit=100)
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ BOTH = {"next": LinkTarget(201, 100), "last": LinkTarget(4901, 100)}
     [
         pytest.param(f'<{NEXT}>; rel="next", <{LAST}>; rel="last"', BOTH, id="introduction"),
         pytest.param(f'<{NEXT}> rel="next", <{LAST}> rel="last"', BOTH, id="no-semicolon"),
-        pytest.param('; rel="next", ; rel="load"', {"next": LinkTarget(), "load": LinkTarget()}, id="urls-swallowed"),
-        pytest.param('; rel="next", ; rel="last"', {"next": LinkTarget(), "last": LinkTarget()}, id="v3"),
+        pytest.param('; rel="next", ; rel="load"', LinkHint(True), id="urls-swallowed"),
+        pytest.param('; rel="next", ; rel="last"', LinkHint(True), id="v3"),
         pytest.param(f'<{NEXT}>; rel="next",\n <{LAST}>; rel="last"', BOTH, id="printed-on-two-lines"),
         pytest.param(f'<{LAST}>; rel="last", <{NEXT}>; rel="next"', BOTH, id="last-first"),
         pytest.param(f'<{NEXT}>;REL="NEXT",<{LAST}>;Rel="Last"', BOTH, id="upper-case"),
@@ -41,34 +41,29 @@ BOTH = {"next": LinkTarget(201, 100), "last": LinkTarget(4901, 100)}
         ),
         pytest.param(f'<{NEXT}>; title="x; rel=prev"; rel="next", <{LAST}>; rel="last"', BOTH, id="rel-within-a-title"),
         pytest.param(f'<{NEXT}>; xrel="prev"; rel="next", <{LAST}>; rel="last"', BOTH, id="name-that-ends-in-rel"),
-        pytest.param('</v2/x?start=5&limit=2>; rel="next"', {"next": LinkTarget(5, 2)}, id="relative-path"),
-        pytest.param('<?start=5&limit=2>; rel="next"', {"next": LinkTarget(5, 2)}, id="only-a-query"),
-        pytest.param('<?limit=2&START=5>; rel="next"', {"next": LinkTarget(5, 2)}, id="any-order-and-case"),
-        pytest.param('<?order=ASC&restart=9&start=5#x>; rel="next"', {"next": LinkTarget(5, None)}, id="fragment"),
-        pytest.param('<?ids=1,2&start=5>; rel="next"', {"next": LinkTarget(5, None)}, id="comma-in-the-url"),
-        pytest.param('<?start=5>; rel="next last"', {"next": LinkTarget(5), "last": LinkTarget(5)}, id="two-relations"),
-        pytest.param('<?start=5>; rel="next"; rel="prev"', {"next": LinkTarget(5)}, id="first-rel-counts"),
-        pytest.param('<?start=5>; rel="next", <?start=6>; rel="next"', {"next": LinkTarget(5)}, id="first-link-counts"),
-        pytest.param('<?start=x&limit=-1>; rel="next"', {"next": LinkTarget()}, id="no-numbers"),
-        pytest.param('<?start=1e3&limit=٣>; rel="next"', {"next": LinkTarget()}, id="other-notations"),
-        pytest.param(f'<?start={"9" * 16}>; rel="next"', {"next": LinkTarget()}, id="no-offset-is-that-large"),
-        pytest.param('<http://[/?start=5>; rel="next"', {"next": LinkTarget(5)}, id="broken-url"),
-        pytest.param("<?start=5>", {}, id="no-rel"),
-        pytest.param("<<>;;, next", {}, id="garbage"),
-        pytest.param("", {}, id="empty"),
+        pytest.param('</v2/x?start=5&limit=2>; rel="last"', LinkHint(last_start=5, last_limit=2), id="relative-path"),
+        pytest.param('<?start=5&limit=2>; rel="last"', LinkHint(last_start=5, last_limit=2), id="only-a-query"),
+        pytest.param('<?limit=2&START=5>; rel="last"', LinkHint(last_start=5, last_limit=2), id="any-order-and-case"),
+        pytest.param('<?order=ASC&restart=9&start=5#x>; rel="last"', LinkHint(last_start=5), id="fragment"),
+        pytest.param('<?ids=1,2&start=5>; rel="last"', LinkHint(last_start=5), id="comma-in-the-url"),
+        pytest.param('<?start=5>; rel="next last"', LinkHint(True, 5), id="two-relations"),
+        pytest.param('<?start=5>; rel="last"; rel="prev"', LinkHint(last_start=5), id="first-rel-counts"),
+        pytest.param('<?start=5>; rel="last", <?start=6>; rel="last"', LinkHint(last_start=5), id="first-link-counts"),
+        pytest.param('<?start=x&limit=-1>; rel="last"', NO_HINT, id="no-numbers"),
+        pytest.param('<?start=1e3&limit=٣>; rel="last"', NO_HINT, id="other-notations"),
+        pytest.param(f'<?start={"9" * 16}>; rel="last"', NO_HINT, id="no-offset-is-that-large"),
+        pytest.param('<http://[/?start=5>; rel="last"', LinkHint(last_start=5), id="broken-url"),
+        pytest.param("<?start=5>", NO_HINT, id="no-rel"),
+        pytest.param("<<>;;, next", NO_HINT, id="garbage"),
+        pytest.param("", NO_HINT, id="empty"),
     ],
 )
-def test_forms(header: str, expected: dict[str, LinkTarget]) -> None:
-    assert parse_link(header) == expected
+def test_forms(header: str, expected: LinkHint) -> None:
+    assert read_link(header) == expected
 
 
 def test_no_header() -> None:
-    assert parse_link(None) == {}
-
-
-def test_several_headers_count_as_one() -> None:
-    headers = [f'<{NEXT}>; rel="next"', f'<{LAST}>; rel="last"']
-    assert parse_link(headers) == parse_link(", ".join(headers)) == BOTH
+    assert read_link(None) == NO_HINT
 
 
 pieces = st.sampled_from([*"<>\"\\',; \t=5%å", "rel", "REL", "next", "last", "?start=", "&limit="])
@@ -77,9 +72,9 @@ pieces = st.sampled_from([*"<>\"\\',; \t=5%å", "rel", "REL", "next", "last", "?
 @given(st.one_of(st.text(), st.lists(pieces, max_size=40).map("".join)))
 @example('<?start=5>; rel="')
 def test_nothing_raises(header: str) -> None:
-    for target in parse_link(header).values():
-        for number in (target.start, target.limit):
-            assert number is None or 0 <= number < 10**15
+    hint = read_link(header)
+    for number in (hint.last_start, hint.last_limit):
+        assert number is None or 0 <= number < 10**15
 
 
 @given(
@@ -94,13 +89,15 @@ def test_nothing_raises(header: str) -> None:
     )
 )
 def test_a_title_changes_nothing(links: list[tuple[str, int, str]]) -> None:
-    """Whatever stands in a quoted parameter, written as RFC 8288 wants it, the numbers are read."""
+    """The numbers are read whatever a quoted parameter says, as long as it is written as RFC 8288 requires."""
 
     def quoted(text: str) -> str:
         return text.replace("\\", "\\\\").replace('"', '\\"')
 
     header = ", ".join(f'</x?start={start}>; title="{quoted(title)}"; rel="{rel}"' for rel, start, title in links)
-    assert parse_link(header) == {rel: LinkTarget(start) for rel, start, _ in links}
+    assert urls_by_relation(header) == {rel: f"/x?start={start}" for rel, start, _ in links}
+    starts = {rel: start for rel, start, _ in links}
+    assert read_link(header) == LinkHint("next" in starts, starts.get("last"))
 
 
 @pytest.mark.parametrize("piece", ['"\\', '\\"', '"', "<", 'rel="', "rel ", "?start=", "&start=1", '<>;"'])
@@ -108,5 +105,5 @@ def test_a_long_header_costs_no_time(piece: str) -> None:
     """A hostile header of the longest size that Python's HTTP client accepts."""
     header = piece * (65536 // len(piece))
     began = time.process_time()
-    parse_link(header)
+    read_link(header)
     assert time.process_time() - began < 5

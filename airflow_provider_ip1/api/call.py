@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One call to iP.1 without any I/O: the attempts, the pauses between them, and the result or a typed error.
+
+The synchronous and the asynchronous client both run a :class:`Call`; they differ only in how they send and wait.
+Sources: iP.1's introduction (Bearer key, https), the conversation page (200, 400, 404), RFC 9110 for ``Retry-After``
+and status classes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Generic, Literal, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+from airflow_provider_ip1.api.error_texts import ErrorTexts
+from airflow_provider_ip1.api.json_text import UnreadableBody
+from airflow_provider_ip1.api.requests import Request
+from airflow_provider_ip1.exceptions import IP1Error
+
+T = TypeVar("T")
+
+RETRIED_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+#: Redirects within the origin that are followed for one call.
+MAX_REDIRECTS: Final = 5
+#: Seconds. The first pause is drawn from 0 to this, each further one from twice the range.
+BACKOFF_BASE = 1.0
+#: Seconds. The longest pause between two attempts, unless the server asks for a longer one.
+BACKOFF_CAP: Final = 30.0
+#: Seconds. If the server asks for a longer pause, the call fails, and Airflow's task retries do the waiting.
+MAX_RETRY_AFTER: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """
+    What the server sent.
+
+    :param status: HTTP status code.
+    :param headers: header names in lower case; values of a repeated header joined with ``", "``.
+    :param body: the whole body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFailure:
+    """
+    Why there is no response.
+
+    :param reason: for people, without URL, key or content.
+    :param kind: ``"network"`` may work in a moment; ``"settings"`` needs a change of the connection (a certificate that
+        is not trusted); ``"response"`` is a response that must not be read to its end (endless, too large).
+    :param was_sent: whether the request may have reached the server. Only a failure before the request was written,
+        such as a refused connection, proves that it has not.
+    """
+
+    reason: str
+    kind: Literal["network", "settings", "response"] = "network"
+    was_sent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """
+    How often and how long to try.
+
+    :param max_attempts: most attempts per call, 1 to 20.
+    :param uniform: draws from a range; tests replace it.
+    """
+
+    max_attempts: int = 5
+    uniform: Callable[[float, float], float] = random.uniform
+
+    def backoff(self, attempt: int) -> float:
+        """
+        Return the seconds to wait after a failed attempt: "full jitter", so that many workers do not come back at once.
+
+        :param attempt: the attempt that failed, from 1.
+        """
+        return self.uniform(0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt - 1, 16)))
+
+
+class Call(Generic[T]):
+    """
+    One request until it succeeds or fails for good.
+
+    The client sends :attr:`request` to :attr:`url`, passes the outcome to :meth:`receive` and waits as long as that
+    says.
+
+    :param request: the request.
+    :param base_url: of the connection; nothing is ever sent to another origin.
+    :param conn_id: the Airflow connection, for error texts.
+    :param read: turns a successful response into the result. It may raise
+        :class:`~airflow_provider_ip1.api.json_text.UnreadableBody` for a body that may be readable next time.
+    :param missing: makes the result for a 404, where iP.1 documents that a 404 means "none".
+    :param policy: how often to try.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        base_url: str,
+        conn_id: str,
+        read: Callable[[Response], T],
+        missing: Callable[[], T] | None = None,
+        policy: RetryPolicy,
+    ) -> None:
+        self.request = request
+        self.url = request.url(base_url)
+        #: Whether iP.1 seems to have responded 404. Only a client that knows the server can tell whether it is iP.1.
+        self.is_not_found = False
+        #: Whether the request may have taken effect, although the call failed. Matters where it must not be repeated.
+        self.may_have_taken_effect = False
+        self._base_url = base_url
+        self._read = read
+        self._missing = missing if request.is_list else None
+        self._policy = policy
+        self._redirects = 0
+        self._results: list[T] = []
+        self._errors = ErrorTexts(request, base_url, conn_id)
+
+    @property
+    def attempts(self) -> int:
+        """How often the request was sent, redirects not counted."""
+        return self._errors.attempts
+
+    @property
+    def result(self) -> T:
+        """
+        The result, once :meth:`receive` has returned ``None``.
+
+        :raises IP1NotFoundError: the response was a 404, where a single thing was requested.
+        """
+        if self.is_not_found and self._missing is None:
+            raise self._errors.not_found()
+        return self._results[0]
+
+    def receive(self, outcome: Response | TransportFailure, now: datetime) -> float | None:
+        """
+        Take the outcome of one attempt.
+
+        :param outcome: the response, or why there is none.
+        :param now: the time, aware.
+        :return: seconds to wait before the request is sent to :attr:`url` again; ``None`` when the call is finished.
+        :raises IP1Error: the call has failed for good.
+        """
+        if isinstance(outcome, TransportFailure):
+            self._errors.attempts += 1
+            return self._receive_failure(outcome)
+        if outcome.status in REDIRECT_STATUSES:
+            return self._redirect(outcome)
+        self._errors.attempts += 1
+        if outcome.status == 200 or (200 < outcome.status < 300 and self.request.method != "GET"):
+            return self._finish(outcome)
+        if outcome.status == 404:
+            return self._receive_not_found(outcome)
+        is_retried = outcome.status in RETRIED_STATUSES
+        pause = retry_after_seconds(outcome.headers, now) if is_retried else None
+        error = self._errors.for_status(outcome.status, pause)
+        # A server that refuses a request with 429 has not processed it; after a 5xx nobody can tell.
+        return self._retry(
+            error, pause, is_retried=is_retried, took_no_effect=outcome.status < 500 and outcome.status != 408
+        )
+
+    def _receive_failure(self, failure: TransportFailure) -> float:
+        make = {"network": self._errors.network, "settings": self._errors.settings, "response": self._errors.oversized}
+        error = make[failure.kind](failure.reason)
+        return self._retry(error, is_retried=failure.kind == "network", took_no_effect=not failure.was_sent)
+
+    def _receive_not_found(self, response: Response) -> float | None:
+        if not _is_empty_or_json(response.body):
+            return self._retry(self._errors.foreign_not_found(), is_retried=True, took_no_effect=True)
+        self.is_not_found = True
+        if self._missing is not None:
+            self._results.append(self._missing())
+        return None
+
+    def _finish(self, response: Response) -> float | None:
+        problem = ""
+        try:
+            self._results.append(self._read(response))
+        except UnreadableBody as unreadable:
+            problem = str(unreadable)
+        if not problem:
+            return None
+        return self._retry(self._errors.unreadable(problem), is_retried=True, took_no_effect=False)
+
+    def _retry(self, error: IP1Error, pause: float | None = None, *, is_retried: bool, took_no_effect: bool) -> float:
+        is_safe = self.request.retry == "always" or took_no_effect
+        is_patient = pause is None or pause <= MAX_RETRY_AFTER
+        if not is_retried or not is_safe or not is_patient or self.attempts >= self._policy.max_attempts:
+            self.may_have_taken_effect = not took_no_effect
+            raise error
+        # A server that says "0 seconds" must not be asked in a hot loop.
+        return pause or self._policy.backoff(self.attempts)
+
+    def _redirect(self, response: Response) -> float:
+        self._redirects += 1
+        target = _redirect_target(self.url, response.headers.get("location", ""), self._base_url)
+        if target is None or self.request.method != "GET":
+            raise self._errors.redirected_away(response.status)
+        if self._redirects > MAX_REDIRECTS:
+            raise self._errors.too_many_redirects(MAX_REDIRECTS)
+        self.url = target
+        return 0.0
+
+
+def _is_empty_or_json(body: bytes) -> bool:
+    text = body.strip()
+    try:
+        json.loads(text or b"null")
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """
+    Read a ``Retry-After`` header (RFC 9110, 10.2.3: whole seconds, or a date).
+
+    :param headers: names in lower case.
+    :param now: the time, for a date in a response without a ``Date`` header.
+    :return: seconds from now, never negative; ``None`` without a readable header.
+    """
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        return float(text)
+    moment = _http_date(text)
+    if moment is None:
+        return None
+    return max(0.0, (moment - (_http_date(headers.get("date", "")) or now)).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """
+    Return scheme, host and port of a URL, for comparisons (RFC 6454).
+
+    :param url: an absolute URL.
+    :return: scheme and host in lower case, and the port, by default the scheme's.
+    """
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(scheme)
+
+
+def _redirect_target(url: str, location: str, base_url: str) -> str | None:
+    r"""
+    Return the URL that a redirect leads to, or ``None`` if that is another origin.
+
+    Only path and query are taken from the header. The origin is taken from the connection, because not all HTTP
+    libraries agree with urllib on which part of a malformed URL (``http://a\@b/``) is the host.
+    """
+    try:
+        target = urljoin(url, location)
+        if not location or origin(target) != origin(base_url):
+            return None
+        parts, base = urlsplit(target), urlsplit(base_url)
+    except ValueError:
+        return None
+    # Percent-encoded text stays as it is; characters that a URL cannot hold are encoded.
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~", errors="replace") or "/"
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~?", errors="replace")
+    return f"{base.scheme}://{base.netloc}{path}" + (f"?{query}" if query else "")

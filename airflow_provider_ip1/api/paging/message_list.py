@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which lists to read, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from airflow_provider_ip1.api.requests import (
+    Direction,
+    Order,
+    Request,
+    batch_messages_request,
+    check_id,
+    conversation_request,
+    normalize_participant,
+)
+from airflow_provider_ip1.api.settings import check_argument
+
+
+@dataclass(frozen=True, slots=True)
+class MessageList:
+    """
+    One paginated list of iP.1.
+
+    :param request: the request for the list, without paging.
+    :param participant: whose conversation it is, normalized; ``None`` for a list that is not a conversation.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+    :param order: by creation, ``"ASC"`` (oldest first) or ``"DESC"``.
+    :param page_size: rows to request per page, from 1; ``None`` for the connection's setting.
+    """
+
+    request: Request
+    participant: str | None = field(default=None, repr=False)
+    direction: Direction | None = None
+    order: Order = "ASC"
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageRequest:
+    """
+    A page that should be requested now.
+
+    :param messages: the list it belongs to.
+    :param start: offset in rows, from 0.
+    :param limit: rows, from 2.
+    """
+
+    messages: MessageList
+    start: int
+    limit: int
+
+    @property
+    def request(self) -> Request:
+        """The request to send."""
+        return self.messages.request.page(self.start, self.limit, self.messages.order)
+
+
+def conversation_lists(
+    participants: Iterable[str], *, direction: str | None = None, order: str = "ASC", page_size: int | None = None
+) -> list[MessageList]:
+    """
+    Describe the conversations with these participants.
+
+    :param participants: phone numbers with country code, or sender names.
+    :param direction: ``"mt"`` for messages that you sent, ``"mo"`` for messages that you received, ``None`` for both.
+    :param order: ``"ASC"`` or ``"DESC"``.
+    :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
+    :return: one list per participant, in the same order.
+    :raises IP1ParticipantError: a participant cannot be used.
+    :raises ValueError: another argument is out of range; the message names the argument.
+    """
+    checked_direction, checked_order = check_direction(direction), check_order(order)
+    size = check_argument("page_size", page_size)
+    return [
+        MessageList(
+            request=conversation_request(participant, checked_direction),
+            participant=participant,
+            direction=checked_direction,
+            order=checked_order,
+            page_size=size,
+        )
+        for participant in map(normalize_participant, participants)
+    ]
+
+
+def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | None = None) -> MessageList:
+    """
+    Describe the messages of a batch.
+
+    :param batch_id: id of the batch.
+    :param order: ``"ASC"`` or ``"DESC"``.
+    :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
+    :raises ValueError: an argument is out of range; the message names the argument.
+    """
+    return MessageList(
+        request=batch_messages_request(check_id(batch_id, "batch_id")),
+        order=check_order(order),
+        page_size=check_argument("page_size", page_size),
+    )
+
+
+def check_direction(direction: str | None) -> Direction | None:
+    """
+    Check a direction and return it in lower case.
+
+    :param direction: ``"mt"``, ``"mo"``, in any case, or ``None``.
+    :raises ValueError: it is neither.
+    """
+    if direction is None:
+        return None
+    match direction.lower() if isinstance(direction, str) else direction:
+        case "mt":
+            return "mt"
+        case "mo":
+            return "mo"
+    raise ValueError("direction must be None, 'mt' (sent by you) or 'mo' (received by you)")
+
+
+def check_order(order: str) -> Order:
+    """
+    Check an order and return it in upper case.
+
+    :param order: ``"ASC"`` or ``"DESC"``, in any case.
+    :raises ValueError: it is neither.
+    """
+    match order.upper() if isinstance(order, str) else order:
+        case "ASC":
+            return "ASC"
+        case "DESC":
+            return "DESC"
+    raise ValueError("order must be 'ASC' (oldest first) or 'DESC' (newest first)")

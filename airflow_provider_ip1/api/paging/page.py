@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page of messages, as the hooks hand it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_ip1.api.decoding import decode_messages
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.requests import Direction
+from airflow_provider_ip1.api.timestamps import read_timestamps
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    Messages that one response of iP.1 added. None of them was in an earlier page of the same read.
+
+    :param participant: whose conversation it is, normalized; ``None`` for the messages of a batch.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+    :param number: how many pages came before it, from 0, counted per conversation.
+    :param start: the requested offset, in rows.
+    :param ids: the messages' ids, in the order of the list.
+    :param raws: the messages as iP.1 sent them, each the bytes of one JSON object.
+    :param total_hint: about how many messages the list has, rounded up to a whole page, according to a ``Link``
+        header; ``None`` without one.
+    :param modified_values: each message's ``modified`` as iP.1 sent it, for :attr:`modified`.
+    """
+
+    participant: str | None = field(repr=False)
+    direction: Direction | None
+    number: int
+    start: int
+    ids: tuple[str, ...]
+    raws: tuple[Any, ...] = field(repr=False)
+    total_hint: int | None
+    modified_values: tuple[Any, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def modified(self) -> tuple[datetime | None, ...]:
+        """When each message last changed, in UTC; ``None`` where iP.1 sent no readable time."""
+        return tuple(read_timestamps(self.modified_values))
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...]:
+        """
+        The messages, decoded from :attr:`raws` on first use.
+
+        :raises IP1ResponseError: one of them cannot be a message; the error names its field and id.
+        """
+        return tuple(decode_messages(self.raws, participant=self.participant, direction=self.direction))
+
+    def only(self, positions: Sequence[int]) -> Page:
+        """
+        Return the page with just some of its messages.
+
+        :param positions: positions of the messages to keep, from 0, ascending.
+        """
+        if len(positions) == len(self.ids):
+            return self
+        ids, raws, modified = (
+            tuple(each[position] for position in positions) if each else ()
+            for each in (self.ids, self.raws, self.modified_values)
+        )
+        return replace(self, ids=ids, raws=raws, modified_values=modified)
+
+    def __len__(self) -> int:
+        return len(self.ids)

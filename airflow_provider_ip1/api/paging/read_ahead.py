@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads several lists in order, with a bounded number of requests in flight and pages in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.pager import Pager
+
+Outcome: TypeAlias = RawPage | Exception
+"""What a page request ended with: its rows (none for a 404), or the error."""
+
+#: Lists per request in flight that may be read before their turn. A list without messages takes no room.
+_LISTS_PER_REQUEST: Final = 16
+
+
+class ReadAhead:
+    """
+    Runs one pager per list and hands out their pages in the order of the lists.
+
+    The first requests of the next lists are sent while the end of a short list is awaited. As soon as a long list can
+    use the room itself, those lists are put back.
+
+    :param lists: the lists, in order. Taken one by one when there is room.
+    :param page_size: rows per page for lists that do not say.
+    :param concurrency: most requests in flight plus full pages held, from 1.
+    """
+
+    def __init__(self, lists: Iterable[MessageList], *, page_size: int, concurrency: int) -> None:
+        self._upcoming: Iterator[MessageList] = iter(lists)
+        self._put_back: list[MessageList] = []
+        self._active: deque[Pager] = deque()
+        self._owners: dict[PageRequest, Pager] = {}
+        self._page_size = page_size
+        self._concurrency = concurrency
+
+    def steps(self) -> Iterator[PageRequest | Page | None]:
+        """
+        Yield what to do next, until every list was read.
+
+        A :class:`PageRequest` has to be sent now, without waiting for its response. A
+        :class:`~airflow_provider_ip1.api.paging.page.Page` goes to the consumer. ``None`` means that nothing can be
+        done until :meth:`receive` gets the outcome of a request.
+
+        :raises IP1PagingError: a list cannot be put together.
+        :raises Exception: the error that was received for the page whose turn it is.
+        """
+        while not self.done:
+            page = self.next_page()
+            if page is None:
+                yield from self.next_requests()
+                if self._owners:
+                    yield None
+                continue
+            if self._active[0].messages.order == "ASC":
+                # The consumer takes its time with this page; the next ones are requested meanwhile. A list that is
+                # read newest first may end with this page, which only the consumer knows.
+                yield from self.next_requests()
+            yield page
+
+    def next_requests(self) -> list[PageRequest]:
+        """Return the requests to send now. The outcome of each has to be passed to :meth:`receive`."""
+        if not self._active:
+            self._activate()
+        requests: list[PageRequest] = []
+        while self._active:
+            room = self._room()
+            if room <= 0:
+                if not requests and self._active[0].wants_more and self._put_back_last():
+                    continue
+                break
+            before = len(requests)
+            for pager in self._active:
+                if len(requests) - before >= room:
+                    break
+                for request in pager.next_requests(room - (len(requests) - before)):
+                    self._owners[request] = pager
+                    requests.append(request)
+            if len(requests) == before and not self._activate():
+                break
+        return requests
+
+    def receive(self, request: PageRequest, outcome: Outcome) -> None:
+        """
+        Take what a request ended with.
+
+        :param request: a request from :meth:`next_requests`.
+        :param outcome: the rows, or the error.
+        """
+        self._owners.pop(request).receive(request, outcome)
+
+    def next_page(self) -> Page | None:
+        """
+        Return the next page in the order of the lists, or ``None`` until more responses are here.
+
+        :raises IP1PagingError: a list cannot be put together.
+        :raises Exception: the error that was received for the page whose turn it is.
+        """
+        while self._active:
+            page = self._active[0].next_page()
+            if page is not None:
+                return page
+            if not self._active[0].done:
+                return None
+            self._active.popleft()
+            if not self._active:
+                self._activate()
+        return None
+
+    def skip_rest(self) -> None:
+        """Read no more of the list that the last page came from."""
+        if self._active:
+            self._active[0].stop()
+
+    @property
+    def done(self) -> bool:
+        """Whether every list was read to its end."""
+        return not self._active and not self._activate()
+
+    def _room(self) -> int:
+        return self._concurrency - len(self._owners) - int(sum(pager.held for pager in self._active))
+
+    def _activate(self) -> bool:
+        if len(self._active) >= _LISTS_PER_REQUEST * self._concurrency:
+            return False
+        messages = self._put_back.pop() if self._put_back else next(self._upcoming, None)
+        if messages is None:
+            return False
+        page_size = messages.page_size or self._page_size
+        self._active.append(Pager(messages, page_size=page_size, window=self._concurrency))
+        return True
+
+    def _put_back_last(self) -> bool:
+        if len(self._active) < 2:
+            return False
+        pager = self._active.pop()
+        pager.stop()
+        self._put_back.append(pager.messages)
+        return True

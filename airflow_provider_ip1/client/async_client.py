@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client on aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import aiohttp
+import yarl
+
+from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
+from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.client.base_client import (
+    CHUNK_BYTES,
+    MAX_CONNECTIONS,
+    BaseClient,
+    Flow,
+    Log,
+    Pause,
+    Send,
+)
+from airflow_provider_ip1.client.log_masking import mask_http_logs
+from airflow_provider_ip1.client.tls import aiohttp_options
+from airflow_provider_ip1.client.transport_errors import transport_failure
+
+T = TypeVar("T")
+
+#: Bytes of a status line or header field; http.client, below requests, has the same limits.
+_MAX_LINE_BYTES = 65536
+
+
+class AsyncClient(BaseClient):
+    """
+    A client for one event loop, with an open session. See :class:`BaseClient` for the other arguments.
+
+    :param session: from :meth:`open`.
+    :param options: of each request: proxy and certificates.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        user_agent: str,
+        log: Log,
+        session: aiohttp.ClientSession,
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(settings, user_agent=user_agent, log=log)
+        self.session = session
+        self._options = options
+
+    @classmethod
+    async def open(cls, settings: Settings, *, user_agent: str, log: Log) -> AsyncClient:
+        """
+        Open a session in the running event loop.
+
+        :param settings: of the connection.
+        :param user_agent: sent with each request.
+        :param log: gets progress and retries.
+        :raises IP1ConnectionError: the CA certificates cannot be read.
+        """
+        mask_http_logs()
+        options = await asyncio.to_thread(aiohttp_options, settings)
+        connect, read = settings.timeout
+        session = aiohttp.ClientSession(
+            headers={
+                "Accept": "application/json",
+                "Authorization": f"Bearer {settings.api_key}",
+                "User-Agent": user_agent,
+            },
+            timeout=aiohttp.ClientTimeout(
+                total=connect + cls.max_response_timeouts * read, sock_connect=connect, sock_read=read
+            ),
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+        )
+        return cls(settings, user_agent=user_agent, log=log, session=session, options=options)
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        await self.session.close()
+
+    async def run(self, flow: Flow[T]) -> T:
+        """
+        Run an operation to its end.
+
+        :param flow: the operation.
+        :return: the operation's result.
+        """
+        outcome: Response | TransportFailure | None = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            outcome = None
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+            else:
+                outcome = await self._send(step)
+
+    async def pages(self, ahead: ReadAhead, *, has_total: bool) -> AsyncGenerator[Page, None]:
+        """
+        Read lists, one after the other.
+
+        :param ahead: from :meth:`BaseClient.read_ahead`.
+        :param has_total: whether the total of a page is the total of the read.
+        """
+        pending: dict[asyncio.Task[RawPage], PageRequest] = {}
+        try:
+            for step in self.read(ahead, has_total=has_total):
+                if isinstance(step, Page):
+                    yield step
+                elif step is not None:
+                    pending[asyncio.ensure_future(self.run(self.page(step)))] = step
+                else:
+                    await _collect(ahead, pending)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _send(self, step: Send) -> Response | TransportFailure:
+        request = step.request
+        headers = {} if request.body is None else {"Content-Type": "application/json"}
+        try:
+            async with self.session.request(
+                request.method,
+                yarl.URL(step.url, encoded=True),
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                **self._options,
+            ) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    body += chunk
+                    if len(body) > self.max_body_bytes:
+                        return TransportFailure(
+                            f"the response is larger than {self.max_body_bytes:,} bytes", kind="response"
+                        )
+                return Response(
+                    response.status,
+                    {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers},
+                    bytes(body),
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            return transport_failure(error, before_sending=(aiohttp.ClientConnectorError,))
+
+
+class AsyncPages(AsyncIterator[Page]):
+    """
+    Pages of lists, read ahead in tasks. Nothing is looked up or sent before the first page is taken.
+
+    :param open_client: returns the client.
+    :param lists: the lists, in order.
+    :param concurrency: most requests in flight; ``None`` for the connection's setting.
+    """
+
+    def __init__(self, open_client: Any, lists: list[MessageList], concurrency: int | None) -> None:
+        self._open_client = open_client
+        self._lists = lists
+        self._concurrency = concurrency
+        self._ahead: ReadAhead | None = None
+        self._pages: AsyncGenerator[Page, None] | None = None
+        self._is_closed = False
+
+    def __aiter__(self) -> AsyncPages:
+        return self
+
+    async def __anext__(self) -> Page:
+        if self._is_closed:
+            raise StopAsyncIteration
+        if self._pages is None:
+            client: AsyncClient = await self._open_client()
+            self._ahead = client.read_ahead(self._lists, self._concurrency)
+            self._pages = client.pages(self._ahead, has_total=len(self._lists) == 1)
+        return await anext(self._pages)
+
+    def skip_rest(self) -> None:
+        """Read no more of the list that the last page came from."""
+        if self._ahead is not None:
+            self._ahead.skip_rest()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield the messages of all pages. Closing the iterator closes the pages."""
+        async with aclosing(self):
+            async for page in self:
+                for message in page.messages:
+                    yield message
+
+    async def aclose(self) -> None:
+        """Stop reading, and cancel the requests that are outstanding."""
+        self._is_closed = True
+        if self._pages is not None:
+            await self._pages.aclose()
+
+
+async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRequest]) -> None:
+    finished, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    for task in finished:
+        error = task.exception()
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        ahead.receive(pending.pop(task), error if error is not None else task.result())
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """
+    Keep aiohttp from repeating a request on its own when the connection breaks.
+
+    :class:`~airflow_provider_ip1.api.call.Call` decides about that, and counts and paces the attempts. aiohttp repeats
+    requests after two kinds of errors only, so these leave here as another kind.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError from error

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What both clients do, without doing any I/O themselves.
+
+Each operation is a generator that yields what has to happen (send a request, pause) and is resumed with the outcome.
+:class:`~airflow_provider_ip1.client.sync_client.SyncClient` and
+:class:`~airflow_provider_ip1.client.async_client.AsyncClient` drive the same generators, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+
+from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure
+from airflow_provider_ip1.api.decoding import decode_message, decode_summary
+from airflow_provider_ip1.api.messages import ConversationSummary, Message
+from airflow_provider_ip1.api.page_body import RawPage, split_page
+from airflow_provider_ip1.api.paging.link_hint import read_link
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
+from airflow_provider_ip1.api.progress import Progress
+from airflow_provider_ip1.api.requests import (
+    Request,
+    check_id,
+    conversation_request,
+    message_request,
+    normalize_participant,
+    summary_request,
+)
+from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.client.shared_rate import SharedRate
+
+T = TypeVar("T")
+
+#: Requests in flight that a session keeps connections for: the largest ``concurrency``.
+MAX_CONNECTIONS: Final = 64
+# A number reserved for fiction.
+_NOBODY: Final = "46701740605"
+#: Bytes that are read from a response at a time.
+CHUNK_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """
+    Send a request.
+
+    The generator is resumed with its :class:`~airflow_provider_ip1.api.call.Response` or
+    :class:`~airflow_provider_ip1.api.call.TransportFailure`.
+
+    :param request: the request.
+    :param url: where to send it.
+    """
+
+    request: Request
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """
+    Wait. The generator is resumed with ``None``.
+
+    :param seconds: how long, above 0.
+    """
+
+    seconds: float
+
+
+class Log(Protocol):
+    """A logger, of the standard library or of Airflow."""
+
+    def info(self, event: Any, /, *args: Any) -> Any:
+        """Log a line at INFO."""
+
+
+Flow: TypeAlias = Generator[Send | Pause, Response | TransportFailure | None, T]
+"""An operation: yields what has to happen, and returns its result."""
+
+
+class BaseClient:
+    """
+    The operations of a client.
+
+    :param settings: of the connection.
+    :param user_agent: sent with each request.
+    :param log: gets progress and retries.
+    """
+
+    #: Bytes. No page of 10,000 messages comes near it. A response without end is not read into memory.
+    max_body_bytes: ClassVar = 256 * 1024 * 1024
+    #: A response may take this many read timeouts in all, headers included, however slowly it arrives.
+    max_response_timeouts: ClassVar = 10
+
+    def __init__(self, settings: Settings, *, user_agent: str, log: Log) -> None:
+        self.settings = settings
+        self.user_agent = user_agent
+        self.log = log
+        #: Requests sent so far, repeated ones included.
+        self.requests_sent = 0
+        #: How many of them repeated another after a failure.
+        self.retries = 0
+        self._counting = threading.Lock()
+        self._rate = SharedRate.of(settings)
+
+    # -- operations
+
+    def summary(self, participant: str) -> Flow[ConversationSummary]:
+        """
+        Fetch the summary of a conversation.
+
+        :param participant: phone number with country code, or sender name.
+        """
+        normalized = normalize_participant(participant)
+        return self.call(
+            summary_request(normalized),
+            lambda response: decode_summary(response.body),
+            missing=lambda: ConversationSummary(participant=normalized, total_messages=0, total_sms=0),
+        )
+
+    def message(self, batch_id: str, message_id: str) -> Flow[Message]:
+        """
+        Fetch one message.
+
+        :param batch_id: id of its batch.
+        :param message_id: id of the message.
+        """
+        request = message_request(check_id(batch_id, "batch_id"), check_id(message_id, "message_id"))
+        return self.call(request, lambda response: decode_message(response.body))
+
+    def page(self, wanted: PageRequest) -> Flow[RawPage]:
+        """
+        Fetch one page of a list.
+
+        :param wanted: the page.
+        """
+        return self.call(wanted.request, _read_page, missing=RawPage)
+
+    def check(self) -> Flow[RawPage]:
+        """Request one message of a number that nobody has, to see whether address and key are right."""
+        return self.page(PageRequest(MessageList(conversation_request(_NOBODY)), 0, 1))
+
+    def read_ahead(self, lists: Iterable[MessageList], concurrency: int | None) -> ReadAhead:
+        """
+        Prepare a read of lists.
+
+        :param lists: the lists, in order.
+        :param concurrency: most requests in flight; ``None`` for the connection's setting.
+        """
+        return ReadAhead(lists, page_size=self.settings.page_size, concurrency=concurrency or self.settings.concurrency)
+
+    def read(self, ahead: ReadAhead, *, has_total: bool) -> Iterator[PageRequest | Page | None]:
+        """
+        Yield the steps of a read, see :meth:`ReadAhead.steps`, and log its progress.
+
+        :param ahead: from :meth:`read_ahead`.
+        :param has_total: whether the total of a page is the total of the read.
+        """
+        progress = Progress(time.monotonic())
+        for step in ahead.steps():
+            if isinstance(step, Page):
+                line = progress.add(len(step), step.total_hint if has_total else None, time.monotonic())
+                if line:
+                    self.log.info("Reading from iP.1: %s.", line)
+            yield step
+
+    # -- calls
+
+    def call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None = None) -> Flow[T]:
+        """
+        Send a request until it succeeds or fails for good.
+
+        :param request: the request.
+        :param read: turns a successful response into the result.
+        :param missing: makes the result for a 404 of a list.
+        :raises IP1Error: the call failed.
+        """
+        call = self._new_call(request, read, missing)
+        yield from self._attempts(call)
+        return call.result
+
+    def _new_call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None) -> Call[T]:
+        settings = self.settings
+        return Call(
+            request,
+            base_url=settings.base_url,
+            conn_id=settings.conn_id,
+            read=read,
+            missing=missing,
+            policy=RetryPolicy(settings.max_attempts),
+        )
+
+    def _attempts(self, call: Call[Any]) -> Flow[None]:
+        while True:
+            for turn in (self._rate.reserve, self._rate.confirm):
+                if (pause := turn()) > 0:
+                    yield Pause(pause)
+            outcome = yield Send(call.request, call.url)
+            with self._counting:
+                self.requests_sent += 1
+            if outcome is None:
+                raise RuntimeError("A client has to answer each Send with its outcome.")
+            delay = call.receive(outcome, datetime.now(UTC))
+            if delay is None:
+                return
+            with self._counting:
+                self.retries += 1
+            self.log.info("Requesting %s again in %.1f s.", call.request.label, delay)
+            if delay > 0:
+                yield Pause(delay)
+
+
+def _read_page(response: Response) -> RawPage:
+    page = split_page(response.body)
+    return replace(page, link=read_link(response.headers.get("link")))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One deadline for a whole response on requests, from its status line to the end of its body.
+
+The timeouts of requests hold for each read from the socket. A server that sends a byte now and then, or an endless
+series of ``100 Continue``, would keep a worker busy forever.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from functools import partial
+from http.client import HTTPResponse
+from typing import Any
+
+import urllib3
+from requests.adapters import HTTPAdapter
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """
+    An adapter whose responses have to arrive completely within a deadline.
+
+    :param connections: most connections to keep.
+    :param seconds: from the time when the request was sent.
+    """
+
+    def __init__(self, connections: int, seconds: float) -> None:
+        self._seconds = seconds
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self._set_pool_classes(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        """Make the pools of connections through a proxy."""
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        self._set_pool_classes(manager)
+        return manager
+
+    def _set_pool_classes(self, manager: urllib3.PoolManager) -> None:
+        manager.pool_classes_by_scheme = {
+            "http": partial(_HTTPPool, seconds=self._seconds),  # type: ignore[dict-item]  # only called
+            "https": partial(_HTTPSPool, seconds=self._seconds),  # type: ignore[dict-item]
+        }
+
+
+class _DeadlinePool:
+    def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seconds = seconds
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()  # type: ignore[misc]
+        connection.response_class = partial(_DeadlineResponse, seconds=self._seconds)
+        return connection
+
+
+class _HTTPPool(_DeadlinePool, urllib3.HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_DeadlinePool, urllib3.HTTPSConnectionPool):
+    pass
+
+
+class _DeadlineResponse(HTTPResponse):
+    """http.client's response, reading through :class:`_DeadlineReader`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, seconds: float, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp, sock, time.monotonic() + seconds))
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline, whatever the socket's own timeout allows."""
+
+    def __init__(self, file: Any, sock: socket.socket, deadline: float) -> None:
+        # Closing the file is what tells the socket that nobody reads from it any more.
+        self._file = file
+        self._sock = sock
+        self._timeout = sock.gettimeout()
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the response did not arrive in time")
+        timeout = left if self._timeout is None else min(left, self._timeout)
+        self._sock.settimeout(timeout)
+        return self._sock.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()

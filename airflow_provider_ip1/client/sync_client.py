@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client on requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import cached_property, partial
+from queue import SimpleQueue
+from typing import TypeVar
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
+from airflow_provider_ip1.client.base_client import (
+    CHUNK_BYTES,
+    MAX_CONNECTIONS,
+    BaseClient,
+    Flow,
+    Pause,
+    Send,
+)
+from airflow_provider_ip1.client.log_masking import mask_http_logs
+from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
+from airflow_provider_ip1.client.tls import Route, find_route
+from airflow_provider_ip1.client.transport_errors import transport_failure
+
+T = TypeVar("T")
+
+_BEFORE_SENDING = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+
+
+class SyncClient(BaseClient):
+    """A client that blocks. It may be used from several threads. See :class:`BaseClient` for its arguments."""
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """The session that all requests go through, with the key, the user agent and the connection pool."""
+        mask_http_logs()
+        session = _Session()
+        session.headers.update({"Accept": "application/json", "User-Agent": self.user_agent})
+        session.auth = _BearerAuth(self.settings.api_key)
+        adapter = DeadlineAdapter(MAX_CONNECTIONS, self.settings.timeout[1] * self.max_response_timeouts)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def close(self) -> None:
+        """Close the session and its connections. The client opens a new one when it is used again."""
+        session = self.__dict__.pop("session", None)
+        for name in ("_prepared", "_route"):
+            self.__dict__.pop(name, None)
+        if session is not None:
+            session.close()
+
+    def run(self, flow: Flow[T], closed: threading.Event | None = None) -> T:
+        """
+        Run an operation to its end.
+
+        :param flow: the operation.
+        :param closed: when it is set, the operation is given up.
+        :return: the operation's result.
+        """
+        closed = closed or threading.Event()
+        outcome: Response | TransportFailure | None = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            outcome = None
+            if isinstance(step, Pause):
+                closed.wait(step.seconds)
+            elif not closed.is_set():
+                outcome = self._send(step)
+            if closed.is_set():
+                flow.close()
+                raise _Closed
+
+    def pages(self, lists: list[MessageList], concurrency: int | None = None) -> SyncPages:
+        """
+        Read lists, one after the other.
+
+        :param lists: the lists.
+        :param concurrency: most requests in flight; ``None`` for the connection's setting.
+        """
+        return SyncPages(self, lists, concurrency)
+
+    @cached_property
+    def _prepared(self) -> requests.PreparedRequest:
+        """What all requests have in common."""
+        return self.session.prepare_request(requests.Request("GET", self.settings.base_url))
+
+    @cached_property
+    def _route(self) -> Route:
+        return find_route(self.settings)
+
+    def _send(self, step: Send) -> Response | TransportFailure:
+        session, route = self.session, self._route
+        try:
+            request = self._prepared.copy()
+            request.method, request.url = step.request.method, step.url
+            if step.request.body is not None:
+                request.headers["Content-Type"] = "application/json"
+                request.prepare_body(step.request.body, None)
+            with session.send(
+                request,
+                timeout=self.settings.timeout,
+                allow_redirects=False,
+                stream=True,
+                verify=route.verify,
+                proxies=route.proxies,
+            ) as response:
+                return self._receive(response)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return transport_failure(error, before_sending=_BEFORE_SENDING)
+
+    def _receive(self, response: requests.Response) -> Response | TransportFailure:
+        body = bytearray()
+        # Unlike iter_content, read1 returns what is there, so the deadline of the response holds for a trickle, too.
+        response.raw.decode_content = True
+        while chunk := response.raw.read1(CHUNK_BYTES):
+            body += chunk
+            if len(body) > self.max_body_bytes:
+                return TransportFailure(f"the response is larger than {self.max_body_bytes:,} bytes", kind="response")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status_code, headers, bytes(body))
+
+
+class SyncPages(Iterator[Page]):
+    """
+    Pages of lists, read ahead in threads. Nothing is sent before the first page is taken.
+
+    Close it, or drop it, to stop reading ahead.
+
+    :param client: sends the requests.
+    :param lists: the lists, in order.
+    :param concurrency: most requests in flight; ``None`` for the connection's setting.
+    """
+
+    def __init__(self, client: SyncClient, lists: list[MessageList], concurrency: int | None) -> None:
+        self._ahead = client.read_ahead(lists, concurrency)
+        # Not a method: the generator must not keep this object alive, or dropping it would not stop its threads.
+        self._pages = _read(client, self._ahead, has_total=len(lists) == 1)
+
+    def __iter__(self) -> SyncPages:
+        return self
+
+    def __next__(self) -> Page:
+        return next(self._pages)
+
+    def skip_rest(self) -> None:
+        """Read no more of the list that the last page came from."""
+        self._ahead.skip_rest()
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the messages of all pages. Closing the iterator closes the pages."""
+        with closing(self):
+            for page in self:
+                yield from page.messages
+
+    def close(self) -> None:
+        """Stop reading. Does not wait for responses that are outstanding."""
+        self._pages.close()
+
+
+def _read(client: SyncClient, ahead: ReadAhead, *, has_total: bool) -> Generator[Page, None, None]:
+    closed = threading.Event()
+    threads = _Threads()
+    try:
+        for step in client.read(ahead, has_total=has_total):
+            if isinstance(step, Page):
+                yield step
+            elif step is not None:
+                threads.start(step, partial(client.run, client.page(step), closed))
+            else:
+                wanted, outcome = threads.next_outcome()
+                if not isinstance(outcome, (RawPage, Exception)):
+                    raise outcome
+                ahead.receive(wanted, outcome)
+    finally:
+        closed.set()
+        threads.close()
+
+
+class _Threads:
+    """
+    Threads that send the requests of one read.
+
+    At exit, Python waits for the threads of a ThreadPoolExecutor, here for responses that nobody needs any more. It
+    does not wait for these daemon threads.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[PageRequest, partial[RawPage]] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[tuple[PageRequest, Outcome | BaseException]] = SimpleQueue()
+        self._threads = 0
+        self._pending = 0
+
+    def start(self, wanted: PageRequest, fetch: partial[RawPage]) -> None:
+        self._pending += 1
+        self._jobs.put((wanted, fetch))
+        if self._pending > self._threads:
+            self._threads += 1
+            threading.Thread(target=self._work, name="ip1-read-ahead", daemon=True).start()
+
+    def next_outcome(self) -> tuple[PageRequest, Outcome | BaseException]:
+        outcome = self._outcomes.get()
+        self._pending -= 1
+        return outcome
+
+    def close(self) -> None:
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            wanted, fetch = job
+            try:
+                self._outcomes.put((wanted, fetch()))
+            except BaseException as error:  # the reading thread raises it
+                self._outcomes.put((wanted, error))
+            # Otherwise this thread would keep a page in memory until the next one arrives.
+            del job, wanted, fetch
+
+
+class _Closed(Exception):
+    """Ends the work of a thread whose read was closed. Its outcome is never taken."""
+
+
+class _BearerAuth(AuthBase):
+    """Sets the key on each request. A session with an auth does not fall back on a netrc file."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        return request
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects to :class:`~airflow_provider_ip1.api.call.Call`."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None. Otherwise requests reads a redirect's body to its end even when it does not follow it."""
+        return None

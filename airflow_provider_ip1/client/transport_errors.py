@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Describes network errors without quoting a URL, and tells whether the request may have been sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from airflow_provider_ip1.api.call import TransportFailure
+
+
+def transport_failure(error: Exception, *, before_sending: tuple[type[BaseException], ...]) -> TransportFailure:
+    """
+    Describe an error of an HTTP library.
+
+    :param error: the error.
+    :param before_sending: the library's errors that prove that no byte of the request was sent.
+    """
+    name = type(error).__name__
+    causes = list(_causes(error))
+    was_sent = not any(
+        isinstance(cause, (*before_sending, ConnectionRefusedError, socket.gaierror)) for cause in causes
+    )
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        # aiohttp's own error of this type lacks the message.
+        reason = next((cause.verify_message for cause in causes if hasattr(cause, "verify_message")), name)
+        return TransportFailure(f"the server's certificate is not trusted ({reason})", kind="settings", was_sent=False)
+    for cause in causes:
+        # The errors of requests are OSErrors, too, but their texts quote the URL.
+        if isinstance(cause, OSError) and cause.strerror and not type(cause).__module__.startswith("requests"):
+            return TransportFailure(f"{name}: {cause.strerror}", was_sent=was_sent)
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return TransportFailure(f"{name}: the server did not respond in time", was_sent=was_sent)
+    return TransportFailure(name, was_sent=was_sent)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything that led to it. urllib3 keeps that in ``reason`` and in arguments, too."""
+    waiting, seen = [error], set()
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        waiting += [link for link in linked if isinstance(link, BaseException)]

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both hooks share: their arguments, and reading the Airflow connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_ip1 import __version__
+from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.client.base_client import BaseClient
+
+ClientT = TypeVar("ClientT", bound="BaseClient")
+
+
+class BaseIP1Hook(BaseHook, Generic[ClientT]):
+    """The arguments, the connection and its form, shared by both hooks."""
+
+    conn_name_attr = "ip1_conn_id"
+    default_conn_name = "ip1_default"
+    conn_type = "ip1"
+    hook_name = "iP.1 SMS"
+
+    def __init__(
+        self,
+        ip1_conn_id: str = default_conn_name,
+        *,
+        timeout: float | tuple[float, float] | None = None,
+        page_size: int | None = None,
+        concurrency: int | None = None,
+        max_attempts: int | None = None,
+        requests_per_second: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.ip1_conn_id = ip1_conn_id
+        self._overrides: Mapping[str, Any] = {
+            name: check_argument(name, value)
+            for name, value in {
+                "timeout": timeout,
+                "page_size": page_size,
+                "concurrency": concurrency,
+                "max_attempts": max_attempts,
+                "requests_per_second": requests_per_second,
+            }.items()
+        }
+        self._client: ClientT | None = None
+        self._creating = threading.Lock()
+        self._opening = asyncio.Lock()
+        self._closed_counts = (0, 0)
+        self._warned = False
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent so far, repeated ones included."""
+        return self._closed_counts[0] + (self._client.requests_sent if self._client else 0)
+
+    @property
+    def retries(self) -> int:
+        """How many of the requests repeated another after a failure."""
+        return self._closed_counts[1] + (self._client.retries if self._client else 0)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the labels of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
+        from airflow_provider_ip1.hooks.connection_form import field_behaviour
+
+        return field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the extra fields of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
+        from airflow_provider_ip1.hooks.connection_form import extra_widgets
+
+        return extra_widgets()
+
+    def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
+        settings, unknown = read_settings(
+            self.ip1_conn_id,
+            host=connection.host,
+            schema=connection.schema,
+            port=connection.port,
+            password=connection.password,
+            extra=extra,
+            overrides=self._overrides,
+        )
+        if unknown and not self._warned:
+            self._warned = True
+            self.log.warning(
+                "Connection %r has extras that the iP.1 provider does not know: %s.",
+                self.ip1_conn_id,
+                ", ".join(unknown),
+            )
+        return settings
+
+    def _missing_connection(self) -> IP1ConnectionError:
+        return IP1ConnectionError(
+            f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password."
+        )
+
+
+@cache
+def user_agent() -> str:
+    """Return the User-Agent header: the versions of this provider and of Airflow."""
+    airflow = "unknown"
+    for distribution in ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk"):
+        try:
+            airflow = version(distribution)
+            break
+        except PackageNotFoundError:
+            continue
+    return f"airflow-provider-ip1/{__version__} (Airflow {airflow})"

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model of a server: the whole truth about a list, so that tests can compare what was read with what was there."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.link_hint import read_link
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
+from airflow_provider_ip1.api.requests import Order, conversation_request
+
+LINK_STYLES = ("rfc8288", "no-semicolon", "swallowed", "none", "requested-limit", "nonsense", "always-next")
+
+
+@dataclass
+class ModelServer:
+    """What iP.1 documents about a list, with everything left open that it leaves open."""
+
+    rows: list[str]
+    order: Order = "ASC"
+    clamp: int = 10_000
+    clamp_later: int = 10_000
+    clamp_from: int = 10_000
+    base: int = 0
+    link_style: str = "rfc8288"
+    changes: Callable[[ModelServer, int], None] = lambda server, request: None
+    requests: list[tuple[int, int]] = field(default_factory=list)
+    ever_removed: set[str] = field(default_factory=set)
+    added: int = 0
+
+    def insert(self, index: int, count: int) -> None:
+        index = min(index, len(self.rows))
+        self.rows[index:index] = [f"new{self.added + offset}" for offset in range(count)]
+        self.added += count
+
+    def delete(self, index: int, count: int) -> None:
+        self.ever_removed.update(self.rows[index : index + count])
+        del self.rows[index : index + count]
+
+    def respond(self, start: int, limit: int) -> Outcome:
+        self.changes(self, len(self.requests))
+        if len(self.requests) >= self.clamp_from:
+            self.clamp = self.clamp_later
+        self.requests.append((start, limit))
+        assert limit >= 2, "a page of one row cannot overlap"
+        listed = self.rows if self.order == "ASC" else self.rows[::-1]
+        offset = max(start - self.base, 0)
+        ids = listed[offset : offset + min(limit, self.clamp)]
+        return RawPage(ids, [key.encode() for key in ids], (), read_link(self.link(start, limit, len(listed))))
+
+    def link(self, start: int, limit: int, total: int) -> str | None:
+        # A server that computes links from the requested limit grants at least iP.1's default of 50 rows.
+        is_requested = self.link_style == "requested-limit" and min(self.clamp, self.clamp_later) >= min(50, limit)
+        step = limit if is_requested else min(limit, self.clamp)
+        url = "https://api.example/v2/x?start={}&limit=" + f"{step}&order={self.order}"
+        last = url.format(self.base + max(0, (total - 1) // step * step))
+        following = url.format(start + step)
+        separator = " " if self.link_style == "no-semicolon" else "; "
+        if self.link_style == "none":
+            return None
+        if self.link_style == "swallowed":
+            return '; rel="next", ; rel="load"'
+        if self.link_style == "nonsense":
+            return 'rel=last <<>>; "<?start=5&limit=x>; rel=last, <?start=0&limit=3>; rel="last"'
+        if self.link_style == "always-next":
+            return f'<{following}>; rel="next"'
+        links = [f'<{last}>{separator}rel="last"']
+        if start - self.base + step < total:
+            links.insert(0, f'<{following}>{separator}rel="next"')
+        return ", ".join(links)
+
+
+def a_list(participant: str | None = None, order: Order = "ASC") -> MessageList:
+    return MessageList(conversation_request("46701740605"), participant, order=order)
+
+
+def read_ahead(lists: list[MessageList], page_size: int, concurrency: int) -> ReadAhead:
+    return ReadAhead(lists, page_size=page_size, concurrency=concurrency)
+
+
+def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random | None = None) -> list[str]:
+    """Read the model to its end, answering in any order; fails when it does not end."""
+    ahead = read_ahead([a_list(order=server.order)], page_size, concurrency)
+    return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
+
+
+def pages_of(
+    ahead: ReadAhead,
+    servers: dict[str | None, ModelServer],
+    concurrency: int,
+    shuffle: random.Random | None = None,
+) -> list[Page]:
+    pages: list[Page] = []
+    in_flight: deque[tuple[PageRequest, Outcome]] = deque()
+    for _ in range(20_000):
+        for request in ahead.next_requests():
+            # The server answers at once; the answer may arrive much later.
+            in_flight.append((request, servers[request.messages.participant].respond(request.start, request.limit)))
+        assert len(in_flight) <= concurrency
+        if shuffle is not None:
+            shuffle.shuffle(in_flight)
+        page = ahead.next_page()
+        if page is not None:
+            pages.append(page)
+        elif ahead.done:
+            assert not ahead.next_requests()
+            return pages
+        else:
+            assert in_flight, "nothing in flight, nothing ready, not done"
+            ahead.receive(*in_flight.popleft())
+    raise AssertionError("it does not end")

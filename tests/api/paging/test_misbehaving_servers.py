@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reads of servers that misbehave in every way we could think of, several at a time.
+
+Every message that exists throughout a read is delivered exactly once, or the read ends in a typed error. ``IP1_READS``
+sets the number of reads (``make test-reads`` runs 100,000 at night).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model_server import LINK_STYLES, ModelServer, read
+
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
+from airflow_provider_ip1.api.paging.read_ahead import Outcome
+from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
+
+READS = int(os.environ.get("IP1_READS", "2000"))
+
+
+@dataclass
+class MisbehavingServer(ModelServer):
+    """
+    A model server with a plan of what goes wrong at which request.
+
+    :param plan: request number to what happens before it is answered: ``(kind, index, amount)``.
+    :param lags: request number to the number of states by which the responding replica is behind.
+    :param clamps: request number to the most rows that the server grants from then on.
+    :param is_cached: whether a URL that was requested before gets the same response again.
+    :param foreign: request number to the response of another server.
+    """
+
+    plan: dict[int, list[tuple[str, int, int]]] = field(default_factory=dict)
+    lags: dict[int, int] = field(default_factory=dict)
+    clamps: dict[int, int] = field(default_factory=dict)
+    cached_until: int = 0
+    foreign: dict[int, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    states: list[list[str]] = field(default_factory=list)
+    cache: dict[tuple[int, int], Outcome] = field(default_factory=dict)
+
+    def respond(self, start: int, limit: int) -> Outcome:
+        number = len(self.requests)
+        for kind, index, amount in self.plan.get(number, []):
+            getattr(self, kind)(min(index, len(self.rows)), amount)
+        self.clamp = self.clamps.get(number, self.clamp)
+        self.states.append(list(self.rows))
+        present, self.rows = self.rows, self.states[max(0, number - self.lags.get(number, 0))]
+        page = super().respond(start, limit)
+        self.rows = present
+        if number < self.cached_until:
+            page = self.cache.setdefault((start, limit), page)
+        match self.foreign.get(number):
+            case "error":
+                return IP1ResponseError("Not iP.1's response.")
+            case "empty" if number:
+                return RawPage()
+        return page
+
+    def swap(self, index: int, amount: int) -> None:
+        """Two neighbors with the same creation time change places."""
+        if index + 1 < len(self.rows):
+            self.moved.update(self.rows[index : index + 2])
+            self.rows[index], self.rows[index + 1] = self.rows[index + 1], self.rows[index]
+
+    def move(self, index: int, amount: int) -> None:
+        """A row moves by a few places among others with the same creation time."""
+        target = max(0, min(index + amount - 3, len(self.rows) - 1))
+        if index < len(self.rows):
+            self.moved.update(self.rows[min(index, target) : max(index, target) + 1])
+            self.rows.insert(target, self.rows.pop(index))
+
+    def repeat(self, index: int, amount: int) -> None:
+        """The server lists a row twice."""
+        if index < len(self.rows):
+            self.rows.insert(index, self.rows[index])
+
+    @property
+    def throughout(self) -> list[str]:
+        """The ids that every state had, in the order of the last one."""
+        there = set(self.states[0]).intersection(*map(set, self.states))
+        listed = [key for key in dict.fromkeys(self.states[0]) if key in there]
+        return listed if self.order == "ASC" else listed[::-1]
+
+
+@st.composite
+def servers(draw: st.DrawFn, kinds: tuple[str, ...]) -> tuple[MisbehavingServer, int, int, random.Random]:
+    total = draw(st.one_of(st.integers(0, 12), st.integers(0, 160)))
+    page_size = draw(st.one_of(st.integers(2, 8), st.integers(2, 70)))
+    at = st.one_of(st.sampled_from([0, 10_000]), st.integers(0, 160), st.just(page_size - 1))
+    change = st.tuples(st.sampled_from(kinds), at, st.integers(1, 6))
+    numbers = st.integers(0, 30)
+    # From two rows on: a server that once showed more than one row and then shows one has only that one.
+    clamp = st.one_of(st.integers(2, 8), st.integers(2, 60))
+    server = MisbehavingServer(
+        rows=[f"row{number}" for number in range(total)],
+        order=draw(st.sampled_from(["ASC", "DESC"])),
+        clamp=draw(st.one_of(st.just(10_000), clamp)),
+        clamps=draw(st.dictionaries(numbers, clamp, max_size=3)),
+        base=draw(st.sampled_from([0, 1])),
+        link_style=draw(st.sampled_from([style for style in LINK_STYLES if style != "requested-limit"])),
+        plan=draw(st.dictionaries(numbers, st.lists(change, max_size=3), max_size=10)),
+        lags=draw(st.dictionaries(numbers, st.integers(1, 4), max_size=5)),
+        cached_until=draw(st.sampled_from([0, 0, 5, 30])),
+        foreign=draw(st.dictionaries(numbers, st.sampled_from(["error", "empty"]), max_size=1)),
+    )
+    return server, page_size, draw(st.integers(1, 6)), random.Random(draw(st.integers(0, 2**16)))
+
+
+def check(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+    server, page_size, concurrency, shuffle = scenario
+    rows = len(server.rows)
+    try:
+        delivered = read(server, page_size, concurrency, shuffle)
+    except (IP1PagingError, IP1ResponseError):
+        delivered = None
+    if delivered is not None:
+        throughout = server.throughout
+        assert len(delivered) == len(set(delivered)), "delivered twice"
+        assert set(throughout) <= set(delivered), "lost"
+        unmoved = [key for key in throughout if key not in server.moved]
+        assert [key for key in delivered if key in set(unmoved)] == unmoved, "out of order"
+    # Never stuck: a page per request, and a bounded number of requests that deliver nothing.
+    step = max(min([page_size, server.clamp, *server.clamps.values()]) - 1, 1)
+    changes = sum(map(len, server.plan.values())) + len(server.lags) + len(server.clamps) + 2
+    assert len(server.requests) <= (rows + server.added) // step * 4 + (MAX_STALLED_RESPONSES + 60) * changes
+
+
+COMMON = settings(max_examples=READS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@COMMON
+@given(servers(("insert", "delete", "repeat")))
+def test_rows_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+    check(scenario)
+
+
+@COMMON
+@given(servers(("swap", "move")))
+def test_rows_that_change_places(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+    check(scenario)
