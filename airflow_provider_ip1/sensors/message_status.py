@@ -24,6 +24,7 @@ from airflow_provider_ip1.api.watching.status_rule import StatusArgument, Status
 from airflow_provider_ip1.api.watching.target import Target, check_target
 from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, check_not_found_timeout, duration_text
 from airflow_provider_ip1.api.watching.watch import (
+    BATCH_PAGE_SIZE,
     PollResult,
     ReadBatch,
     ReadConversation,
@@ -222,10 +223,13 @@ class MessageStatusSensor(BaseSensorOperator):
         with self._skipping_like_poke():
             match event:
                 case {"status": "success", "messages": list(messages)}:
-                    self.log.info("%s reached an expected status.", count_text(len(messages), "message"))
                     return self._finish("success", "", messages)
+                case {"status": "success", "count": int(count)}:
+                    return self._finish("success", "", self._read_messages(context, count))
                 case {"status": "failure", "messages": list(messages), "text": str(text)}:
                     return self._finish("failure", text, messages)
+                case {"status": "failure", "count": int(count), "text": str(text)}:
+                    return self._finish("failure", text, self._read_messages(context, count))
                 case {"status": "timeout", "text": str(text)}:
                     return self._finish("timeout", text, [])
                 case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
@@ -239,11 +243,16 @@ class MessageStatusSensor(BaseSensorOperator):
     # -- all modes
 
     def _begin(self, context: Context) -> Wait:
+        self._wait = self._make_wait(context)
+        for code in self._wait.watch.rule.undocumented_codes:
+            self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
+        self.log.info("%s", self._wait)
+        return self._wait
+
+    def _make_wait(self, context: Context) -> Wait:
         target = Target(self.participant, self.batch_id, self.message_id, self.reference)
         rule = StatusRule.from_arguments(self.expected, self.failed)
         expected_count = check_expected_count(self.expected_count, target)
-        for code in rule.undocumented_codes:
-            self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
         started_at = self._start_of_wait(context)
         schedule = PollSchedule(
             poke_interval=self.poke_interval,
@@ -255,14 +264,13 @@ class MessageStatusSensor(BaseSensorOperator):
             never_gives_up=self.silent_fail and self.deferrable,
         )
         state = self._recall(context, target)
-        self._wait = Wait(
+        return Wait(
             Watch(target, rule, self.require, expected_count, state),
             schedule,
             # What another run of this task remembered may be older than this wait.
             known_at=max(started_at, state.get("known_at", 0.0)),
             not_found_timeout=self.not_found_timeout,
         )
-        return self._wait
 
     def _start_of_wait(self, context: Context) -> float:
         started: datetime | None = None
@@ -277,10 +285,15 @@ class MessageStatusSensor(BaseSensorOperator):
     def _max_wait_seconds(self) -> float | None:
         return self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
 
-    def _drive(self, wait: Wait, is_enough: Callable[[PollResult | IP1Error | None], bool]) -> Pause | WaitResult:
+    def _drive(
+        self, wait: Wait, is_enough: Callable[[PollResult | IP1Error | None], bool], least: int = 0
+    ) -> Pause | WaitResult:
         """
         Run a wait until it ends, or until an outcome is enough.
 
+        :param wait: the wait.
+        :param is_enough: whether an outcome is enough.
+        :param least: a poll that finds fewer messages counts as failed.
         :return: the result of the wait, or the pause before its next poll.
         """
         now = time.time()
@@ -292,15 +305,17 @@ class MessageStatusSensor(BaseSensorOperator):
             if isinstance(step, WaitResult) or is_enough(outcome):
                 return step
             time.sleep(max(0.0, step.until - time.time()))
-            outcome = self._poll(wait.watch) if step.polls else None
+            outcome = self._poll(wait.watch, least) if step.polls else None
             step = steps.send((outcome, time.time()))
 
-    def _poll(self, watch: Watch) -> PollResult | IP1Error:
+    def _poll(self, watch: Watch, least: int) -> PollResult | IP1Error:
         # Return errors instead of raising them here, so that no other exception becomes their context.
         try:
             # Use a new hook for each poll, because the key may have been changed since the last one.
             with closing(IP1Hook(self.ip1_conn_id)) as hook:
-                return _run_poll(hook, watch)
+                result = _run_poll(hook, watch)
+            found = len(result.messages)
+            return result if found >= least else IP1ResponseError(f"iP.1 returned only {found} of {least} messages.")
         except IP1Error as error:
             return error
         except AirflowNotFoundException:
@@ -372,6 +387,15 @@ class MessageStatusSensor(BaseSensorOperator):
             timeout=timedelta(seconds=max(0.0, schedule.deadline - time.time()) + TRIGGER_GRACE),
         )
 
+    def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
+        """Read the messages that did not fit into the trigger's event, which has the verdict."""
+        self.log.info("Reading the statuses of %s.", count_text(count, "message"))
+        wait = self._make_wait(context)
+        step = self._drive(wait, lambda outcome: isinstance(outcome, PollResult), least=count)
+        if len(wait.watch.messages) < count and isinstance(step, WaitResult):
+            return self._finish(step.status, step.text, [])
+        return [message.as_dict() for message in wait.watch.messages]
+
     @contextmanager
     def _skipping_like_poke(self) -> Iterator[None]:
         """Apply ``soft_fail`` and ``never_fail`` as BaseSensorOperator does when it pokes."""
@@ -401,7 +425,7 @@ def _run_poll(hook: IP1Hook, watch: Watch) -> PollResult:
             if step is query:
                 step = steps.send(None)
         elif isinstance(query, ReadBatch):
-            for message in hook.iter_batch_messages(query.batch_id):
+            for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
                 step = steps.send(message)
             step = steps.send(None)
         else:

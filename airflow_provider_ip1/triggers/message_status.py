@@ -16,8 +16,9 @@ from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target
-from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout
+from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout, error_event
 from airflow_provider_ip1.api.watching.watch import (
+    BATCH_PAGE_SIZE,
     PollResult,
     ReadBatch,
     ReadConversation,
@@ -37,9 +38,9 @@ class MessageStatusTrigger(BaseTrigger):
     Its serialized arguments are JSON values, and it keeps no other state. It may therefore move to another triggerer at
     any time, and may run twice, because it only reads.
 
-    It sends one event, a dictionary without personal data. Its ``status`` is ``success`` or ``failure`` (with
-    ``messages``), ``timeout``, or ``error`` (with the exception's name in ``error``). Every event except a success has
-    a ``text``.
+    It sends one event, a dictionary of at most 4 KB without personal data. Its ``status`` is ``success`` or ``failure``
+    (with ``messages``, or with their ``count`` if they do not fit), ``timeout``, or ``error`` (with the name of the
+    exception in ``error``). Every event except a success has a ``text``.
 
     :param participant: phone number with country code, or sender name.
     :param batch_id: id of a batch.
@@ -137,12 +138,12 @@ class MessageStatusTrigger(BaseTrigger):
             async with IP1AsyncHook(self.ip1_conn_id) as hook:
                 event = (await self._wait(hook)).as_event()
         except IP1Error as error:
-            event = {"status": "error", "error": type(error).__name__, "text": str(error)}
+            event = error_event(type(error).__name__, str(error))
         except Exception as error:
             # Without an event the task would only see "trigger failure", and soft_fail would turn that into a skip.
             self.log.exception("The trigger failed with an unexpected error")
             text = f"The trigger failed: {type(error).__name__}. See the log of the triggerer for details."
-            event = {"status": "error", "error": IP1Error.__name__, "text": text}
+            event = error_event(IP1Error.__name__, text)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, hook: IP1AsyncHook) -> WaitResult:
@@ -164,6 +165,7 @@ class MessageStatusTrigger(BaseTrigger):
             known_at=self.started_at if self.known_at is None else self.known_at,
             not_found_timeout=self.not_found_timeout,
         )
+        self.log.info("%s", wait)
         now = time.time()
         steps = wait.steps(schedule.first_poll(self.poll_at, now), now)
         step = next(steps)
@@ -218,7 +220,7 @@ async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
             if step is query:
                 step = steps.send(None)
         elif isinstance(query, ReadBatch):
-            async for message in hook.iter_batch_messages(query.batch_id):
+            async for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
                 step = steps.send(message)
             step = steps.send(None)
         else:

@@ -633,6 +633,8 @@ class TestEvents:
             True,
             {"status": "success"},
             {"status": "success", "messages": None},
+            {"status": "success", "count": None},
+            {"status": "failure", "count": 1},
             {"status": "done", "messages": []},
             {"status": "failure"},
             {"status": "timeout"},

@@ -13,7 +13,9 @@ import time
 
 import pytest
 
+from airflow_provider_ip1.sensors import message_status as sensor_module
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
+from airflow_provider_ip1.triggers import message_status as trigger_module
 from dev.live import cassettes
 from tests.sensor_modes import run_trigger
 
@@ -24,6 +26,13 @@ pytestmark = [
         "cassette_name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def page_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Request a batch in pages of the size that was recorded."""
+    for module in (sensor_module, trigger_module):
+        monkeypatch.setattr(module, "BATCH_PAGE_SIZE", None)
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ class PollSchedule:
             pause = max(pause, now - self.started_at)
             if self._max_wait is not None:
                 pause = min(pause, max(self._max_wait, MIN_PAUSE))
-        return self._next_poll(now, pause)
+        return self._next_poll(now, pause, earliest=now)
 
     def after_failure(self, error: IP1Error, now: float) -> float | None:
         """
@@ -113,9 +113,9 @@ class PollSchedule:
         retry_after = getattr(error, "retry_after", None) or 0.0
         if now + retry_after > self.deadline:
             return None
-        return self._next_poll(now, min(self.interval, MAX_PAUSE_AFTER_FAILURE), now + retry_after)
+        return self._next_poll(now, min(self.interval, MAX_PAUSE_AFTER_FAILURE), earliest=now + retry_after)
 
-    def _next_poll(self, now: float, pause: float, earliest: float = 0.0) -> float | None:
+    def _next_poll(self, now: float, pause: float, earliest: float) -> float | None:
         if now >= self.deadline:
             return None
         return max(min(now + pause * self._uniform(1.0, 1.0 + JITTER), self.deadline), earliest)

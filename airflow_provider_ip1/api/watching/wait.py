@@ -8,10 +8,12 @@ every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, pol
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any, Final, Literal, TypeAlias
 
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
@@ -24,6 +26,10 @@ SIGN_OF_LIFE = 300.0
 LogLine: TypeAlias = tuple[int, str]
 """A level of :mod:`logging`, and a text without personal data."""
 
+#: The largest trigger event in bytes of JSON. Airflow stores it in its metadata database, and adds to it up to 1 KB.
+MAX_EVENT_BYTES = 3000
+
+_MAX_TEXT_BYTES = 2000
 _LAST_SECOND: Final = 253_402_300_799.0  # of the year 9999
 _UNITS: Final = ((172_800.0, 86_400.0, "days"), (7200.0, 3600.0, "h"), (120.0, 60.0, "min"))
 
@@ -69,17 +75,36 @@ class WaitResult:
         return [message.as_dict() for message in self.messages]
 
     def as_event(self) -> dict[str, Any]:
-        """:return: the result as the trigger's event, in JSON values without personal data."""
-        if self.status == "success":
-            return {"status": self.status, "messages": self.as_dicts()}
-        if self.status == "failure":
-            return {"status": self.status, "messages": self.as_dicts(), "text": self.text}
-        return {"status": self.status, "text": self.text}
+        """
+        Make the trigger's event.
+
+        :return: JSON values without personal data, at most :data:`MAX_EVENT_BYTES` long: ``status``; ``messages`` after
+            a success or failure, or their ``count`` if they do not fit; and ``text`` after a failure or timeout.
+        """
+        event: dict[str, Any] = {"status": self.status}
+        if self.status != "success":
+            event["text"] = _shortened(self.text)
+        if self.status == "timeout":
+            return event
+        with_messages = event | {"messages": self.as_dicts()}
+        fits = len(json.dumps(with_messages)) <= MAX_EVENT_BYTES
+        return with_messages if fits else event | {"count": len(self.messages)}
+
+
+def error_event(error: str, text: str) -> dict[str, Any]:
+    """
+    Make the trigger's event for a wait that an error ended.
+
+    :param error: the name of the exception's class.
+    :param text: the message of the exception.
+    :return: JSON values, at most :data:`MAX_EVENT_BYTES` long.
+    """
+    return {"status": "error", "error": error, "text": _shortened(text)}
 
 
 class Wait:
     """
-    One wait, from its first poll in this process to its end.
+    One wait, from its first poll in this process to its end. Its text is what to log first.
 
     :param watch: the messages to watch.
     :param schedule: when to poll.
@@ -98,6 +123,14 @@ class Wait:
         self._text = "iP.1 was not asked yet"
         self._logged_at: float | None = None
 
+    def __str__(self) -> str:
+        target, rule, schedule = self.watch.target, self.watch.rule, self.schedule
+        quantity = "" if target.is_single_message else f"{self.watch.require} of "
+        return (
+            f"Waiting for {quantity}{target} to reach {rule.expected_text}. "
+            f"Polling every {duration_text(schedule.interval)} until {_time_text(schedule.deadline)}."
+        )
+
     def steps(
         self, poll_at: float, now: float
     ) -> Generator[Pause | WaitResult, tuple[PollResult | IP1Error | None, float], None]:
@@ -113,10 +146,9 @@ class Wait:
         :raises IP1NotFoundError: iP.1 has not known any of the messages for ``not_found_timeout``.
         :raises IP1Error: iP.1 refuses the request, or too many polls in a row have failed.
         """
-        lines: tuple[LogLine, ...] = ()
         if self._logged_at is None:
             self._logged_at = now
-            lines = ((logging.INFO, self._start_text()),)
+        lines: tuple[LogLine, ...] = ()
         next_poll: float | None = poll_at
         while next_poll is not None:
             outcome, now = yield Pause(min(next_poll, self._logged_at + SIGN_OF_LIFE), next_poll, lines)
@@ -152,14 +184,6 @@ class Wait:
             "connection belongs to the account that sent the messages. If they are sent later, raise not_found_timeout."
         )
 
-    def _start_text(self) -> str:
-        target, rule, schedule = self.watch.target, self.watch.rule, self.schedule
-        quantity = "" if target.is_single_message else f"{self.watch.require} of "
-        return (
-            f"Waiting for {quantity}{target} to reach {rule.expected_text}. "
-            f"Polling every {duration_text(schedule.interval)} until {_time_text(schedule.deadline)}."
-        )
-
 
 def _lines_for(result: PollResult) -> tuple[LogLine, ...]:
     lines = tuple((logging.WARNING, warning) for warning in result.warnings)
@@ -182,6 +206,12 @@ def check_not_found_timeout(not_found_timeout: timedelta | float | None) -> floa
     if not_found_timeout is not None and not_found_timeout < 0:
         raise ValueError(f"not_found_timeout must be 0 or more, or None, not {not_found_timeout}")
     return not_found_timeout
+
+
+def _shortened(text: str) -> str:
+    sizes = accumulate(len(json.dumps(character)) - 2 for character in text)
+    kept = sum(size <= _MAX_TEXT_BYTES for size in sizes)
+    return text if kept == len(text) else f"{text[:kept]}..."
 
 
 def duration_text(seconds: float) -> str:

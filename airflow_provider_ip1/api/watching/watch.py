@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Require = Literal["all", "any"]
 
+#: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
+BATCH_PAGE_SIZE = 1000
+
 _SHOWN_MESSAGES = 5
 
 
@@ -142,8 +145,8 @@ class PollResult:
     verdict: Verdict
     messages: tuple[WatchedMessage, ...]
     text: str
-    has_changed: bool = True
-    warnings: tuple[str, ...] = ()
+    has_changed: bool
+    warnings: tuple[str, ...]
 
 
 class Watch:
@@ -182,6 +185,11 @@ class Watch:
         self._text = ""
         if target.batch_id and target.message_id:
             self._found[target.message_id] = target.batch_id
+
+    @property
+    def messages(self) -> tuple[WatchedMessage, ...]:
+        """The messages that the last poll found."""
+        return tuple(self._messages.values())
 
     def state(self) -> dict[str, Any]:
         """
@@ -271,7 +279,7 @@ class Watch:
         if self.target.participant is not None:
             self._found.update({message.message_id: message.batch_id for message in polled.values()})
             self._newest = newest or self._newest
-        messages = tuple(self._messages.values())
+        messages = self.messages
         verdict = self._verdict(messages)
         text = self._failure_text(messages) if verdict == "failed" else self._progress_text(messages)
         has_changed, self._text = text != self._text, text

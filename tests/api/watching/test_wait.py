@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.target import Target
 from airflow_provider_ip1.api.watching.wait import (
+    MAX_EVENT_BYTES,
     SIGN_OF_LIFE,
     Pause,
     Wait,
     WaitResult,
     check_not_found_timeout,
     duration_text,
+    error_event,
 )
-from airflow_provider_ip1.api.watching.watch import PollResult, Watch
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch, WatchedMessage
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1NotFoundError, IP1ServerError
 from tests.api.watching.watched_messages import NUMBER, make_message, make_watch, poll
 
@@ -82,7 +88,6 @@ def test_it_polls_until_the_status_is_reached() -> None:
     assert run.result.as_dicts()[0]["code"] == 201
     assert run.result.as_event() == {"status": "success", "messages": run.result.as_dicts()}
     assert run.texts == [
-        "Waiting for all of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
         "Batch b: 1 x 112 DeliveredToCarrier (pending)",
         "Batch b: 1 x 201 DeliveredToHandset (delivered)",
     ]
@@ -138,6 +143,11 @@ class TestNotFound:
             "iP.1 has not known batch b for 3 min, and not_found_timeout is 3 min. Check the id or reference"
         )
 
+    def test_the_error_tells_how_long(self) -> None:
+        wait = make_wait(known_at=-540.0, not_found_timeout=180.0)
+        run = Run(wait, [poll(wait.watch)[0]], error=IP1NotFoundError)
+        assert str(run.error).startswith("iP.1 has not known batch b for 9 min, and not_found_timeout is 3 min.")
+
     def test_the_time_counts_from_the_last_poll_that_found_a_message(self) -> None:
         wait = make_wait(not_found_timeout=180.0)
         found, nothing = with_status(wait.watch, 112), poll(wait.watch)[0]
@@ -180,8 +190,8 @@ class TestSignOfLife:
     def test_every_five_minutes(self) -> None:
         wait = make_wait(poke_interval=40.0, deadline=1200.0)
         run = Run(wait, (with_status(wait.watch, 112) for _ in range(99)))
-        assert [moment for moment, _, _ in run.lines] == [0.0, 0.0, 300.0, 600.0, 900.0]
-        assert run.texts[2] == (
+        assert [moment for moment, _, _ in run.lines] == [0.0, 300.0, 600.0, 900.0]
+        assert run.texts[1] == (
             "Still waiting. Batch b: 1 x 112 DeliveredToCarrier (pending). Next poll at 1970-01-01 00:05:20 UTC."
         )
 
@@ -199,7 +209,7 @@ class TestSignOfLife:
 
     def test_during_a_long_retry_after(self) -> None:
         run = Run(make_wait(), [IP1ServerError("iP.1 answered 503.", 900.0), IP1ServerError("x", 900.0)])
-        assert run.texts[2] == "Still waiting. iP.1 answered 503. Next poll at 1970-01-01 00:15:00 UTC."
+        assert run.texts[1] == "Still waiting. iP.1 answered 503. Next poll at 1970-01-01 00:15:00 UTC."
 
     def test_it_continues_with_the_next_call(self) -> None:
         """A poking sensor makes a new call for each poll."""
@@ -214,27 +224,65 @@ class TestSignOfLife:
                 texts += step.lines
             step = steps.send((with_status(wait.watch, 112), now))
             texts += step.lines
-        assert [text[:13] for _, text in texts] == ["Waiting for a", "Batch b: 1 x ", "Still waiting", "Still waiting"]
+        assert [text[:13] for _, text in texts] == ["Batch b: 1 x ", "Still waiting", "Still waiting"]
 
 
 @pytest.mark.parametrize(
     ("target", "require", "text"),
     [
-        (Target(batch_id="b"), "all", "Waiting for all of batch b to reach"),
+        (
+            Target(batch_id="b"),
+            "all",
+            "Waiting for all of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
+        ),
         (Target(batch_id="b"), "any", "Waiting for any of batch b to reach"),
         (Target(batch_id="b", message_id="m"), "all", "Waiting for message m to reach"),
         (Target(participant=NUMBER, reference="r"), "any", "Waiting for any of messages with reference 'r' to reach"),
     ],
     ids=str,
 )
-def test_the_start_line_names_the_target(target: Target, require: str, text: str) -> None:
-    step = next(make_wait(make_watch(target, require=require)).steps(0.0, 0.0))
-    assert step.lines[0][1].startswith(text)
+def test_its_text_names_target_interval_and_deadline(target: Target, require: str, text: str) -> None:
+    assert str(make_wait(make_watch(target, require=require))).startswith(text)
 
 
 def test_a_deadline_beyond_the_calendar() -> None:
-    step = next(make_wait(deadline=float("inf")).steps(0.0, 0.0))
-    assert step.lines[0][1].endswith("until 9999-12-31 23:59:59 UTC.")
+    assert str(make_wait(deadline=float("inf"))).endswith("until 9999-12-31 23:59:59 UTC.")
+
+
+class TestEvent:
+    @pytest.mark.parametrize("status", ["success", "failure"])
+    @pytest.mark.parametrize("count", [0, 1, 10, 5000])
+    def test_messages_are_included_if_they_fit(self, status: Any, count: int) -> None:
+        messages = tuple(
+            WatchedMessage(f"{index:024}", f"{index:024}", MessageStatus(201, created=datetime.now(UTC)))
+            for index in range(count)
+        )
+        event = WaitResult(status, "some text", messages).as_event()
+        assert len(json.dumps(event)) <= MAX_EVENT_BYTES
+        if count == 5000:
+            assert event["count"] == count
+            assert "messages" not in event
+        else:
+            assert event["messages"] == [message.as_dict() for message in messages]
+        assert event.get("text") == (None if status == "success" else "some text")
+
+    @given(st.text(max_size=3000), st.integers(min_value=0, max_value=40), st.sampled_from(["failure", "timeout"]))
+    @example("\N{PILE OF POO}" * 3000, 40, "failure")
+    @example("x" * 3000, 40, "timeout")
+    def test_it_is_small_whatever_the_text_is(self, text: str, count: int, status: Any) -> None:
+        messages = tuple(WatchedMessage(f"{index:024}", f"{index:024}") for index in range(count))
+        for event in (WaitResult(status, text, messages).as_event(), error_event("IP1ServerError", text)):
+            assert len(json.dumps(event)) <= MAX_EVENT_BYTES
+            shown = event["text"]
+            assert shown == text or (shown.endswith("...") and text.startswith(shown[:-3]) and len(shown) > 100)
+
+    def test_the_longest_complete_text(self) -> None:
+        assert error_event("E", "x" * 2000)["text"] == "x" * 2000
+        assert error_event("E", "x" * 2001)["text"] == "x" * 2000 + "..."
+
+    def test_an_ordinary_text_is_complete(self) -> None:
+        text = "\N{SNOWMAN}" * 300
+        assert error_event("IP1ServerError", text) == {"status": "error", "error": "IP1ServerError", "text": text}
 
 
 @pytest.mark.parametrize(
