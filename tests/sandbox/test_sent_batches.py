@@ -148,6 +148,7 @@ def test_gsm_rejects_text_that_needs_ucs(client: Client) -> None:
         ("tags", "a"), ("tags", [1]), ("deliveryReportUrl", "ftp://x"),
         *(("deliveryWindows", value) for value in ("now", [1], [{}], [{"opens": "soon"}], [{"opens": 1}],
           [{"opens": "2027-02-01T00:00:00Z", "closes": "2027-01-31T00:00:00Z"}],
+          [{"opens": "2027-02-01T00:00:00Z", "closes": "2027-02-01T00:00:00Z"}],
           [{"opens": "2020-01-01T00:00:00Z"}], [{"opens": "9999-12-31T00:00:00Z"}],
           [{"opens": "0001-01-01T00:00:00+14:00"}])),
     ],

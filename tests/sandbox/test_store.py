@@ -91,7 +91,7 @@ def test_messages_have_about_650_bytes_and_differ() -> None:
     assert {message["type"] for message in messages} == {0, 1}
     assert {message["currency"].upper() for message in messages if "currency" in message} == {"SEK", "EUR"}
     assert len({message["currency"] for message in messages if "currency" in message}) == 4
-    assert {message["statuses"][0]["code"] // 100 for message in messages} == {2, 4, 5}
+    assert {message["statuses"][0]["code"] for message in messages} == {201, 202, 402, 403, 406, 500, 511, 599}
     bodies = "".join(message["body"] for message in messages)
     assert all(character in bodies for character in 'åäöÅÄÖ"\n\\🎂%')
 
@@ -104,6 +104,20 @@ def test_past_ends_when_it_should() -> None:
     assert modified != sorted(modified)  # Delivery takes time, so only the creation times are in order.
     assert all(message["statuses"][0]["created"] <= message["modified"] for message in messages)
     assert all(datetime.fromtimestamp(int(message["id"][:8], 16), UTC) < end for message in messages)
+
+
+def test_past_ends_in_november_2026_on_every_day() -> None:
+    newest = read(Store(messages=5000).conversations[MAIN])[-1]
+    assert "2026-10-31T22" < newest["modified"] < "2026-11-01"
+
+
+def test_id_starts_with_the_second_of_the_creation() -> None:
+    conversation = Store(messages=200).conversations[MAIN]
+    for row in conversation.rows:
+        first = conversation.message_with_history(row, "integers", 0)["statuses"][0]
+        if first["code"] == 101:
+            created = int(datetime.fromisoformat(first["created"]).timestamp())
+            assert conversation.message_id(row)[:8] == conversation.batch_id(row)[:8] == f"{created:08x}"
 
 
 def test_conversations_differ() -> None:
