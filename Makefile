@@ -15,6 +15,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 UV := .tools/venv/bin/uv
 RUN := .venv/bin/python
 INSTALLED := .venv/.installed
+# Each worker starts its own S3 server.
+WORKERS ?= 2
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
@@ -44,8 +46,8 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 
 ## Change it
 
-test: lint ## Run the checks and all tests
-	$(RUN) -m pytest
+test: lint ## Run the checks and all tests (WORKERS=2)
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --cov
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit
 	@.venv/bin/pre-commit run --all-files
@@ -104,7 +106,7 @@ matrix-requirements: $(UV) ## The same for the older Airflows and for our lower 
 ## Clean up
 
 clean: ## Delete everything that the other targets created here
-	rm -rf .tools .venv .venv-bench .airflow .nox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build
+	rm -rf .tools .venv .venv-bench .airflow .nox .cache .coverage .*_cache .hypothesis build dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments: each is installed again when its pinned versions change.
