@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_server import LINK_STYLES, ModelServer, read
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
+from tests.api.paging.model_server import LINK_STYLES, ModelServer, read
 
 READS = int(os.environ.get("IP1_READS", "2000"))
 

@@ -12,11 +12,11 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_server import LINK_STYLES, ModelServer, a_list, pages_of, read, read_ahead
 
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ServerError
+from tests.api.paging.model_server import LINK_STYLES, ModelServer, a_list, pages_of, read, read_ahead
 
 
 @st.composite
