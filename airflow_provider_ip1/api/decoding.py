@@ -198,9 +198,9 @@ def _decode_fast(raw: BytesLike, other_side: str | None, endpoint: str | None) -
             row.body,
             direction_of(row.direction, endpoint, other_side, row.sender, row.recipient),
             row.segments,
-            TYPES.get(row.type) or _named(row.type, TYPES),
-            DATACODINGS.get(row.datacoding) or _named(row.datacoding, DATACODINGS),
-            PRIORITIES.get(row.priority) or _named(row.priority, PRIORITIES),
+            TYPES.get(row.type) or name_or_value(row.type, TYPES),
+            DATACODINGS.get(row.datacoding) or name_or_value(row.datacoding, DATACODINGS),
+            PRIORITIES.get(row.priority) or name_or_value(row.priority, PRIORITIES),
             None if price == b"null" else parse_decimal(price),
             None if currency is None else currency.upper(),
             tuple([MessageStatus(s.code, s.duration, parse_timestamp(s.created)) for s in row.statuses or ()]),
@@ -229,9 +229,9 @@ def _decode_by_field(raw: bytes, other_side: str | None, endpoint: str | None, o
         body=fields.text("body"),
         direction=direction_of(fields.scalar("direction"), endpoint, other_side, sender, recipient),
         segments=fields.int32("segments"),
-        type=_named(fields.scalar("type"), TYPES),
-        datacoding=_named(fields.scalar("datacoding"), DATACODINGS),
-        priority=_named(fields.scalar("priority"), PRIORITIES),
+        type=name_or_value(fields.scalar("type"), TYPES),
+        datacoding=name_or_value(fields.scalar("datacoding"), DATACODINGS),
+        priority=name_or_value(fields.scalar("priority"), PRIORITIES),
         price=fields.decimal("price"),
         currency=_upper(fields.text("currency")),
         statuses=_statuses(fields),
@@ -299,9 +299,9 @@ def decode_batch(raw: BytesLike | str | Mapping[str, Any]) -> Batch:
         sender=fields.text("sender"),
         owner=fields.text("owner"),
         direction=direction_of(fields.scalar("direction"), None, None, None, None),
-        type=_named(fields.scalar("type"), TYPES),
-        datacoding=_named(fields.scalar("datacoding"), DATACODINGS),
-        priority=_named(fields.scalar("priority"), PRIORITIES),
+        type=name_or_value(fields.scalar("type"), TYPES),
+        datacoding=name_or_value(fields.scalar("datacoding"), DATACODINGS),
+        priority=name_or_value(fields.scalar("priority"), PRIORITIES),
         templated=fields.flag("templated"),
         status=fields.int32("status"),
         delivery_windows=tuple(
@@ -363,7 +363,8 @@ DATACODINGS: Final[Mapping[Scalar | None, str]] = {
 PRIORITIES: Final[Mapping[Scalar | None, int]] = {1: 1, 2: 2, "1": 1, "2": 2, "normal": 1, "high": 2}
 
 
-def _named(value: Scalar | None, names: Mapping[Scalar | None, Any]) -> Any:
+def name_or_value(value: Scalar | None, names: Mapping[Scalar | None, Any]) -> Any:
+    """Return the name of an enum value; the value itself if iP.1 does not document it."""
     if isinstance(value, bool):
         # A dictionary considers true equal to 1, but true is not an enum value.
         return value

@@ -2,47 +2,22 @@
 """
 CSV as RFC 4180 describes it: UTF-8, commas, CRLF, a header line, quotes doubled inside quotes.
 
-Text is always in quotes and null is nothing at all, so that an empty text and null can be told apart.
+Text is always in quotes and null is an empty field, so the empty text and null differ.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
-from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.formats.columns import Columns, columns_of
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.table import COLUMN_NAMES, Row, rows, utc_text
+from airflow_provider_ip1.formats.table import COLUMNS
 
-
-class _Bare:
-    """
-    A value that is written as it is given, without quotes.
-
-    The csv module leaves the quotes away from what can be turned into a number, and writes None with quotes.
-
-    :param text: what to write; nothing at all for null.
-    """
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __float__(self) -> float:
-        return float(self._text)
-
-    def __str__(self) -> str:
-        return self._text
-
-
-_NULL: Final = _Bare("")
-_PRICE, _STATUSES, _MODIFIED = (COLUMN_NAMES.index(name) for name in ("price", "statuses", "modified"))
+# Columns whose texts differ from message to message. The texts of all others are formatted once per page.
+_VARIED: Final = frozenset({"id", "body", "modified", "reference"})
 
 
 def write_csv(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
@@ -50,37 +25,44 @@ def write_csv(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
     Write messages as a csv file with the columns of :mod:`airflow_provider_ip1.formats.table`.
 
     :param pages: the messages.
-    :return: the file's bytes; the header line alone for no messages.
+    :return: the file's bytes; the header line alone if there are no messages.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    yield (",".join(COLUMN_NAMES) + "\r\n").encode()
+    yield (",".join(column.name for column in COLUMNS) + "\r\n").encode()
     for page in pages:
-        writer.writerows(map(_cells, rows(page)))
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
+        columns = columns_of(page)
+        if columns:
+            lines = map(",".join, zip(*_cells(columns), strict=True))
+            yield ("\r\n".join(lines) + "\r\n").encode()
 
 
-def _cells(row: Row) -> list[Any]:
-    cells = [_NULL if value is None else value for value in row]
-    if (price := row[_PRICE]) is not None:
-        cells[_PRICE] = _price_text(price)
-    if (modified := row[_MODIFIED]) is not None:
-        cells[_MODIFIED] = utc_text(modified)
-    cells[_STATUSES] = _statuses_text(row[_STATUSES])
-    return cells
+def _cells(columns: Columns) -> Iterator[list[str]]:
+    for column, values in zip(COLUMNS, columns.values, strict=True):
+        if column.name == "statuses":
+            yield _status_cells(columns)
+        elif column.name in _VARIED:
+            yield [_cell(value) for value in values]
+        else:
+            cells = {value: _cell(value) for value in set(values)}
+            yield [cells[value] for value in values]
 
 
-@lru_cache(maxsize=1024)
-def _price_text(price: Decimal) -> _Bare:
-    return _Bare(f"{price.normalize():f}")
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"' if '"' in value else f'"{value}"'
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
-def _statuses_text(statuses: Iterable[MessageStatus]) -> str:
-    reports = []
-    for status in statuses:
-        duration = "null" if status.duration is None else status.duration
-        created = "null" if status.created is None else f'"{utc_text(status.created)}"'
-        reports.append(f'{{"code":{status.code},"duration":{duration},"created":{created}}}')
-    return f"[{','.join(reports)}]"
+def _status_cells(columns: Columns) -> list[str]:
+    """Return the reports as JSON, with the quotes doubled."""
+    reports = [
+        f'{{""code"":{code},""duration"":{"null" if duration is None else duration},""created"":'
+        + ("null}" if created is None else f'""{created}""}}')
+        for code, duration, created in zip(columns.codes, columns.durations, columns.created, strict=True)
+    ]
+    counts = columns.report_counts
+    if len(reports) == len(counts) and all(counts):
+        return [f'"[{report}]"' for report in reports]
+    remaining = iter(reports)
+    return ['"[' + ",".join([next(remaining) for _ in range(count)]) + ']"' for count in counts]

@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet, in row groups of one size, so that the bytes do not depend on how the messages arrived."""
+"""Parquet with row groups of equal size, so the bytes do not depend on how the messages were paged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from itertools import islice
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.formats.columns import Columns, columns_of
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE, Row, rows
+from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE
 
 if TYPE_CHECKING:
     import pyarrow
 
-# About 10 MB of messages: what is in memory while a file is written.
+# About 10 MB of messages, which are in memory while the file is written.
 ROW_GROUP_ROWS: Final = 10_000
 _MISSING: Final = "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
 
@@ -34,9 +35,9 @@ def check_pyarrow() -> None:
 
 def import_pyarrow() -> Any:
     """
-    Import what parquet files are written with.
+    Import pyarrow.
 
-    :raises AirflowOptionalProviderFeatureException: it is not installed.
+    :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -47,16 +48,16 @@ def import_pyarrow() -> Any:
 
 
 def arrow_schema() -> pyarrow.Schema:
-    """The columns of :mod:`airflow_provider_ip1.formats.table` as Arrow has them. All but ``id`` may be null."""
+    """Return the Arrow schema of :mod:`airflow_provider_ip1.formats.table`."""
     pa = import_pyarrow()
-    moment = pa.timestamp("us", tz="UTC")
+    timestamp = pa.timestamp("us", tz="UTC")
     types = {
         "string": pa.string(),
         "int32": pa.int32(),
         f"decimal128({PRICE_PRECISION}, {PRICE_SCALE})": pa.decimal128(PRICE_PRECISION, PRICE_SCALE),
-        "timestamp[us, tz=UTC]": moment,
+        "timestamp[us, tz=UTC]": timestamp,
         "list<struct<code: int32, duration: int32, created: timestamp[us, tz=UTC]>>": pa.list_(
-            pa.struct([("code", pa.int32()), ("duration", pa.int32()), ("created", moment)])
+            pa.struct([("code", pa.int32()), ("duration", pa.int32()), ("created", timestamp)])
         ),
     }
     return pa.schema([(column.name, types[column.type]) for column in COLUMNS])
@@ -67,39 +68,66 @@ def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None)
     Write messages as a parquet file with the columns of :mod:`airflow_provider_ip1.formats.table`.
 
     :param pages: the messages.
-    :param compression: of the columns' pages: ``"snappy"``, ``"gzip"``, ``"zstd"`` or ``None``.
-    :return: the file's bytes; a file with the schema and no rows for no messages.
+    :param compression: the compression of the columns' pages: ``"snappy"``, ``"gzip"``, ``"zstd"`` or ``None``.
+    :return: the file's bytes; a file with the schema and without rows if there are no messages.
     :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
     """
     pa = import_pyarrow()
     schema = arrow_schema()
     written = _Written()
-    every_row = (row for page in pages for row in rows(page))
+    held = Columns()
     with pa.parquet.ParquetWriter(
         pa.PythonFile(written, mode="w"), schema, compression=compression or "none"
     ) as writer:
-        while group := list(islice(every_row, ROW_GROUP_ROWS)):
-            writer.write_batch(_record_batch(group, schema), row_group_size=ROW_GROUP_ROWS)
+        for page in pages:
+            held.extend(columns_of(page))
+            while len(held) >= ROW_GROUP_ROWS:
+                writer.write_batch(_record_batch(held.take(ROW_GROUP_ROWS), schema), row_group_size=ROW_GROUP_ROWS)
+                yield from written.take()
+        if held:
+            writer.write_batch(_record_batch(held, schema), row_group_size=ROW_GROUP_ROWS)
             yield from written.take()
     yield from written.take()
 
 
-def _record_batch(group: list[Row], schema: pyarrow.Schema) -> pyarrow.RecordBatch:
+def _record_batch(columns: Columns, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
     pa = import_pyarrow()
-    arrays = []
-    for field, column in zip(schema, zip(*group, strict=True), strict=True):
-        values: Sequence[Any] = column
-        if field.name == "statuses":
-            values = [
-                [{"code": s.code, "duration": s.duration, "created": s.created} for s in statuses]
-                for statuses in column
-            ]
-        arrays.append(pa.array(values, type=field.type))
+    arrays = [_array(field, values, columns) for field, values in zip(schema, columns.values, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def _array(field: pyarrow.Field, values: list[Any], columns: Columns) -> pyarrow.Array:
+    pa = import_pyarrow()
+    if field.name == "statuses":
+        return _lists(field.type, columns)
+    if pa.types.is_timestamp(field.type):
+        return pa.array(values, pa.string()).cast(field.type)
+    if pa.types.is_decimal(field.type):
+        # Converting a Decimal is slow, and few prices account for most messages.
+        positions: dict[Any, int] = {}
+        indices = [positions.setdefault(value, len(positions)) for value in values]
+        return pa.array(list(positions), field.type).take(pa.array(indices, pa.int32()))
+    return pa.array(values, field.type)
+
+
+def _lists(list_type: pyarrow.ListType, columns: Columns) -> pyarrow.ListArray:
+    """Convert the reports without an object per message or report."""
+    pa = import_pyarrow()
+    fields = list(list_type.value_type)
+    reports = pa.StructArray.from_arrays(
+        [
+            pa.array(columns.codes, fields[0].type),
+            pa.array(columns.durations, fields[1].type),
+            pa.array(columns.created, pa.string()).cast(fields[2].type),
+        ],
+        fields=fields,
+    )
+    offsets = pa.array([0, *accumulate(columns.report_counts)], pa.int32())
+    return pa.ListArray.from_arrays(offsets, reports, type=list_type)
+
+
 class _Written:
-    """A file to write to that is emptied as it fills."""
+    """A file that returns what was written to it, and forgets it."""
 
     closed = False
 
@@ -116,7 +144,7 @@ class _Written:
         return self._position
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, because nothing is buffered."""
 
     def close(self) -> None:
         self.closed = True

@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from airflow_provider_ip1.api.decoding import decode_leniently
+import msgspec
+
+from airflow_provider_ip1.api.decoding import decode_leniently, direction_of, normalize_address
+from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
 
@@ -17,12 +20,21 @@ class Route(NamedTuple):
     """
     Which way a message went.
 
-    :param direction: ``mt`` or ``mo``, ``None`` if unknown or redacted.
-    :param participant: the other side of the conversation, redacted. ``None`` if unknown or dropped.
+    :param direction: ``mt`` or ``mo``; ``None`` if unknown or redacted.
+    :param participant: the other side of the conversation, redacted; ``None`` if unknown or dropped.
     """
 
     direction: str | None
     participant: str | None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    direction: int | str | None = None
+    sender: str | None = None
+    recipient: str | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
 @dataclass(frozen=True)
@@ -38,13 +50,13 @@ class RedactedPage:
     """
 
     original: Page = field(repr=False)
-    raws: Sequence[Any] = field(repr=False)
+    raws: Sequence[bytes] = field(repr=False)
     redact_participant: Callable[[str], str | None] = field(repr=False)
     hides_direction: bool = False
     drops_ids: bool = False
 
-    @property
-    def raws_with_ids(self) -> Sequence[Any]:
+    @cached_property
+    def raws_with_ids(self) -> Sequence[bytes]:
         """The redacted messages in a form that can be decoded, with a placeholder for an id that was dropped."""
         if not self.drops_ids:
             return self.raws
@@ -53,18 +65,25 @@ class RedactedPage:
     @cached_property
     def routes(self) -> list[Route]:
         """The route of each message, which redacted addresses no longer reveal. Read from the original page."""
+        participant = self.original.participant
+        other_side = None if participant is None else normalize_address(participant)
+        return [self._route(raw, other_side) for raw in self.original.raws]
+
+    def _route(self, raw: BytesLike, other_side: str | None) -> Route:
         page = self.original
-        routes = []
-        for raw in page.raws:
-            message, _ = decode_leniently(raw, participant=page.participant, direction=page.direction)
-            participant = participant_of(message, page.participant)
-            routes.append(
-                Route(
-                    message.direction if message.direction in ("mt", "mo") and not self.hides_direction else None,
-                    None if participant is None else self.redact_participant(participant),
-                )
-            )
-        return routes
+        message: _Envelope | Message
+        try:
+            message = _ENVELOPE.decode(raw)
+        except UNDECODABLE:
+            message, _ = decode_leniently(raw)
+        direction = direction_of(message.direction, page.direction, other_side, message.sender, message.recipient)
+        participant = page.participant
+        if participant is None:
+            participant = other_side_of(direction, message.sender, message.recipient)
+        return Route(
+            direction if direction in ("mt", "mo") and not self.hides_direction else None,
+            None if participant is None else self.redact_participant(participant),
+        )
 
 
 def participant_of(message: Message, participant: str | None) -> str | None:
@@ -72,12 +91,15 @@ def participant_of(message: Message, participant: str | None) -> str | None:
     Return the other side of a message's conversation.
 
     :param message: the message.
-    :param participant: whose conversation was read, ``None`` for the messages of a batch.
+    :param participant: whose conversation was read; ``None`` for the messages of a batch.
     :return: ``participant`` if it is given; otherwise the recipient of a sent message and the sender of a received
         one; ``None`` if the direction is unknown.
     """
-    if participant is not None:
-        return participant
-    if message.direction == "mt":
-        return message.recipient
-    return message.sender if message.direction == "mo" else None
+    return other_side_of(message.direction, message.sender, message.recipient) if participant is None else participant
+
+
+def other_side_of(direction: str | None, sender: str | None, recipient: str | None) -> str | None:
+    """Return the recipient of a sent message and the sender of a received one; ``None`` if the direction is unknown."""
+    if direction == "mt":
+        return recipient
+    return sender if direction == "mo" else None

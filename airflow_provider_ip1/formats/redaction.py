@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from airflow_provider_ip1.api.json_text import BytesLike
+from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.api.number_search import LONGEST_NOTATION, SHORTEST_NUMBER, PhoneNumber, phone_digits
 from airflow_provider_ip1.api.paging.page import Page
@@ -249,9 +249,9 @@ class _Secret:
 def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
     try:
         return _OBJECT.decode(raw)
-    except ValueError:
+    except UNDECODABLE:
         # Half a UTF-16 pair as an escape is valid JSON, but msgspec rejects it.
-        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(bytes(raw)).items()}
+        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in parse_json(raw).items()}
 
 
 def _object(fields: Mapping[str, msgspec.Raw]) -> bytes:
@@ -266,7 +266,7 @@ def _object(fields: Mapping[str, msgspec.Raw]) -> bytes:
 def _text(value: msgspec.Raw) -> str:
     try:
         return _decode_text(value)
-    except ValueError:
+    except UNDECODABLE:
         pass
     written = bytes(value).decode()
     # A text with half a UTF-16 pair, or a value that is not text.
@@ -330,7 +330,7 @@ def _is_documented(statuses: msgspec.Raw | None) -> bool:
         return True
     try:
         _STATUSES.decode(statuses)
-    except ValueError:
+    except UNDECODABLE:
         return False
     return True
 
@@ -338,7 +338,7 @@ def _is_documented(statuses: msgspec.Raw | None) -> bool:
 def _scrub(
     value: msgspec.Raw, secrets: Sequence[_Secret], *, is_documented: bool, kept: frozenset[str] = frozenset()
 ) -> msgspec.Raw:
-    before = json.loads(bytes(value))
+    before = parse_json(value)
     after = _replaced(before, secrets, is_documented, kept)
     return value if after == before else msgspec.Raw(json.dumps(after).encode())
 

@@ -47,7 +47,8 @@ def columns() -> str:
     """The columns of csv and parquet files, with the values of the example message."""
     from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
     from airflow_provider_ip1.api.paging.page import Page
-    from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS, rows
+    from airflow_provider_ip1.formats.rows import rows
+    from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS
 
     def example(value: Any) -> str:
         if value is None:
