@@ -44,8 +44,13 @@ def _as_tabs(block: re.Match[str]) -> str:
     )
 
 
+def for_sphinx(page: str) -> str:
+    """Return the text of a page as Sphinx should read it."""
+    return BLOCK.sub(_as_tabs, GITHUB_ONLY.sub("", SPHINX_ONLY.sub(r"\1", page)))
+
+
 def _read(app: Sphinx, docname: str, source: list[str]) -> None:
-    source[0] = BLOCK.sub(_as_tabs, GITHUB_ONLY.sub("", SPHINX_ONLY.sub(r"\1", source[0])))
+    source[0] = for_sphinx(source[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
