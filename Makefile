@@ -20,7 +20,7 @@ WORKERS ?= 2
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-ui up down compose-test \
+.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-sending test-ui up down compose-test \
 	dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
@@ -72,6 +72,9 @@ test-all: test ## Run the tests with every version of Airflow and Python found h
 
 test-large: $(INSTALLED) ## Test exports of 300 MB and of 1,000,000 messages (some minutes)
 	IP1_LARGE_TESTS=1 $(RUN) -m pytest tests/transfers/test_large_exports.py
+
+test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
+	SEND_ONCE_RUNS=10000 $(RUN) -m pytest tests/client/test_send_once_machine.py
 
 test-ui: .venv/.installed-ui ## Test the connection form and an export in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium

@@ -67,3 +67,7 @@ class IP1PagingError(IP1Error):
 
 class IP1NoMessagesError(IP1Error):
     """There was nothing to export, and the operator was told that this is a failure (``on_empty="fail"``)."""
+
+
+class IP1SendUnknownError(IP1Error):
+    """It is unknown whether an SMS was sent. Sending it again could send it twice."""

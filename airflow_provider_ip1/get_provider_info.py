@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.hooks.ip1"]}],
+        "operators": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.operators.send_sms"]}],
         "sensors": [
             {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.sensors.message_status"]}
         ],
@@ -45,6 +46,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_provider_ip1.transfers.conversation_to_s3",
             }
         ],
+        "notifications": ["airflow_provider_ip1.notifications.ip1.IP1Notifier"],
         "extra-links": ["airflow_provider_ip1.links.s3.S3ObjectLink"],
         "connection-types": [
             {
@@ -112,6 +114,18 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Secret for hashing personal data in exports. The same key produces the same "
                         "hashes. Required only to redact with hash.",
                         "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "sender": {
+                        "label": "Sender",
+                        "description": "Sender of SMS, unless a task or notification sets one: 3 to 11 letters and "
+                        "digits, or a phone number with country code.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "recipients": {
+                        "label": "Recipients",
+                        "description": "Recipients of notifications, unless a notification sets its own: phone "
+                        "numbers with country code, separated by commas.",
+                        "schema": {"type": ["string", "null"]},
                     },
                 },
             }

@@ -209,6 +209,8 @@ class Call(Generic[T]):
     def _redirect(self, response: Response) -> float:
         self._redirects += 1
         target = _redirect_target(self.url, response.headers.get("location", ""), self._base_url)
+        # A server may process a request before it redirects with 302 or 303; the other three say "repeat it there".
+        self.may_have_taken_effect = self.request.method != "GET" and response.status in (302, 303)
         if target is None or self.request.method != "GET":
             raise self._errors.redirected_away(response.status)
         if self._redirects > MAX_REDIRECTS:

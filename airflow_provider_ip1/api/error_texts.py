@@ -59,6 +59,11 @@ class ErrorTexts:
                 "Give a phone number with country code and digits only, or a sender name. If it is correct, request "
                 "fewer messages at once (page_size): the largest limit is not documented."
             )
+        if status in (400, 422) and self._request.method == "POST":
+            return IP1ResponseError(
+                f"iP.1 refused the batch ({status}). Nothing was sent. Check that the sender is registered with iP.1, "
+                "and that iP.1 accepts the recipients, the text, the datacoding and the delivery windows."
+            )
         if status == 429:
             return IP1RateLimitError(
                 self._no_usable_response("429, too many requests") + wait + " Lower requests_per_second of the "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ _DEFAULT: Final = "default"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _DIGITS_AND_SEPARATORS = re.compile(r"[+(]*[0-9][0-9\s().\-/]*")
 _SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
+_OWN_REFERENCE = re.compile(r"af-[0-9a-f]{32}")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -69,6 +71,11 @@ class OutgoingBatch:
     delivery_windows: tuple[tuple[str, str | None], ...] = ()
     delivery_report_url: str | None = field(default=None, repr=False)
     tags: tuple[str, ...] = ()
+
+    @property
+    def reference_label(self) -> str:
+        """The reference for logs and errors: one made by this package as it is, any other with numbers masked."""
+        return self.reference if _OWN_REFERENCE.fullmatch(self.reference) else mask_number(self.reference)
 
     @property
     def segments(self) -> int:
@@ -143,7 +150,7 @@ def check_batch(
     """
     _check_body(body)
     is_templated = isinstance(recipients, Mapping)
-    values, default_values = _check_recipients(recipients)
+    values, default_values = check_recipients(recipients)
     if is_templated:
         _check_placeholders(body, values, default_values)
     return OutgoingBatch(
@@ -151,7 +158,7 @@ def check_batch(
         default_values=default_values,
         is_templated=is_templated,
         body=body,
-        sender=_check_sender(sender),
+        sender=check_sender(sender),
         reference=_check_label(reference, "reference"),
         type=_check_choice(type, ("sms", "flash"), "type"),
         datacoding=_check_choice(datacoding, ("ucs", "gsm"), "datacoding"),
@@ -218,6 +225,11 @@ def default_reference(dag_id: str, run_id: str, task_id: str, map_index: int) ->
     return f"af-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
+def random_reference() -> str:
+    """Return a reference for a batch that is sent only once, by which it can be found after a failure."""
+    return f"af-{secrets.token_hex(16)}"
+
+
 def split_numbers(recipients: str) -> list[str]:
     """
     Split numbers that are separated by commas.
@@ -228,7 +240,15 @@ def split_numbers(recipients: str) -> list[str]:
     return [part for part in map(str.strip, recipients.split(",")) if part]
 
 
-def _check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """
+    Check recipients.
+
+    :param recipients: see :func:`check_batch`.
+    :return: number -> values, and the default values.
+    :raises ValueError: they cannot be used.
+    :raises IP1ParticipantError: a number lacks its country code.
+    """
     default_values: dict[str, str] = {}
     if isinstance(recipients, str):
         recipients = split_numbers(recipients)
@@ -318,7 +338,15 @@ def _check_body(body: Any) -> None:
         raise ValueError(f"body has {len(body)} characters. iP.1 accepts at most {MAX_BODY_LENGTH}.")
 
 
-def _check_sender(sender: Any) -> str:
+def check_sender(sender: Any) -> str:
+    """
+    Check a sender.
+
+    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
+    :return: the name, or the digits of the number.
+    :raises ValueError: it is something else.
+    :raises IP1ParticipantError: the number lacks its country code.
+    """
     if sender is None or (isinstance(sender, str) and not sender.strip()):
         raise ValueError("sender is missing. Pass it, or set the extra 'sender' of the connection.")
     if not isinstance(sender, str):

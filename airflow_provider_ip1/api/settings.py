@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.api.sending import check_recipients, check_sender
+from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ParticipantError
 
 DEFAULT_HOST = "https://api.ip1sms.com"
 DEFAULT_TIMEOUT = (10.0, 60.0)
@@ -39,6 +40,8 @@ class Settings:
     :param verify: whether the server's certificate is checked, or a file with the CA certificates to check it with.
     :param proxies: scheme to proxy URL.
     :param redact_key: secret for hashing personal data in exports.
+    :param sender: sender of SMS that do not name one.
+    :param recipients: recipients of notifications that do not name any.
     """
 
     conn_id: str
@@ -52,6 +55,8 @@ class Settings:
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
     redact_key: str | None = field(default=None, repr=False)
+    sender: str | None = field(default=None, repr=False)
+    recipients: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read_settings(
@@ -251,6 +256,23 @@ def _secret(value: Any) -> str:
     return value
 
 
+def _sender(value: Any) -> str:
+    try:
+        return check_sender(value)
+    except (ValueError, IP1ParticipantError):
+        pass
+    raise ValueError("must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.")
+
+
+def _recipients(value: Any) -> tuple[str, ...]:
+    try:
+        if isinstance(value, (str, list)):
+            return tuple(check_recipients(value)[0])
+    except (ValueError, IP1ParticipantError):
+        pass
+    raise ValueError("must be phone numbers with country code, as a list or separated by commas.")
+
+
 def _page_size(value: Any) -> int:
     return _whole(value, 1, 10_000)
 
@@ -276,4 +298,6 @@ CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "verify": _verify,
     "proxies": _proxies,
     "redact_key": _secret,
+    "sender": _sender,
+    "recipients": _recipients,
 }

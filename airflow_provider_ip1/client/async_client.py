@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import aiohttp
 import yarl
 
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
@@ -201,6 +202,13 @@ class AsyncPages(AsyncIterator[Page]):
             async for page in self:
                 for message in page.messages:
                     yield message
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield the batches of all pages of a list of batches. Closing the iterator closes the pages."""
+        async with aclosing(self):
+            async for page in self:
+                for batch in page.batches:
+                    yield batch
 
     async def aclose(self) -> None:
         """Stop reading, and cancel the requests that are outstanding."""

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure
-from airflow_provider_ip1.api.decoding import decode_message, decode_summary
+from airflow_provider_ip1.api.decoding import decode_batch, decode_message, decode_summary
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, split_page
 from airflow_provider_ip1.api.paging.link_hint import read_link
@@ -27,6 +28,8 @@ from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.progress import Progress
 from airflow_provider_ip1.api.requests import (
     Request,
+    batch_request,
+    cancel_request,
     check_id,
     conversation_request,
     message_request,
@@ -78,6 +81,9 @@ class Log(Protocol):
 
     def info(self, event: Any, /, *args: Any) -> Any:
         """Log a line at INFO."""
+
+    def warning(self, event: Any, /, *args: Any) -> Any:
+        """Log a line at WARNING."""
 
 
 Flow: TypeAlias = Generator[Send | Pause, Response | TransportFailure | None, T]
@@ -134,6 +140,23 @@ class BaseClient:
         request = message_request(check_id(batch_id, "batch_id"), check_id(message_id, "message_id"))
         return self.call(request, lambda response: decode_message(response.body))
 
+    def batch(self, batch_id: str) -> Flow[Batch]:
+        """
+        Fetch one batch.
+
+        :param batch_id: its id.
+        """
+        request = batch_request(check_id(batch_id, "batch_id"))
+        return self.call(request, lambda response: decode_batch(response.body))
+
+    def cancel(self, batch_id: str) -> Flow[None]:
+        """
+        Cancel a batch.
+
+        :param batch_id: its id.
+        """
+        return self.call(cancel_request(check_id(batch_id, "batch_id")), lambda response: None)
+
     def page(self, wanted: PageRequest) -> Flow[RawPage]:
         """
         Fetch one page of a list.
@@ -181,11 +204,18 @@ class BaseClient:
         :param missing: makes the result for a 404 of a list.
         :raises IP1Error: the call failed.
         """
-        call = self._new_call(request, read, missing)
-        yield from self._attempts(call)
+        call = self.new_call(request, read, missing)
+        yield from self.attempts(call)
         return call.result
 
-    def _new_call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None) -> Call[T]:
+    def new_call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None) -> Call[T]:
+        """
+        Prepare a call with the settings of this client.
+
+        :param request: the request.
+        :param read: turns a successful response into the result.
+        :param missing: makes the result for a 404 of a list.
+        """
         settings = self.settings
         return Call(
             request,
@@ -196,7 +226,13 @@ class BaseClient:
             policy=RetryPolicy(settings.max_attempts),
         )
 
-    def _attempts(self, call: Call[Any]) -> Flow[None]:
+    def attempts(self, call: Call[Any]) -> Flow[None]:
+        """
+        Send the request of a call until it succeeds or fails for good.
+
+        :param call: from :meth:`new_call`. It has the result.
+        :raises IP1Error: the call failed.
+        """
         while True:
             for turn in (self._rate.reserve, self._rate.confirm):
                 if (pause := turn()) > 0:

@@ -14,6 +14,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
@@ -167,6 +168,12 @@ class SyncPages(Iterator[Page]):
         with closing(self):
             for page in self:
                 yield from page.messages
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of all pages of a list of batches. Closing the iterator closes the pages."""
+        with closing(self):
+            for page in self:
+                yield from page.batches
 
     def close(self) -> None:
         """Stop reading. Does not wait for responses that are outstanding."""

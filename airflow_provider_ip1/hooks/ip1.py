@@ -8,16 +8,34 @@ The hooks: resolve the Airflow connection and delegate to the clients.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
 
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.paging.message_list import MessageList, batch_message_list, conversation_lists
+from airflow_provider_ip1.api.paging.message_list import (
+    MessageList,
+    batch_list,
+    batch_message_list,
+    conversation_lists,
+)
+from airflow_provider_ip1.api.sending import (
+    Datacoding,
+    DeliveryWindows,
+    OutgoingBatch,
+    Priority,
+    Recipients,
+    SmsType,
+    check_batch,
+    random_reference,
+)
+from airflow_provider_ip1.api.sent_batch import SentBatch
 from airflow_provider_ip1.api.settings import Settings, check_argument
+from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
 
@@ -31,7 +49,7 @@ if TYPE_CHECKING:
 
 class IP1Hook(BaseIP1Hook["SyncClient"]):
     """
-    Reads SMS conversations, batches and messages from iP.1 (https://www.ip1sms.com/en/developer/).
+    Sends SMS, and reads conversations, batches and messages from iP.1 (https://www.ip1sms.com/en/developer/).
 
     The hook pages, retries and keeps to the request rate. Whatever happens to a conversation while it is read, every
     message that exists throughout is returned exactly once and in order, or an
@@ -203,6 +221,106 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         return self.client.run(self.client.message(batch_id, message_id))
 
+    def iter_batches(self, *, order: str = "DESC", page_size: int | None = None) -> Iterator[Batch]:
+        """
+        Iterate over the batches of the account, without their summaries.
+
+        :param order: by creation, ``"DESC"`` (default, newest first) or ``"ASC"``.
+        :param page_size: batches per request, 1 to 10000; default: the hook's.
+        :return: an iterator; closing it early stops the reading ahead.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: an argument is out of range; the message names the argument.
+        """
+        return self._pages([batch_list(order=order, page_size=page_size)]).batches()
+
+    def get_batch(self, batch_id: str) -> Batch:
+        """
+        Return one batch with its summaries.
+
+        :param batch_id: id of the batch.
+        :raises IP1NotFoundError: iP.1 does not know it (yet).
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: the id is empty or cannot be part of a path.
+        """
+        return self.client.run(self.client.batch(batch_id))
+
+    def cancel_batch(self, batch_id: str) -> None:
+        """
+        Cancel a batch whose delivery window has not opened.
+
+        :param batch_id: id of the batch.
+        :raises IP1NotFoundError: iP.1 does not know it, or not any more.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: the id is empty or cannot be part of a path.
+        """
+        self.client.run(self.client.cancel(batch_id))
+
+    def send_batch(
+        self,
+        *,
+        recipients: Recipients,
+        body: str,
+        sender: str | None = None,
+        reference: str | None = None,
+        type: SmsType = "sms",
+        datacoding: Datacoding = "ucs",
+        priority: Priority = 1,
+        delivery_windows: DeliveryWindows | None = None,
+        delivery_report_url: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Batch:
+        """
+        Send an SMS once, or report that the outcome is unknown.
+
+        If a failure leaves the outcome open, the hook looks for the reference in the newest batches of the account for
+        up to 30 seconds. It repeats the request only if iP.1 cannot have accepted it.
+
+        :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most
+            15 digits. Or a mapping number -> placeholder -> value; the key ``default`` holds values for recipients
+            that lack their own.
+        :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder.
+        :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
+            ``sender`` of the connection.
+        :param reference: identifies the batch among all that the account has ever sent. Default: a random one.
+        :param type: ``sms`` (default), or ``flash`` for a text that the phone shows at once and does not store.
+        :param datacoding: ``ucs`` (default), or ``gsm`` to make iP.1 refuse a text that needs more than the GSM
+            alphabet.
+        :param priority: 1 (default), or 2 for faster delivery at a higher price.
+        :param delivery_windows: mappings with ``opens`` and, optionally, ``closes``: datetimes or ISO 8601, UTC without
+            a zone. Default: deliver at once.
+        :param delivery_report_url: http or https URL that iP.1 posts delivery reports to.
+        :param tags: labels of the batch.
+        :return: the batch. If iP.1's response contains no more than an id, the other fields are those that were sent.
+        :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent.
+        :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
+        :raises IP1Error: iP.1 did not accept the SMS.
+        """
+        outgoing = check_batch(
+            recipients=recipients,
+            body=body,
+            sender=sender or self.settings.sender,
+            reference=reference or random_reference(),
+            type=type,
+            datacoding=datacoding,
+            priority=priority,
+            delivery_windows=delivery_windows,
+            delivery_report_url=delivery_report_url,
+            tags=tags,
+        )
+        return self.send_once(outgoing).batch
+
+    def send_once(self, outgoing: OutgoingBatch, *, look_first: bool = False) -> SentBatch:
+        """
+        Send a checked batch, unless an earlier try has sent it.
+
+        :param outgoing: from :func:`airflow_provider_ip1.api.sending.check_batch`.
+        :param look_first: whether an earlier try may have sent it. If so, the hook looks for its reference first.
+        :return: the batch, and whether an earlier try had sent it.
+        :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
+        :raises IP1Error: iP.1 did not accept the SMS.
+        """
+        return self.client.run(send_once(self.client, outgoing, look_first=look_first))
+
     def test_connection(self) -> tuple[bool, str]:
         """
         Request one message of a number that nobody has, to see whether address and key are right.
@@ -339,6 +457,54 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         """Like :meth:`IP1Hook.get_message`."""
         client = await self.get_client()
         return await client.run(client.message(batch_id, message_id))
+
+    def iter_batches(self, *, order: str = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
+        """Like :meth:`IP1Hook.iter_batches`, as an async iterator."""
+        return self._pages([batch_list(order=order, page_size=page_size)]).batches()
+
+    async def get_batch(self, batch_id: str) -> Batch:
+        """Like :meth:`IP1Hook.get_batch`."""
+        client = await self.get_client()
+        return await client.run(client.batch(batch_id))
+
+    async def cancel_batch(self, batch_id: str) -> None:
+        """Like :meth:`IP1Hook.cancel_batch`."""
+        client = await self.get_client()
+        await client.run(client.cancel(batch_id))
+
+    async def send_batch(
+        self,
+        *,
+        recipients: Recipients,
+        body: str,
+        sender: str | None = None,
+        reference: str | None = None,
+        type: SmsType = "sms",
+        datacoding: Datacoding = "ucs",
+        priority: Priority = 1,
+        delivery_windows: DeliveryWindows | None = None,
+        delivery_report_url: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Batch:
+        """Like :meth:`IP1Hook.send_batch`."""
+        outgoing = check_batch(
+            recipients=recipients,
+            body=body,
+            sender=sender or (await self.get_settings()).sender,
+            reference=reference or random_reference(),
+            type=type,
+            datacoding=datacoding,
+            priority=priority,
+            delivery_windows=delivery_windows,
+            delivery_report_url=delivery_report_url,
+            tags=tags,
+        )
+        return (await self.send_once(outgoing)).batch
+
+    async def send_once(self, outgoing: OutgoingBatch, *, look_first: bool = False) -> SentBatch:
+        """Like :meth:`IP1Hook.send_once`."""
+        client = await self.get_client()
+        return await client.run(send_once(client, outgoing, look_first=look_first))
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`IP1Hook.test_connection`."""

@@ -117,6 +117,9 @@ class Sandbox:
         try:
             hits = self.faults.for_request(number, request.method, self._received[request.method])
             current_hits.set(hits)
+            if "slow" in hits:
+                # So that a client that leaves during the wait has sent its request nevertheless.
+                await request.read()
             await _wait(self.latency + _seconds(hits, after_processing=False))
             self._change_rows(request, hits)
             cut = hits.last("reset") or hits.last("close")

@@ -14,9 +14,6 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
     """
     Build the lineage of an export.
 
-    The input dataset stands for all of iP.1's conversations, because the name of a dataset must not contain a phone
-    number.
-
     :param base_url: iP.1's base URL.
     :param target: the object written.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
@@ -25,7 +22,6 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
     :return: an ``OperatorLineage`` of the OpenLineage provider.
     """
     from airflow.providers.common.compat.openlineage.facet import (
-        Dataset,
         OutputDataset,
         OutputStatisticsOutputDatasetFacet,
         SchemaDatasetFacet,
@@ -37,9 +33,8 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
         SchemaDatasetFacetFields(name=name, type=type_, description=description)
         for name, type_, description in fields_of(file_format)
     ]
-    api = urlsplit(base_url)
     return OperatorLineage(
-        inputs=[Dataset(namespace=f"{api.scheme}://{api.netloc}", name="v2/conversations")],
+        inputs=[conversations_dataset(base_url)],
         outputs=[
             OutputDataset(
                 namespace=f"s3://{target.bucket}",
@@ -51,3 +46,16 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
             )
         ],
     )
+
+
+def conversations_dataset(base_url: str) -> Any:
+    """
+    Return the dataset of all of iP.1's conversations. There is one, because its name must not contain a phone number.
+
+    :param base_url: iP.1's base URL.
+    :return: a ``Dataset`` of the OpenLineage client.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    api = urlsplit(base_url)
+    return Dataset(namespace=f"{api.scheme}://{api.netloc}", name="v2/conversations")

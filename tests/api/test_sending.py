@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch, check_limits, default_reference
-from airflow_provider_ip1.exceptions import IP1ParticipantError
+from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
 
 NUMBER, OTHER = "46701740605", "46701740606"
 TEXT = "A text that nobody may see"
@@ -281,3 +281,9 @@ def test_sends_a_valid_request_or_raises(arguments: dict[str, Any]) -> None:
     assert len(set(numbers)) == len(numbers) >= 1
     assert all(number.isdigit() and number.isascii() and len(number) <= 15 for number in numbers)
     assert batch.segments >= 1
+
+
+def test_a_number_without_country_code_is_an_error_before_anything_is_sent() -> None:
+    with pytest.raises(IP1Error, match="recipients: number 2") as raised:
+        outgoing(recipients=[NUMBER, "070-174 06 06"])
+    assert "070-174 06 06" not in str(raised.value)

@@ -140,9 +140,16 @@ def test_keys_that_are_refused(password: str | None) -> None:
 
 
 def test_the_key_is_in_no_repr() -> None:
-    settings = read({"redact_key": "another-secret", "proxies": {"https": "http://user:pass@proxy.example"}})
+    settings = read(
+        {
+            "redact_key": "another-secret",
+            "proxies": {"https": "http://user:pass@proxy.example"},
+            "sender": "46701740605",
+            "recipients": ["46701740605"],
+        }
+    )
     assert settings.api_key == KEY and settings.redact_key == "another-secret"
-    for secret in (KEY, "another-secret", "pass@"):
+    for secret in (KEY, "another-secret", "pass@", "46701740605"):
         assert secret not in repr(settings)
 
 
@@ -193,6 +200,11 @@ def test_defaults() -> None:
         ("proxies", {"https": "http://proxy.example:3128"}, {"https": "http://proxy.example:3128"}),
         ("proxies", '{"https": "http://proxy.example:3128"}', {"https": "http://proxy.example:3128"}),
         ("redact_key", "secret", "secret"),
+        ("sender", "iP1", "iP1"),
+        ("sender", "+46 701 74 06 05", "46701740605"),
+        ("recipients", "46701740605", ("46701740605",)),
+        ("recipients", "+46701740605, 46701740606,46701740605", ("46701740605", "46701740606")),
+        ("recipients", ["46701740605"], ("46701740605",)),
     ],
 )
 def test_extras(name: str, written: object, value: object) -> None:
@@ -216,6 +228,8 @@ BAD = {
     "verify": ["/no/such/file.pem", 1, [], "maybe"],
     "proxies": ["http://proxy.example", ["http://proxy.example"], {"https": 1}, {"https": "proxy.example"}, "{", 1],
     "redact_key": [1, [], {"a": "b"}],
+    "sender": ["ab", "a shop", "longer than eleven", "0701740605", 46701740605, []],
+    "recipients": [[], ",", "iP1", "0701740605", [46701740605], 46701740605, {"46701740605": {}}, "1" * 16],
     "allow_http": ["yes", 1, 0, [], "tru"],
 }
 

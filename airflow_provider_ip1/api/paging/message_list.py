@@ -11,6 +11,7 @@ from airflow_provider_ip1.api.requests import (
     Order,
     Request,
     batch_messages_request,
+    batches_request,
     check_id,
     conversation_request,
     normalize_participant,
@@ -98,6 +99,19 @@ def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | No
         request=batch_messages_request(check_id(batch_id, "batch_id")),
         order=check_order(order),
         page_size=check_argument("page_size", page_size),
+    )
+
+
+def batch_list(*, order: str = "DESC", page_size: int | None = None) -> MessageList:
+    """
+    Describe the batches of the account.
+
+    :param order: ``"ASC"`` or ``"DESC"``.
+    :param page_size: batches per request, 1 to 10000; ``None`` for the connection's setting.
+    :raises ValueError: an argument is out of range; the message names the argument.
+    """
+    return MessageList(
+        request=batches_request(), order=check_order(order), page_size=check_argument("page_size", page_size)
     )
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_ip1.api.decoding import decode_messages
+from airflow_provider_ip1.api.batches import Batch
+from airflow_provider_ip1.api.decoding import decode_batch, decode_messages
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.timestamps import read_timestamps
@@ -53,6 +54,15 @@ class Page:
         :raises IP1ResponseError: one of them cannot be a message; the error names its field and id.
         """
         return tuple(decode_messages(self.raws, participant=self.participant, direction=self.direction))
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """
+        The batches of a list of batches, decoded from :attr:`raws` on first use.
+
+        :raises IP1ResponseError: one of them cannot be a batch; the error names its field and id.
+        """
+        return tuple(map(decode_batch, self.raws))
 
     def only(self, positions: Sequence[int]) -> Page:
         """

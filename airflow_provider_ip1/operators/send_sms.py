@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sends SMS: once, however often the task is tried, or with a report that the outcome is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from airflow_provider_ip1.api.sending import (
+    Datacoding,
+    DeliveryWindows,
+    OutgoingBatch,
+    Priority,
+    Recipients,
+    SmsType,
+    check_batch,
+    check_limit,
+    check_limits,
+    default_reference,
+)
+from airflow_provider_ip1.exceptions import IP1SendUnknownError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+ON_UNKNOWN = ("fail", "retry")
+
+
+class IP1SendUnknownFailure(IP1SendUnknownError, AirflowFailException):
+    """It is unknown whether an SMS was sent, and the operator was told to leave that to a person."""
+
+
+class SendSmsOperator(BaseOperator):
+    """
+    Sends an SMS to one or more recipients.
+
+    iP.1 cannot recognize a repeated request. So the operator sends at most once: after a failure that leaves the
+    outcome open, and before every further try of the task, it looks for its ``reference`` in the newest batches of the
+    account, for up to 30 seconds. If iP.1 lists the reference, the SMS was sent, and the operator does not send it
+    again. That also holds for a task that was cleared; only another ``reference`` sends again.
+
+    Success means that iP.1 accepted the SMS, not that it was delivered. To wait for that, pass the returned
+    ``batch_id`` to :class:`~airflow_provider_ip1.sensors.message_status.MessageStatusSensor`.
+
+    Airflow stores rendered arguments, ``recipients`` and ``body`` among them, and shows them in its web interface.
+
+    :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most 15
+        digits. ``+``, ``00``, separators and duplicates are removed. Or a mapping number -> placeholder -> value, in
+        which the key ``default`` holds values for recipients that lack their own. (templated)
+    :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder that iP.1
+        fills in. (templated)
+    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
+        ``sender`` of the connection. (templated)
+    :param reference: identifies the SMS among all that the account has ever sent. Default: ``af-`` and a hash of DAG
+        id, run id, task id and map index. (templated)
+    :param type: ``sms`` (default), or ``flash`` for a text that the phone shows at once and does not store.
+    :param datacoding: ``ucs`` (default), or ``gsm`` to make iP.1 refuse a text that needs more than the GSM alphabet.
+    :param priority: 1 (default), or 2 for faster delivery at a higher price.
+    :param delivery_windows: when to deliver: a list of mappings with ``opens`` and, optionally, ``closes``, as
+        datetimes or ISO 8601; UTC without a zone. Default: at once. (templated)
+    :param delivery_report_url: http or https URL that iP.1 posts delivery reports to.
+    :param tags: labels of the batch. (templated)
+    :param max_recipients: fail before sending to more recipients than this, from 1. Default 100.
+    :param max_segments: fail before sending a text that takes more SMS than this per recipient, from 1. Default 3.
+    :param on_unknown: what happens if it stays unknown whether the SMS was sent: ``fail`` (default) fails the task
+        without further tries; ``retry`` lets Airflow try again, which sends unless iP.1 lists the reference by then.
+    :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
+    :return: ``batch_id``, ``reference``, ``recipients`` (their number), ``segments`` (SMS per recipient, at most) and
+        ``reused`` (whether an earlier try had sent it).
+    :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent.
+    :raises IP1SendUnknownError: it is unknown whether the SMS was sent. With ``on_unknown="fail"`` the error is also an
+        ``AirflowFailException``.
+    :raises IP1Error: iP.1 did not accept the SMS.
+    """
+
+    template_fields: Sequence[str] = (
+        "recipients",
+        "body",
+        "sender",
+        "reference",
+        "delivery_windows",
+        "tags",
+        "ip1_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        recipients: Recipients,
+        body: str,
+        sender: str | None = None,
+        reference: str | None = None,
+        type: SmsType = "sms",
+        datacoding: Datacoding = "ucs",
+        priority: Priority = 1,
+        delivery_windows: DeliveryWindows | None = None,
+        delivery_report_url: str | None = None,
+        tags: Sequence[str] = (),
+        max_recipients: int = 100,
+        max_segments: int = 3,
+        on_unknown: Literal["fail", "retry"] = "fail",
+        ip1_conn_id: str = "ip1_default",
+        **base_operator: Any,
+    ) -> None:
+        super().__init__(**base_operator)
+        self.recipients = recipients
+        self.body = body
+        self.sender = sender
+        self.reference = reference
+        self.type = type
+        self.datacoding = datacoding
+        self.priority = priority
+        self.delivery_windows = delivery_windows
+        self.delivery_report_url = delivery_report_url
+        self.tags = tags
+        self.max_recipients = max_recipients
+        self.max_segments = max_segments
+        self.on_unknown = on_unknown
+        self.ip1_conn_id = ip1_conn_id
+        # These arguments are not templated, so a mistake shows when the DAG is parsed. execute() checks the others.
+        check_limit(max_recipients, "max_recipients")
+        check_limit(max_segments, "max_segments")
+        if on_unknown not in ON_UNKNOWN:
+            raise ValueError(f"on_unknown must be 'fail' or 'retry', not {on_unknown!r}.")
+
+    @cached_property
+    def hook(self) -> IP1Hook:
+        """The hook that sends."""
+        from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+        return IP1Hook(self.ip1_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Send the SMS, unless an earlier try has sent it.
+
+        :param context: context of the task's run.
+        """
+        task_instance = context["ti"]
+        outgoing = self._check(task_instance)
+        look_first = task_instance.try_number > 1
+        if look_first:
+            self.log.info(
+                "This is try %s of the task, so look for reference %r before sending.",
+                task_instance.try_number,
+                outgoing.reference_label,
+            )
+        with self.hook as hook:
+            try:
+                sent = hook.send_once(outgoing, look_first=look_first)
+            except IP1SendUnknownError as error:
+                if self.on_unknown == "retry":
+                    raise
+                unknown = str(error)
+            else:
+                unknown = ""
+        if unknown:
+            raise IP1SendUnknownFailure(f"{unknown} Airflow does not retry the task, because on_unknown is 'fail'.")
+        segments = outgoing.segments
+        self.log.info(
+            "%s batch %s with reference %r to %s recipients, at most %s SMS each.",
+            "An earlier try has already sent" if sent.reused else "Sent",
+            sent.batch.id,
+            outgoing.reference_label,
+            len(outgoing.recipients),
+            segments,
+        )
+        return {
+            "batch_id": sent.batch.id,
+            "reference": outgoing.reference,
+            "recipients": len(outgoing.recipients),
+            "segments": segments,
+            "reused": sent.reused,
+        }
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """
+        Return the lineage of the SMS. The OpenLineage provider calls this if it is installed.
+
+        The dataset stands for all of iP.1's conversations, like the input of an export: its name must not contain a
+        number.
+
+        :param task_instance: not used.
+        :return: an ``OperatorLineage``.
+        """
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_provider_ip1.transfers.lineage import conversations_dataset
+
+        return OperatorLineage(outputs=[conversations_dataset(self.hook.settings.base_url)])
+
+    def _check(self, task_instance: Any) -> OutgoingBatch:
+        outgoing = check_batch(
+            recipients=self.recipients,
+            body=self.body,
+            sender=_none_if_blank(self.sender) or self.hook.settings.sender,
+            reference=_none_if_blank(self.reference)
+            or default_reference(
+                task_instance.dag_id, task_instance.run_id, task_instance.task_id, task_instance.map_index
+            ),
+            type=self.type,
+            datacoding=self.datacoding,
+            priority=self.priority,
+            delivery_windows=self.delivery_windows,
+            delivery_report_url=self.delivery_report_url,
+            tags=self.tags,
+        )
+        check_limits(outgoing, max_recipients=self.max_recipients, max_segments=self.max_segments)
+        return outgoing
+
+
+def _none_if_blank(value: str | None) -> str | None:
+    # Templates render None as "None".
+    return None if isinstance(value, str) and value.strip() in ("", "None") else value

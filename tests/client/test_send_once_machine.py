@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Sending exactly once, or reporting that the outcome is unknown, whatever happens on the way.
+
+A state machine plays Airflow (tries, retries, cleared tasks, killed workers), the network and iP.1. The code under test
+is the client's operation, which yields each request and pause, so the machine decides what becomes of it, and no time
+passes. ``SEND_ONCE_RUNS`` sets the number of runs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch
+from airflow_provider_ip1.api.sent_batch import SentBatch
+from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, Pause, Send
+from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.exceptions import IP1Error, IP1SendUnknownError
+
+NUMBER = "46701740605"
+TEXT = "A text that nobody may see"
+RUNS = int(os.environ.get("SEND_ONCE_RUNS", "1000"))
+
+log = logging.getLogger("send-once-machine")
+log.disabled = True
+
+# What becomes of a POST that iP.1 has not accepted.
+REJECTIONS: dict[str, Response | TransportFailure] = {
+    "refused connection": TransportFailure("connection refused", was_sent=False),
+    "untrusted certificate": TransportFailure("not trusted", kind="settings", was_sent=False),
+    "lost request": TransportFailure("timed out", was_sent=True),
+    "500": Response(500, {}, b""),
+    "503": Response(503, {"retry-after": "1"}, b""),
+    "429": Response(429, {"retry-after": "2"}, b""),
+    "429 for an hour": Response(429, {"retry-after": "3600"}, b""),
+    "408": Response(408, {}, b""),
+    "400": Response(400, {}, b"{}"),
+    "401": Response(401, {}, b""),
+    "404": Response(404, {}, b""),
+    "404 of a proxy": Response(404, {}, b"<html>"),
+    "302 of a proxy": Response(302, {"location": "https://login.example.com/"}, b""),
+    "200 of a proxy": Response(200, {}, b"<html>"),
+    "200 with another batch": Response(200, {}, b'{"id": "5bcf4324f1a1d30d0c9a4a99", "reference": "other"}'),
+}
+# What comes back for a POST that iP.1 has accepted. A mapping of the batch's fields stands for a response.
+ACCEPTANCES = (
+    "object",
+    "list",
+    "location",
+    "nothing",
+    "odd object",
+    "cut",
+    "lost response",
+    "endless response",
+    "500",
+    "502",
+    "303",
+)
+# Seconds until iP.1 lists a batch.
+LIST_DELAYS = st.sampled_from([0.0, 10.0, 30.0]) | st.floats(0, 30)
+LIST_FAULTS: dict[str, Response | TransportFailure] = {
+    "500": Response(500, {}, b""),
+    "lost": TransportFailure("timed out"),
+    "html": Response(200, {}, b"<html>"),
+    "cut": Response(200, {}, b'[{"id": "1"'),
+    "401": Response(401, {}, b""),
+    "429": Response(429, {}, b""),
+}
+
+
+@dataclass
+class Accepted:
+    """A batch that iP.1 has accepted, listed from a moment on."""
+
+    id: str
+    reference: str | None
+    listed_at: float
+
+
+class SendingTask(RuleBasedStateMachine):
+    """One task instance of Airflow, which has one SMS to send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client = BaseClient(
+            Settings(conn_id="ip1", base_url="https://ip1.example", api_key="key", page_size=7, requests_per_second=0),
+            user_agent="test",
+            log=log,
+        )
+        self.outgoing: OutgoingBatch = check_batch(
+            recipients=NUMBER, body=TEXT, sender="iP1", reference="af-0123456789abcdef"
+        )
+        self.now = 0.0
+        self.batches: list[Accepted] = []
+        self.accepted_ever = 0
+        self.tries = 0
+        self.is_finished = False
+        self.flow: Flow[SentBatch] | None = None
+        self.step: Send | Pause | None = None
+        self.accepted_before_try = 0
+
+    # -- what iP.1 knows
+
+    @property
+    def own(self) -> list[Accepted]:
+        return [batch for batch in self.batches if batch.reference == self.outgoing.reference]
+
+    def accept(self, reference: str | None, delay: float) -> Accepted:
+        self.accepted_ever += 1
+        batch = Accepted(f"5bcf4324f1a1d30d{self.accepted_ever:08x}", reference, self.now + delay)
+        self.batches.append(batch)
+        return batch
+
+    def listing(self, request: dict[str, str]) -> Response:
+        listed = [batch for batch in self.batches if batch.listed_at <= self.now]
+        assert request["order"] == "DESC"
+        start, limit = int(request["start"]), int(request["limit"])
+        page = listed[::-1][start : start + limit]
+        return Response(200, {}, json.dumps([{"id": b.id, "reference": b.reference} for b in page]).encode())
+
+    # -- what Airflow does
+
+    def resume(self, outcome: Response | TransportFailure | None) -> None:
+        assert self.flow is not None
+        try:
+            self.step = self.flow.send(outcome)
+        except StopIteration as finished:
+            self.finish_try(finished.value)
+        except IP1Error as error:
+            self.fail_try(error)
+
+    def finish_try(self, sent: SentBatch) -> None:
+        self.flow = self.step = None
+        self.is_finished = True
+        assert [batch.id for batch in self.own] == [sent.batch.id]
+        assert sent.batch.reference in (None, self.outgoing.reference)
+        if sent.reused:
+            assert self.accepted_before_try == 1
+
+    def fail_try(self, error: IP1Error) -> None:
+        self.flow = self.step = None
+        assert TEXT not in str(error)
+        assert NUMBER not in str(error)
+        if not isinstance(error, IP1SendUnknownError):
+            # The error says that this try has sent nothing.
+            assert len(self.own) == self.accepted_before_try
+
+    @property
+    def is_posting(self) -> bool:
+        return isinstance(self.step, Send) and self.step.request.method == "POST"
+
+    @property
+    def is_listing(self) -> bool:
+        return isinstance(self.step, Send) and self.step.request.method == "GET"
+
+    @precondition(lambda self: self.flow is None)
+    @rule(pause=st.sampled_from([0.0, 300.0]))
+    def start_try(self, pause: float) -> None:
+        """Airflow starts the task: for the first time, after a failed or killed try, or because it was cleared."""
+        self.now += pause
+        self.tries += 1
+        self.accepted_before_try = len(self.own)
+        self.flow = send_once(self.client, self.outgoing, look_first=self.tries > 1)
+        self.resume(None)
+
+    @precondition(lambda self: self.flow is not None)
+    @rule()
+    def kill_worker(self) -> None:
+        """Nothing of the try is left. What it has sent stays sent."""
+        self.flow = self.step = None
+
+    @precondition(lambda self: self.is_posting)
+    @rule(delay=LIST_DELAYS)
+    def kill_worker_while_the_request_is_on_its_way(self, delay: float) -> None:
+        self.accept(self.outgoing.reference, delay)
+        self.kill_worker()
+
+    @precondition(lambda self: isinstance(self.step, Pause))
+    @rule()
+    def wait(self) -> None:
+        assert isinstance(self.step, Pause)
+        self.now += self.step.seconds
+        self.resume(None)
+
+    @precondition(lambda self: self.flow is not None and not self.is_posting)
+    @rule(steps=st.integers(10, 100))
+    def look_undisturbed(self, steps: int) -> None:
+        """Many steps of a search, so that searches often get to their end."""
+        for _ in range(steps):
+            if isinstance(self.step, Pause):
+                self.wait()
+            elif self.is_listing:
+                self.list_batches()
+
+    # -- what becomes of requests
+
+    @precondition(lambda self: self.is_posting)
+    @rule(fault=st.sampled_from(sorted(REJECTIONS)))
+    def reject(self, fault: str) -> None:
+        self.resume(REJECTIONS[fault])
+
+    @precondition(lambda self: self.is_posting)
+    @rule(shape=st.sampled_from(ACCEPTANCES), delay=LIST_DELAYS)
+    def accept_batch(self, shape: str, delay: float) -> None:
+        assert isinstance(self.step, Send)
+        body = json.loads(self.step.request.body or b"")
+        assert (body["recipients"], body["body"]) == ([NUMBER], TEXT)
+        batch = self.accept(body["reference"], delay)
+        whole: dict[str, Any] = body | {"id": batch.id, "status": 101}
+        headers = {"location": f"https://ip1.example/v2/batches/{batch.id}"}
+        outcomes: dict[str, Response | TransportFailure] = {
+            "object": Response(201, {}, json.dumps(whole).encode()),
+            "list": Response(200, {}, json.dumps([whole]).encode()),
+            "location": Response(201, headers, b""),
+            "nothing": Response(202, {}, b""),
+            "odd object": Response(200, {}, json.dumps(whole | {"status": "Accepted", "tags": 7}).encode()),
+            "cut": Response(200, {}, json.dumps(whole).encode()[:20]),
+            "lost response": TransportFailure("connection reset", was_sent=True),
+            "endless response": TransportFailure("too large", kind="response", was_sent=True),
+            "500": Response(500, {}, b""),
+            "502": Response(502, {}, b"<html>"),
+            "303": Response(303, headers, b""),
+        }
+        self.resume(outcomes[shape])
+
+    @precondition(lambda self: self.is_listing)
+    @rule()
+    def list_batches(self) -> None:
+        assert isinstance(self.step, Send)
+        self.resume(self.listing(dict(self.step.request.query)))
+
+    @precondition(lambda self: self.is_listing)
+    @rule(fault=st.sampled_from(sorted(LIST_FAULTS)))
+    def fail_list(self, fault: str) -> None:
+        self.resume(LIST_FAULTS[fault])
+
+    @precondition(lambda self: self.flow is not None and not self.is_posting)
+    @rule(fault=st.sampled_from(sorted(LIST_FAULTS)), steps=st.integers(10, 100))
+    def fail_every_list(self, fault: str, steps: int) -> None:
+        """The list stays unreadable for many steps of a search."""
+        for _ in range(steps):
+            if isinstance(self.step, Pause):
+                self.wait()
+            elif self.is_listing:
+                self.fail_list(fault)
+
+    @rule(count=st.sampled_from([1, 7, 60]))
+    def others_send(self, count: int) -> None:
+        """Other tasks of the account send, also between two pages of the list."""
+        for number in range(count):
+            self.accept(f"other-{number}" if number % 2 else None, 0)
+
+    @precondition(lambda self: any(batch.reference != self.outgoing.reference for batch in self.batches))
+    @rule(count=st.integers(1, 10))
+    def others_cancel(self, count: int) -> None:
+        """The newest batches disappear from the list, which moves the older ones up."""
+        for batch in [batch for batch in self.batches if batch.reference != self.outgoing.reference][-count:]:
+            self.batches.remove(batch)
+
+    # -- what must hold
+
+    @invariant()
+    def at_most_one_batch(self) -> None:
+        assert len(self.own) <= 1
+
+    @invariant()
+    def sent_means_sent(self) -> None:
+        assert not self.is_finished or len(self.own) == 1
+
+
+TestSendingTask = SendingTask.TestCase
+TestSendingTask.settings = settings(
+    max_examples=RUNS, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IP1Notifier against the sandbox, called as Airflow calls notifiers."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseNotifier
+
+from airflow_provider_ip1.api.segments import count_segments
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1SendUnknownError
+from airflow_provider_ip1.notifications.ip1 import IP1Notifier, send_ip1_notification
+from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.operators.sent_batches import NUMBER, OTHER, TEXT, posts
+
+Serve = Callable[..., SandboxServer]
+Notify = Callable[[IP1Notifier, dict[str, Any]], None]
+
+# Airflow 2.11 and 3.0 have neither async_notify nor notifiers that raise.
+HAS_ASYNC = hasattr(BaseNotifier, "__await__")
+needs_raising_notifiers = pytest.mark.skipif(not HAS_ASYNC, reason="Before Airflow 3.1, a notifier logs its errors")
+
+
+def call(notifier: IP1Notifier, context: dict[str, Any]) -> None:
+    # Airflow 2.11 expects a DAG in every context.
+    notifier({"dag": None} | context)
+
+
+def wait_for(notifier: IP1Notifier, context: dict[str, Any]) -> None:
+    notifier.context = context
+
+    async def wait() -> None:
+        await notifier
+
+    asyncio.run(wait())
+
+
+@pytest.fixture(
+    params=[call, pytest.param(wait_for, marks=pytest.mark.skipif(not HAS_ASYNC, reason="needs Airflow 3.1"))]
+)
+def notify(request: pytest.FixtureRequest) -> Notify:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def server(serve: Serve) -> SandboxServer:
+    return serve(recipients=f"{NUMBER},{OTHER}")
+
+
+def texts(server: SandboxServer, number: str = NUMBER) -> list[str]:
+    """What the number has received, apart from the sandbox's own messages."""
+    messages = server.conversation(number)
+    return [message["body"] for message in messages if message["sender"] in ("iP1", "Other", OTHER)]
+
+
+def test_sends_to_the_recipients_of_the_connection(server: SandboxServer, notify: Notify) -> None:
+    before = len(texts(server)), len(texts(server, OTHER))
+    notify(IP1Notifier(body="DAG {{ dag_id }} has failed"), {"dag_id": "nightly"})
+    assert texts(server)[before[0] :] == texts(server, OTHER)[before[1] :] == ["DAG nightly has failed"]
+    assert posts(server) == 1
+
+
+def test_each_call_renders_the_arguments_again(server: SandboxServer, notify: Notify) -> None:
+    before = len(texts(server))
+    notifier = IP1Notifier(body="{{ n }}", recipients="{{ number }}", sender="{{ who }}")
+    notify(notifier, {"n": "one", "number": NUMBER, "who": "iP1"})
+    notify(notifier, {"n": "two", "number": NUMBER, "who": "Other"})
+    assert texts(server)[before:] == ["one", "two"]
+    assert (notifier.body, notifier.recipients, notifier.sender) == ("{{ n }}", "{{ number }}", "{{ who }}")
+
+
+def test_each_call_sends(server: SandboxServer, notify: Notify) -> None:
+    notifier = IP1Notifier(body="again")
+    for _ in range(2):
+        notify(notifier, {})
+    assert posts(server) == 2
+
+
+@pytest.mark.parametrize("max_segments", [1, 3])
+@pytest.mark.parametrize("character", ["x", "ж", "😀", "{% raw %}{{% endraw %}"])
+def test_shortens_long_texts(server: SandboxServer, character: str, max_segments: int) -> None:
+    before = len(texts(server))
+    IP1Notifier(body=character * 2500, max_segments=max_segments)({"dag": None})
+    (text,) = texts(server)[before:]
+    assert text.endswith("…")
+    assert count_segments(text) == max_segments
+
+
+def test_a_text_that_fits_is_sent_as_it_is(server: SandboxServer) -> None:
+    before = len(texts(server))
+    IP1Notifier(body="x" * 459)({"dag": None})
+    assert texts(server)[before:] == ["x" * 459]
+
+
+def test_the_template_fields_hide_nothing_of_the_context() -> None:
+    assert not {"reason", "dag", "params", "exception", "ti", "dag_run"} & set(IP1Notifier.template_fields)
+
+
+def test_a_lost_response_does_not_send_twice(serve: Serve, notify: Notify) -> None:
+    server = serve("500@1:accepted=yes,method=POST", recipients=NUMBER)
+    before = len(texts(server))
+    notify(IP1Notifier(body="once"), {})
+    assert texts(server)[before:] == ["once"]
+    assert posts(server) == 1
+
+
+@needs_raising_notifiers
+@pytest.mark.parametrize(
+    ("fault", "error"), [("401@1:method=POST", IP1AuthError), ("500@1:method=POST", IP1SendUnknownError)]
+)
+def test_raises(serve: Serve, notify: Notify, fault: str, error: type[Exception]) -> None:
+    serve(fault, recipients=NUMBER)
+    with pytest.raises(error):
+        notify(IP1Notifier(body=TEXT), {})
+
+
+@needs_raising_notifiers
+def test_needs_recipients(serve: Serve, notify: Notify) -> None:
+    server = serve()
+    with pytest.raises(ValueError, match="recipients is missing. Set the extra 'recipients' of the connection"):
+        notify(IP1Notifier(body=TEXT), {})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("body", [TEXT, "{{ nothing.here }}", "{{ broken", " "])
+def test_can_log_errors_instead(
+    serve: Serve,
+    notify: Notify,
+    body: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    serve("401:method=POST", recipients=NUMBER)
+    notify(IP1Notifier(body=body, on_error="log"), {})
+    assert "The notification by SMS has failed" in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "fault", ["sent-as=object", "400@1:method=POST", "401@1:method=POST", "500@1:method=POST", "reset@1:method=POST"]
+)
+@pytest.mark.parametrize("on_error", ["raise", "log"])
+def test_neither_text_nor_numbers_leak(
+    serve: Serve,
+    notify: Notify,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    fault: str,
+    on_error: Any,
+) -> None:
+    server = serve(fault, recipients=[NUMBER], sender=OTHER)
+    shown = []
+    with caplog.at_level(logging.DEBUG):
+        try:
+            notify(IP1Notifier(body=TEXT, on_error=on_error), {})
+        except Exception as error:
+            shown += ["".join(traceback.format_exception(error)), repr(error)]
+    shown += capfd.readouterr()
+    for record in caplog.records:
+        shown += [
+            record.getMessage(),
+            repr(record.args),
+            "".join(traceback.format_exception(*record.exc_info or [None])),
+        ]
+    assert posts(server) == 1
+    for secret in (NUMBER, OTHER, TEXT, server.key):
+        assert all(secret not in text for text in shown)
+
+
+@pytest.mark.parametrize("argument", [{"max_segments": 0}, {"on_error": "ignore"}])
+def test_rejects_values_out_of_range(argument: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(argument))):
+        IP1Notifier(body=TEXT, **argument)
+
+
+@needs_raising_notifiers
+def test_takes_the_context_as_a_deadline_passes_it(server: SandboxServer) -> None:
+    before = len(texts(server))
+    notifier = IP1Notifier(body="late: {{ dag_run.dag_id }}", context={"dag_run": {"dag_id": "nightly"}})
+
+    async def wait() -> None:
+        await notifier
+
+    asyncio.run(wait())
+    assert texts(server)[before:] == ["late: nightly"]
+
+
+def test_can_be_copied() -> None:
+    notifier = send_ip1_notification(body=TEXT, recipients=[NUMBER])
+    assert isinstance(notifier, IP1Notifier)
+    assert copy.deepcopy(notifier).body == TEXT
