@@ -126,6 +126,50 @@ def test_a_dag_run_produces_results_events_and_the_link(
     assert not any(MAIN in line for line in our_lines)
 
 
+FAILING_DAG = """
+    from datetime import datetime, timezone
+
+    from airflow.providers.common.compat.sdk import DAG
+
+    from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+    with DAG(dag_id="failing", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag:
+        ConversationToS3Operator(
+            task_id="export", participant="46701740605", s3_bucket="no-such-bucket-here", s3_key="out.jsonl"
+        )
+
+    if __name__ == "__main__":
+        print("ended as", dag.test().state)
+"""
+
+
+@pytest.mark.slow
+def test_a_failed_export_logs_only_its_own_error(
+    ip1_connection: str, aws_connection: str, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dag_file = tmp_path / "dags" / "failing.py"
+    dag_file.parent.mkdir()
+    dag_file.write_text(textwrap.dedent(FAILING_DAG))
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dag_file.parent))
+    done = subprocess.run([sys.executable, str(dag_file)], capture_output=True, text=True, check=False, timeout=600)
+    log = done.stdout + done.stderr
+    assert "ended as failed" in log
+    assert "'no-such-bucket-here' does not exist" in log
+    assert S3ObjectLink.key not in log
+    assert "XCom not found" not in log
+
+
+def test_the_link_of_an_unfinished_export_is_empty_without_a_look_up(
+    operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
+) -> None:
+    """On Airflow 3, looking for a missing XCom logs an error. Outside a DAG run the look-up raises."""
+    export, key = operator(participant=SEVEN), SimpleNamespace()
+    link = S3ObjectLink()
+    assert link.get_link(export, ti_key=key) == ""
+    export.execute({})
+    assert link.get_link(export, ti_key=key) == f"{bucket.client.meta.endpoint_url}/{bucket.name}/out.jsonl"
+
+
 def test_metrics(
     operator: Callable[..., ConversationToS3Operator],
     ip1_connection: str,
