@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -188,16 +187,7 @@ class Selection:
         times = times[:end]
         self.undated += times.count(None)
         indexes = [index for index, time in enumerate(times) if window.contains(time)]
-        return Selected(_only(page, indexes), is_last=end is not None)
-
-
-def _only(page: Page, indexes: Sequence[int]) -> Page:
-    return dataclasses.replace(
-        page,
-        ids=tuple(page.ids[index] for index in indexes),
-        raws=tuple(page.raws[index] for index in indexes),
-        modified_values=tuple(page.modified_values[index] for index in indexes),
-    )
+        return Selected(page.only(indexes), is_last=end is not None)
 
 
 class NewestFirst:
