@@ -101,7 +101,8 @@ def vcr_cassette_dir() -> str:
 
 @pytest.fixture(scope="module")
 def vcr_config() -> dict[str, Any]:
-    return {"record_mode": "none"}
+    match_on = ["method", "scheme", "host", "port", "path", "query", "raw_body"]
+    return {"record_mode": "none", "match_on": match_on}
 
 
 @pytest.fixture

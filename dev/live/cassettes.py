@@ -54,20 +54,27 @@ class Call:
         return {"concurrency": 1, "requests_per_second": 0, **self.hook}
 
     def run(self, hook: IP1Hook) -> list[Any]:
-        """Make the call and return its results: messages, or one message or summary."""
+        """Make the call and return its results: messages or batches, or one message, batch or summary."""
         result = getattr(hook, self.method)(**self.arguments)
         return list(result) if self.method.startswith("iter_") else [result]
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One GET request and its response, with a decompressed body."""
+    """
+    One request and its response, with a decompressed body.
+
+    :param method: the request's method.
+    :param request_body: the request's body, in UTF-8; ``None`` if it has none.
+    """
 
     url: str
     status: int
     reason: str
     headers: Mapping[str, Sequence[str]]
     body: bytes = field(repr=False)
+    method: str = "GET"
+    request_body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,12 @@ class Cassette:
         }
         interactions = [
             {
-                "request": {"method": "GET", "uri": each.url, "body": None, "headers": {}},
+                "request": {
+                    "method": each.method,
+                    "uri": each.url,
+                    "body": None if each.request_body is None else each.request_body.decode(),
+                    "headers": {},
+                },
                 "response": {
                     "status": {"code": each.status, "message": each.reason},
                     "headers": {name: list(values) for name, values in sorted(each.headers.items())},
@@ -134,6 +146,8 @@ def load(path: Path) -> Cassette:
                 each["response"]["status"]["message"],
                 each["response"]["headers"],
                 each["response"]["body"]["string"].encode(),
+                each["request"]["method"],
+                each["request"]["body"] and each["request"]["body"].encode(),
             )
             for each in document["interactions"]
         ],

@@ -43,6 +43,7 @@ class Exchange:
     :param headers: the response's headers, with names in lower case.
     :param body: the response's body, decompressed.
     :param key: which API key the request had.
+    :param method: the request's method.
     """
 
     url: str = field(repr=False)
@@ -50,6 +51,7 @@ class Exchange:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     key: Key = "right"
+    method: str = "GET"
 
     @cached_property
     def path(self) -> str:
@@ -129,6 +131,7 @@ def exchanges_of(cassette: Cassette) -> list[Exchange]:
             {name.lower(): ", ".join(values) for name, values in each.headers.items()},
             each.body,
             cassette.call.key,
+            each.method,
         )
         for each in cassette.interactions
     ]

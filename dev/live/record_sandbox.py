@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_ip1.sandbox import participants
+from airflow_provider_ip1.sandbox.send_request import SendRequest
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from dev.live import cassettes, recorder
@@ -62,17 +63,21 @@ class Scenario:
     :param call: the call to record.
     :param faults: the sandbox's faults, see ``python -m airflow_provider_ip1.sandbox --help``.
     :param options: other options of the sandbox.
+    :param sent: batches that were sent before the call.
     """
 
     about: str
     call: Call
     faults: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    sent: Sequence[SendRequest] = ()
 
     def record(self) -> Cassette:
         options = {"messages": MESSAGES, **self.options}
         with still_sandbox(faults=self.faults, **options) as server:
-            recorded, outcome, _ = recorder.record(self.call, server.url, server.key)
+            for order in self.sent:
+                server.sandbox.store.send(order)
+            recorded, outcome, _ = recorder.record(self.call, server.url, server.key, may_send=True)
             interactions = recorder.tidy(recorded, server.url)
         settings = ", ".join(f"{name}={value}" for name, value in options.items())
         faults = ", ".join(self.faults) or "none"
@@ -115,6 +120,26 @@ def _error(about: str, fault: str, *, hook: Mapping[str, Any] = ONCE) -> Scenari
     return Scenario(about, Call("iter_messages", SMALL, hook), [fault])
 
 
+def _sent(about: str, *faults: str, **arguments: Any) -> Scenario:
+    order = {
+        "recipients": [participants.SEVEN, participants.EMPTY],
+        "body": "Välkommen på torsdag kl. 10.30.",
+        "sender": "Skolan7B",
+        "reference": "recording",
+    }
+    return Scenario(about, Call("send_batch", order | arguments), faults)
+
+
+# A batch whose delivery window opens a week after the recording, and the id that it gets.
+_FUTURE = SendRequest(
+    "Skolan7B",
+    "Välkommen!",
+    {participants.SEVEN: "Välkommen!"},
+    delivery_windows=(((_STARTED + 168 * _AN_HOUR) * 1000, (_STARTED + 192 * _AN_HOUR) * 1000),),
+    reference="recording",
+)
+_FUTURE_ID = f"{_STARTED + _AN_HOUR:08x}c000000001000100"
+
 SANDBOX: Mapping[str, Scenario] = {
     "conversation_pages": _pages("A conversation in several pages, oldest first."),
     "conversation_pages_newest_first": _pages("A conversation in several pages, newest first.", order="DESC"),
@@ -143,6 +168,32 @@ SANDBOX: Mapping[str, Scenario] = {
     "batch_unknown": Scenario(
         "The messages of an unknown batch: 404.",
         Call("iter_batch_messages", {"batch_id": "69000000c0000000000000ff"}),
+    ),
+    "batch": Scenario("A batch with its summaries.", Call("get_batch", {"batch_id": MIXED})),
+    "batches_pages": Scenario(
+        "The batches of the account in several pages, newest first.", Call("iter_batches", {}, {"page_size": 20})
+    ),
+    "batch_sent": _sent("A batch that was sent: 201.", tags=["school"], priority=2),
+    "batch_sent_as_a_template": _sent(
+        "A batch with a value for each recipient.",
+        body="Hej {name}!",
+        recipients={participants.SEVEN: {"name": "Åsa"}, participants.EMPTY: {}, "default": {"name": "du"}},
+    ),
+    "batch_sent_without_an_id": _sent(
+        "A response to a sent batch that has no body, and the batch in the list.", "sent-as=nothing:status=202"
+    ),
+    "batch_sent_after_too_many_requests": _sent(
+        "429 with Retry-After, then a batch that was sent.", "429@1:retry-after=2,method=POST"
+    ),
+    "batch_sent_despite_a_server_error": _sent(
+        "500 although the batch was sent, and the batch in the list.", "500@1:accepted=yes,method=POST"
+    ),
+    "batch_rejected": _sent("A batch that is not accepted: 400.", "400@1:method=POST"),
+    "batch_canceled": Scenario(
+        "A future batch that is canceled: 204.", Call("cancel_batch", {"batch_id": _FUTURE_ID}), sent=[_FUTURE]
+    ),
+    "batch_too_late_to_cancel": Scenario(
+        "A batch that was sent and cannot be canceled: 409.", Call("cancel_batch", {"batch_id": MIXED})
     ),
     "message_history": Scenario(
         "One message with its full status history.",

@@ -42,6 +42,8 @@ class _Memory:
                     response["status"]["message"],
                     response["headers"],
                     response["body"]["string"],
+                    request.method,
+                    request.body,
                 )
             )
 
@@ -73,7 +75,7 @@ def connection(base_url: str, key: str) -> Iterator[str]:
 
 
 def record(
-    call: Call, base_url: str, key: str, *, requests_per_second: float = 0
+    call: Call, base_url: str, key: str, *, requests_per_second: float = 0, may_send: bool = False
 ) -> tuple[list[Interaction], str, list[Any]]:
     """
     Make a call and record its exchanges, which still contain personal data.
@@ -82,6 +84,7 @@ def record(
     :param base_url: the server's base URL.
     :param key: the right API key.
     :param requests_per_second: the highest rate; 0 (default) means no limit.
+    :param may_send: whether requests other than GET are allowed; default False.
     :return: the exchanges, ``ok`` or the class of the error, and the call's results.
     """
     prepare_airflow()
@@ -90,7 +93,9 @@ def record(
     # vcrpy logs complete responses.
     logging.getLogger("vcr").setLevel(logging.CRITICAL)
     memory = _Memory()
-    recorder = vcr.VCR(record_mode="all", decode_compressed_response=True, before_record_request=_only_get)
+    recorder = vcr.VCR(
+        record_mode="all", decode_compressed_response=True, before_record_request=None if may_send else _only_get
+    )
     recorder.register_persister(memory)
     outcome, results = "ok", []
     sent_key = "not-the-right-key" if call.key == "wrong" else key
@@ -124,6 +129,8 @@ def tidy(interactions: Iterable[Interaction], base_url: str) -> list[Interaction
                 if is_kept(name)
             },
             each.body.replace(base_url.encode(), BASE_URL.encode()),
+            each.method,
+            each.request_body,
         )
         for each in interactions
     ]

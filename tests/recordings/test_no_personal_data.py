@@ -123,4 +123,4 @@ def test_recordings_contain_no_request_headers() -> None:
     for path in recordings.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert "uthorization" not in text
-        assert text.count("    body: null\n    headers: {}\n") == text.count("- request:\n")
+        assert len(re.findall(r"\n    body: .*\n    headers: {}\n", text)) == text.count("- request:\n")

@@ -12,6 +12,7 @@ from vcr.cassette import Cassette as Replay
 from vcr.errors import CannotOverwriteExistingCassetteException
 
 from airflow_provider_ip1 import exceptions
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from dev.live import cassettes, expectations
@@ -35,11 +36,11 @@ async def run(hook_class: type, conn_id: str, call: cassettes.Call) -> list[Any]
 
 
 def recorded_messages(cassette: cassettes.Cassette) -> dict[str, dict[str, Any]]:
-    """Return every recorded message in the order of its first appearance, read without this provider."""
+    """Return every recorded message or batch in the order of its first appearance, read without this provider."""
     messages: dict[str, dict[str, Any]] = {}
     for each in cassette.interactions:
         try:
-            document = json.loads(each.body, parse_float=Decimal) if each.status == 200 else []
+            document = json.loads(each.body, parse_float=Decimal) if each.status in (200, 201) else []
         except ValueError:
             document = []
         for row in document if isinstance(document, list) else [document]:
@@ -67,14 +68,23 @@ async def test_replay(
         given = await run(hook_class, ip1_conn_id, cassette.call)
         if cassette.call.method == "get_summary":
             check_summary(given, cassette)
+        elif cassette.call.method == "cancel_batch":
+            assert given == [None]
+        elif "batch" in cassette.call.method and cassette.call.method != "iter_batch_messages":
+            check_batches(given, cassette)
         else:
             check_messages(given, cassette)
     assert vcr.all_played
-    retried = [each for each in cassette.interactions[:-1] if each.status >= 400 or not is_json(each.body)]
+    retried = [each for each in cassette.interactions[:-1] if is_retried(each)]
     assert len(waits) == len(retried)
     for wait, each in zip(waits, retried, strict=True):
         if "Retry-After" in each.headers:
             assert wait == float(each.headers["Retry-After"][0])
+
+
+def is_retried(each: cassettes.Interaction) -> bool:
+    """A failed GET is repeated. A POST is repeated only if iP.1 did certainly not send the batch."""
+    return each.status == 429 if each.method == "POST" else each.status >= 400 or not is_json(each.body)
 
 
 def is_json(body: bytes) -> bool:
@@ -93,6 +103,24 @@ def check_messages(given: list[Message], cassette: cassettes.Cassette) -> None:
         check_message(message, row, cassette.call.arguments.get("participant"))
         direction = cassette.call.arguments.get("direction")
         assert direction is None or message.direction == direction
+
+
+def check_batches(given: list[Batch], cassette: cassettes.Cassette) -> None:
+    recorded = recorded_messages(cassette)
+    if cassette.call.method == "send_batch":
+        # Without an id in the response, the batch comes from the list of all batches.
+        reference = cassette.call.arguments["reference"]
+        recorded = {batch_id: row for batch_id, row in recorded.items() if row["reference"] == reference}
+    assert [batch.id for batch in given] == list(recorded)
+    for batch, row in zip(given, recorded.values(), strict=True):
+        assert json.loads(batch.raw_json, parse_float=Decimal) == row
+        read = (batch.sender, batch.direction, batch.priority, batch.templated, batch.status, batch.reference)
+        assert read == (
+            row["sender"], row["direction"].lower(), row["priority"], row["templated"], row["status"], row["reference"]
+        )  # fmt: skip
+        assert batch.tags == tuple(row["tags"])
+        assert (batch.message_summary is None) == ("messageSummary" not in row)
+        assert (batch.price_summary is None) == ("priceSummary" not in row)
 
 
 def check_message(message: Message, row: dict[str, Any], participant: str | None) -> None:
