@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
-    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -26,6 +25,7 @@ from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, chec
 from airflow_provider_ip1.api.watching.watch import (
     BATCH_PAGE_SIZE,
     PollResult,
+    Query,
     ReadBatch,
     ReadConversation,
     Require,
@@ -45,11 +45,13 @@ from airflow_provider_ip1.exceptions import (
     IP1ResponseError,
     IP1ServerError,
 )
-from airflow_provider_ip1.hooks.ip1 import IP1Hook
-from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger, missing_connection
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ip1.api.messages import Message
+    from airflow_provider_ip1.api.paging.page import Page
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
@@ -156,7 +158,7 @@ class MessageStatusSensor(BaseSensorOperator):
         not_found_timeout: timedelta | float | None = timedelta(hours=1),
         on_failure: Literal["fail", "return"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        ip1_conn_id: str = IP1Hook.default_conn_name,
+        ip1_conn_id: str = "ip1_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -309,17 +311,17 @@ class MessageStatusSensor(BaseSensorOperator):
             step = steps.send((outcome, time.time()))
 
     def _poll(self, watch: Watch, least: int) -> PollResult | IP1Error:
+        from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
         # Return errors instead of raising them here, so that no other exception becomes their context.
         try:
             # Use a new hook for each poll, because the key may have been changed since the last one.
-            with closing(IP1Hook(self.ip1_conn_id)) as hook:
+            with IP1Hook(self.ip1_conn_id) as hook:
                 result = _run_poll(hook, watch)
             found = len(result.messages)
             return result if found >= least else IP1ResponseError(f"iP.1 returned only {found} of {least} messages.")
         except IP1Error as error:
             return error
-        except AirflowNotFoundException:
-            return missing_connection(self.ip1_conn_id)
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
@@ -357,6 +359,8 @@ class MessageStatusSensor(BaseSensorOperator):
     # -- deferrable
 
     def _poll_once_and_defer(self, wait: Wait) -> list[dict[str, Any]]:
+        from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
         step = self._drive(wait, lambda outcome: outcome is not None)
         if isinstance(step, WaitResult):
             return self._finish(step.status, step.text, step.as_dicts())
@@ -416,23 +420,22 @@ def _run_poll(hook: IP1Hook, watch: Watch) -> PollResult:
     step = next(steps)
     while not isinstance(step, PollResult):
         query = step
-        if isinstance(query, ReadConversation):
-            pages = hook.iter_pages_of([query.participant], order="DESC")
-            for page in pages:
-                step = steps.send(page)
+        with closing(_responses(hook, query)) as responses:
+            for response in responses:
+                step = steps.send(response)
                 if step is not query:
-                    pages.skip_rest()
-            if step is query:
-                step = steps.send(None)
-        elif isinstance(query, ReadBatch):
-            for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
-                step = steps.send(message)
-            step = steps.send(None)
-        else:
-            try:
-                message = hook.get_message(query.batch_id, query.message_id)
-            except IP1NotFoundError:
-                step = steps.send(None)
+                    break
             else:
-                step = steps.send(message)
+                step = steps.send(None)
     return step
+
+
+def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, None]:
+    if isinstance(query, ReadConversation):
+        with closing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
+            yield from pages
+    elif isinstance(query, ReadBatch):
+        yield from hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
+    else:
+        with suppress(IP1NotFoundError):
+            yield hook.get_message(query.batch_id, query.message_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, suppress
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_ip1.api.privacy import mask_number
@@ -20,6 +20,7 @@ from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_f
 from airflow_provider_ip1.api.watching.watch import (
     BATCH_PAGE_SIZE,
     PollResult,
+    Query,
     ReadBatch,
     ReadConversation,
     Require,
@@ -27,8 +28,12 @@ from airflow_provider_ip1.api.watching.watch import (
     check_expected_count,
     check_require,
 )
-from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error, IP1NotFoundError
+from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.api.messages import Message
+    from airflow_provider_ip1.api.paging.page import Page
 
 
 class MessageStatusTrigger(BaseTrigger):
@@ -181,29 +186,10 @@ class MessageStatusTrigger(BaseTrigger):
 
     async def _poll(self, hook: IP1AsyncHook, watch: Watch) -> PollResult | IP1Error:
         try:
-            await self._reload(hook)
+            await hook.reload_connection()
             return await _run_poll(hook, watch)
         except IP1Error as error:
             return error
-
-    async def _reload(self, hook: IP1AsyncHook) -> None:
-        try:
-            await hook.reload_connection()
-            await hook.get_settings()
-            return
-        except AirflowNotFoundException:
-            pass
-        raise missing_connection(self.ip1_conn_id)
-
-
-def missing_connection(conn_id: str) -> IP1ConnectionError:
-    """
-    Make the error for a connection that Airflow does not know.
-
-    :param conn_id: id of the Airflow connection.
-    :return: the error.
-    """
-    return IP1ConnectionError(f"There is no Airflow connection {conn_id!r}. Create it, with the API key as password.")
 
 
 async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
@@ -211,23 +197,24 @@ async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
     step = next(steps)
     while not isinstance(step, PollResult):
         query = step
-        if isinstance(query, ReadConversation):
-            pages = hook.iter_pages_of([query.participant], order="DESC")
-            async for page in pages:
-                step = steps.send(page)
+        async with aclosing(_responses(hook, query)) as responses:
+            async for response in responses:
+                step = steps.send(response)
                 if step is not query:
-                    pages.skip_rest()
-            if step is query:
-                step = steps.send(None)
-        elif isinstance(query, ReadBatch):
-            async for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
-                step = steps.send(message)
-            step = steps.send(None)
-        else:
-            try:
-                message = await hook.get_message(query.batch_id, query.message_id)
-            except IP1NotFoundError:
-                step = steps.send(None)
+                    break
             else:
-                step = steps.send(message)
+                step = steps.send(None)
     return step
+
+
+async def _responses(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[Page | Message, None]:
+    if isinstance(query, ReadConversation):
+        async with aclosing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
+            async for page in pages:
+                yield page
+    elif isinstance(query, ReadBatch):
+        async for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
+            yield message
+    else:
+        with suppress(IP1NotFoundError):
+            yield await hook.get_message(query.batch_id, query.message_id)

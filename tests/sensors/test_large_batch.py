@@ -110,7 +110,7 @@ class TestWorker:
         [
             ("503", "IP1ServerError", "10 polls in a row failed"),
             ("401", "IP1AuthError", "401"),
-            ("404", "IP1ResponseError", "returned only 0 of 120 messages"),
+            ("empty-list", "IP1ResponseError", "returned only 0 of 120 messages"),
         ],
     )
     @pytest.mark.parametrize("soft_fail", [False, True])

@@ -315,6 +315,25 @@ class TestFaults:
         assert server.requests == []
 
 
+class Batches:
+    """Lets all batches disappear from the sandbox."""
+
+    def __init__(self, server: SandboxServer) -> None:
+        self._store = server.sandbox.store
+        self._find = self._store.find_batch
+
+    def hide(self) -> None:
+        self._store.find_batch = lambda batch_id: None  # type: ignore[method-assign]
+
+    def show(self) -> None:
+        self._store.find_batch = self._find  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def batches(server: SandboxServer) -> Batches:
+    return Batches(server)
+
+
 class TestNotFound:
     @pytest.mark.parametrize(
         ("target", "shown"),
@@ -359,26 +378,27 @@ class TestNotFound:
 
     @pytest.mark.parametrize("target", [{"batch_id": STUCK}, {"batch_id": STUCK, "message_id": STUCK_MESSAGE}], ids=str)
     def test_a_message_that_disappears(
-        self, run: Run, mode: str, server: SandboxServer, clock: Clock, target: dict[str, str]
+        self, run: Run, mode: str, batches: Batches, clock: Clock, target: dict[str, str]
     ) -> None:
-        clock.after(200, lambda: server.faults.add("404"))
+        clock.after(200, batches.hide)
         assert run(**target, not_found_timeout=100).kind == "IP1NotFoundError"
         # The time counts from the last poll that returned the message. Without a task state store, reschedule mode does
         # not remember that poll.
         assert clock.elapsed >= (200 if mode == "reschedule" else 270)
 
     def test_one_404_does_not_end_a_wait_that_found_the_message(
-        self, run: Run, mode: str, server: SandboxServer
+        self, run: Run, mode: str, batches: Batches, clock: Clock
     ) -> None:
         if mode == "reschedule":
             pytest.skip("needs Airflow's task state store, see test_reschedule_remembers_when_it_last_found_a_message")
-        server.faults.add("404@5")
+        clock.after(110, batches.hide)
+        clock.after(145, batches.show)
         outcome = run(batch_id=STUCK, message_id=STUCK_MESSAGE, not_found_timeout=100)
         assert outcome.kind == "AirflowSensorTimeout"
 
     @pytest.mark.parametrize("mode", ["reschedule"])
     def test_reschedule_remembers_when_it_last_found_a_message(
-        self, clock: Clock, mode: str, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+        self, clock: Clock, mode: str, batches: Batches, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock.rule(monkeypatch)
         task_instance = TaskInstance(clock)
@@ -392,7 +412,7 @@ class TestNotFound:
         task_instance.begin()
         clock.sleep(90)
         assert not poke()
-        server.faults.add("404")
+        batches.hide()
         clock.sleep(90)
         assert not poke()
         clock.sleep(20)
