@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The export against what people use instead, side by side in one run: ``make bench``.
+Compare the export with what people use instead, side by side in one run: ``make bench``.
 
-Each contender runs in a process of its own against the same sandbox and the same real S3 server; rounds are
-interleaved, so that a machine that slows down slows all of them. Times are inside the process, without its imports.
-Only ratios within one run say anything.
+Each contender runs in its own process against the same server and the same real S3 server. Rounds are interleaved, so
+that a machine that slows down slows all contenders. Times are measured inside the process, without its imports. Only
+ratios within one run are meaningful.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ MODULES = {
     DLT: "dlt_rest_api",
 }
 MIB = 1024 * 1024
-#: Messages. As small a conversation as a page.
+#: A conversation of this many messages fits into one page.
 ONE_PAGE = 200
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: a contender in a setting."""
+    """One row of the table: a contender in one setting."""
 
     contender: str
     messages: int
@@ -76,7 +76,7 @@ class Case:
 
 @dataclass
 class Servers:
-    """Where to read and write."""
+    """The servers to read from and to write to."""
 
     ip1: Mapping[tuple[int, float], str]
     s3: S3Server
@@ -105,7 +105,7 @@ class Servers:
         return result
 
     def measure_stages(self, ip1_url: str) -> list[tuple[str, float, float]]:
-        """Microseconds per page of each stage, in the operator and in the ceiling."""
+        """Return the microseconds per page of each stage, for the operator and for the ceiling."""
         headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
         result: list[tuple[str, float, float]] = self._run(
             "benchmarks.stages", ip1_url, f"{ip1_url}/v2/conversations/{PARTICIPANT}", json.dumps(headers)
@@ -133,7 +133,7 @@ class Servers:
 
 
 def measure_rounds(servers: Servers, cases: Iterable[Case], rounds: int) -> dict[Case, list[dict[str, Any]]]:
-    """All cases, round by round; a slow contender goes once in a round like the others."""
+    """Run all cases once per round."""
     results: dict[Case, list[dict[str, Any]]] = {}
     for number in range(rounds):
         for case in cases:
@@ -149,7 +149,7 @@ def measure_rounds(servers: Servers, cases: Iterable[Case], rounds: int) -> dict
 
 
 def speed_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
-    """Medians, and how many times the operator's speed that is."""
+    """Return the medians, and their ratio to the operator's."""
     lines = [
         "| messages | latency | page size | contender | seconds, median (range) "
         "| messages/s | operator is | peak MiB |",
@@ -168,7 +168,7 @@ def speed_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
 
 
 def stage_table(stages: Iterable[tuple[str, float, float]]) -> list[str]:
-    """What a page costs, stage by stage and in all."""
+    """Return the cost of a page by stage, and in total."""
     lines = ["| stage | operator | ceiling |", "| --- | ---: | ---: |"]
     _, *columns = zip(*stages, strict=True)
     total = ("**all of it**", *map(sum, columns))
@@ -176,7 +176,7 @@ def stage_table(stages: Iterable[tuple[str, float, float]]) -> list[str]:
 
 
 def memory_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
-    """Peak memory of the operator per format at both sizes."""
+    """Return the operator's peak memory for each format and both sizes."""
     lines = ["| format | messages | seconds | messages/s | peak MiB |", "| --- | ---: | ---: | ---: | ---: |"]
     for case, (run, *_) in results.items():
         lines.append(
@@ -187,7 +187,7 @@ def memory_table(results: Mapping[Case, list[dict[str, Any]]]) -> list[str]:
 
 
 def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
-    """Messages per second of all contenders, one group per setting."""
+    """Draw the messages per second of all contenders, grouped by setting."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -217,10 +217,10 @@ def draw(results: Mapping[Case, list[dict[str, Any]]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
-    parser.add_argument("--scale", type=float, default=1.0, help="times the numbers of messages (default: 1)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs per contender (default: 3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for the numbers of messages (default: 1)")
     parser.add_argument("--page-sizes", type=int, nargs="+", default=[50, 200, 1000])
-    parser.add_argument("--only", choices=["speed", "memory"], help="half of it")
+    parser.add_argument("--only", choices=["speed", "memory"], help="run only one half")
     parser.add_argument("--output", type=Path, default=PROJECT / "benchmarks" / "results.md")
     options = parser.parse_args()
     stop_on_signals()
@@ -232,7 +232,7 @@ def main() -> None:
         for page_size in options.page_sizes
         for contender in (*contenders, *([SEQUENTIAL] if latency else []))
     ]
-    # So many messages that starting up hardly counts; and so few that nothing else does.
+    # With many messages, the start hardly matters. With few, nothing else does.
     long_cases = [Case(contender, fast, 0.05, 200) for contender in (OPERATOR, TUNED, SEQUENTIAL)]
     start_cases = [Case(contender, ONE_PAGE, 0.0, ONE_PAGE) for contender in contenders]
     memory_cases = [
@@ -245,7 +245,7 @@ def main() -> None:
         "",
         f"Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, Airflow {version('apache-airflow')}, dlt {version('dlt')}. "
-        "Client, sandbox and S3 server (SeaweedFS) share the cores, so compare ratios.",
+        "Client, server and S3 server (SeaweedFS) share the cores, so compare ratios.",
         "",
     ]
     with tempfile.TemporaryDirectory(prefix="ip1-bench-") as folder, s3_server(Path(folder), buckets=[BUCKET]) as s3:
@@ -270,8 +270,9 @@ def main() -> None:
             text += [
                 "## Speed",
                 "",
-                "Conversation to one gzipped jsonl object (dlt: as it writes them). Times are inside the process, "
-                "without its imports; the export of a single page shows what starting up costs.",
+                "The export of a conversation to one gzipped JSON Lines object (dlt: to the objects that it writes). "
+                "Times are measured inside the process, without its imports. The export of a single page shows what "
+                "the start costs.",
                 "",
                 *speed_table(speed),
                 "",
@@ -279,12 +280,12 @@ def main() -> None:
                 "",
                 "## Where the time goes",
                 "",
-                "Processor time per page of 200 messages in microseconds, each stage alone in one thread.",
+                "Processor time per page of 200 messages in microseconds. Each stage runs alone in one thread.",
                 "",
                 *stage_table(costs),
                 "",
             ]
-            # Starting up alone, and long exports by a few, have no place in a picture of rates.
+            # The chart shows rates. The exports of a single page and those by few contenders do not belong there.
             draw({case: speed[case] for case in speed_cases}, options.output.with_suffix(".svg"))
         if options.only != "speed":
             with (
@@ -293,7 +294,13 @@ def main() -> None:
             ):
                 servers = Servers({(fast, 0.0): small_url, (large, 0.0): large_url}, s3, home)
                 memory = measure_rounds(servers, memory_cases, 1)
-            text += ["## Memory", "", "The operator's peak resident memory, pages of 1,000.", "", *memory_table(memory)]
+            text += [
+                "## Memory",
+                "",
+                "The operator's peak resident memory with pages of 1,000 messages.",
+                "",
+                *memory_table(memory),
+            ]
     options.output.write_text("\n".join(text).rstrip() + "\n")
     print("\n".join(text))
 

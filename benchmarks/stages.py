@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where the processor time of a page goes, in the operator and in the hand-tuned ceiling, stage by stage.
+Measure the processor time that a page takes in the operator and in the hand-tuned ceiling, by stage.
 
-Each stage works on the same pages, alone and in one thread. So this says what a stage costs at least; in an export the
-threads, the sandbox and the S3 server compete for the cores.
+Each stage processes the same pages, alone and in one thread. The results are therefore lower bounds: in an export, the
+threads, the server and the S3 server compete for the cores.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ROUNDS = 5
 
 
 def microseconds(work: Callable[[Any], object], items: Sequence[Any]) -> float:
-    """Processor time of this thread per item, the median of some rounds."""
+    """Return this thread's processor time per item in microseconds, the median of several rounds."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.thread_time()
@@ -51,7 +51,7 @@ def microseconds(work: Callable[[Any], object], items: Sequence[Any]) -> float:
 
 
 def microseconds_with_aiohttp(headers: dict[str, str], urls: Sequence[str]) -> float:
-    """The same for requests that are sent as the ceiling sends them, eight at a time."""
+    """Return the same for requests, sent eight at a time as the ceiling does."""
 
     async def fetch_all(_: object) -> None:
         left = iter(urls)
@@ -71,9 +71,9 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
     """
     Measure the stages with the connection ``ip1_default``.
 
-    :param conversation_url: in a sandbox without latency, with at least ``PAGE_SIZE * PAGES`` messages.
-    :param headers: the ceiling's, with the key.
-    :return: name, and microseconds per page of the operator and the ceiling.
+    :param conversation_url: a conversation on a server without latency, with at least ``PAGE_SIZE * PAGES`` messages.
+    :param headers: the ceiling's request headers, with the API key.
+    :return: the name of each stage, and the microseconds per page for the operator and for the ceiling.
     """
     urls = [
         f"{conversation_url}?start={number * (PAGE_SIZE - 1)}&limit={PAGE_SIZE}&order=ASC" for number in range(PAGES)
@@ -86,8 +86,8 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
         assert isinstance(response, Response)
         return response
 
-    answers = [send(url) for url in urls]
-    bodies = [answer.body for answer in answers]
+    responses = [send(url) for url in urls]
+    bodies = [response.body for response in responses]
     split = [split_page(body) for body in bodies]
     pages = [Page(None, None, 0, 0, tuple(page.ids), tuple(page.raws), None) for page in split]
     lines = [b"".join(write_jsonl([page])) for page in pages]
@@ -112,14 +112,14 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
             pass
 
     stages = [
-        ("request and answer", microseconds(send, urls), microseconds_with_aiohttp(headers, urls)),
+        ("request and response", microseconds(send, urls), microseconds_with_aiohttp(headers, urls)),
         (
             "JSON to messages, with their ids and times",
             microseconds(split_page, bodies),
             microseconds(raw_pages.decode, bodies),
         ),
-        ("`Link` header", microseconds(read_link, [answer.headers.get("link") for answer in answers]), 0.0),
-        ("paging: every message exactly once", microseconds(page_through, [None]) / PAGES, 0.0),
+        ("`Link` header", microseconds(read_link, [response.headers.get("link") for response in responses]), 0.0),
+        ("paging", microseconds(page_through, [None]) / PAGES, 0.0),
         ("first and last time", microseconds(read_timestamps, [page.modified for page in split]), 0.0),
         (
             "lines",

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Many MessageStatusTriggers in one event loop, as in a triggerer: ``python -m benchmarks.triggers``.
+Run many MessageStatusTriggers in one event loop, as a triggerer does: ``python -m benchmarks.triggers``.
 
-The sandbox runs in a process of its own. Its message never arrives, so all triggers poll as long as the measurement
-lasts. Reported are how long the loop was blocked at most, the memory per trigger, and the requests per second.
+The sandbox runs in its own process. Its message is never delivered, so all triggers poll until the measurement ends.
+The report shows the longest time that the loop was blocked, the memory per trigger, and the requests per second.
 
-A block is what a watchdog task sees: how much later than asked for it wakes up, all callbacks of a round of the loop
-together. Where the machine is busy with other things, the loop's thread waits for a processor too; the column "own
-work" is the processor time that the thread itself used in the longest such round. "Collector" is the longest pass of
-Python's garbage collector, which is part of that work.
+A watchdog task measures how late it wakes up, which is the time of all callbacks in one iteration of the loop. On a
+busy machine, this includes the time that the thread waits for a processor. "Own work" is therefore the processor time
+that the thread used in the longest iteration. "Collector" is the longest pass of Python's garbage collector, which is
+part of it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MIB = 1024 * 1024
 
 @dataclass
 class Watchdog:
-    """Looks at the clock as often as the loop lets it."""
+    """Measures how late the loop wakes it up."""
 
     blocked: float = 0.0
     own_work: float = 0.0
@@ -51,7 +51,7 @@ class Watchdog:
 
 
 class Collector:
-    """Measures the passes of the garbage collector."""
+    """Measures the longest pass of the garbage collector."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -66,7 +66,7 @@ class Collector:
 
 @dataclass
 class Result:
-    """What one setting came to."""
+    """The measurements of one setting."""
 
     starting: Watchdog
     running: Watchdog
@@ -86,7 +86,7 @@ def sockets() -> int:
 
 
 def moments(log: Path) -> list[float]:
-    """When the sandbox answered, in seconds."""
+    """Return the times of the sandbox's responses, in seconds since 1970."""
     return [
         datetime.fromisoformat(line[:23].replace(",", ".")).timestamp()
         for line in log.read_text().splitlines()
@@ -96,15 +96,13 @@ def moments(log: Path) -> list[float]:
 
 async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_interval: float) -> Result:
     """
-    Run triggers for a while.
+    Run triggers and measure them.
 
-    "requests/s" is the busiest second that the sandbox saw.
-
-    :param log: of the sandbox, one line per request.
-    :param triggers: how many.
-    :param limit: requests per second, 0 for none.
-    :param seconds: how long, once all have been started.
-    :param poke_interval: of each trigger, in seconds.
+    :param log: the sandbox's log, with one line per request.
+    :param triggers: the number of triggers.
+    :param limit: the highest number of requests per second; 0 means unlimited.
+    :param seconds: how long to measure once all triggers have started.
+    :param poke_interval: the poll interval of each trigger, in seconds.
     """
     from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
@@ -115,9 +113,9 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
 
     async def run(trigger: MessageStatusTrigger) -> None:
         async for _ in trigger.run():
-            raise RuntimeError("a trigger ended, though nothing happened")
+            raise RuntimeError("a trigger fired, although no status changed")
 
-    # Airflow imports its secrets backends when a process first looks up a connection; that is not a trigger's doing.
+    # Airflow imports its secrets backends when a process first resolves a connection. Keep that out of the measurement.
     warm_up = asyncio.create_task(run(trigger(time.time() - 86300)))
     while not moments(log):
         await asyncio.wait([warm_up], timeout=0.1)
@@ -125,8 +123,8 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
             warm_up.result()
     warm_up.cancel()
     await asyncio.wait([warm_up])
-    # Nor is it a trigger's doing that Python's garbage collector goes through all of Airflow's objects now and then,
-    # which takes longer than anything here. It still goes through those of the triggers.
+    # The same applies to the garbage collector's passes over Airflow's objects, which take longer than all else here.
+    # It still scans the objects of the triggers.
     gc.freeze()
     memory = rss()
     starting, running, collector = Watchdog(), Watchdog(), Collector()
@@ -136,8 +134,8 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
     tasks = []
     for _ in range(triggers):
         tasks.append(asyncio.create_task(run(trigger(now))))
-        await asyncio.sleep(0)  # as the triggerer does
-    # All are overdue, as after the restart of a triggerer. Starting ends when each has polled, or is in the queue.
+        await asyncio.sleep(0)  # The triggerer does the same.
+    # All triggers are due at once, as after a restart of the triggerer. After this, each has polled or is queued.
     await asyncio.sleep(15)
     watching.cancel()
     watching = asyncio.create_task(running.watch())
@@ -165,9 +163,13 @@ def measure_in_this_process(log: Path, url: str, options: argparse.Namespace, li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--triggers", type=int, default=2000, help="in one event loop (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=40, help="per setting (default: %(default)s)")
-    parser.add_argument("--poke-interval", type=float, default=20, help="of each trigger (default: %(default)s)")
+    parser.add_argument(
+        "--triggers", type=int, default=2000, help="number of triggers in one event loop (default: %(default)s)"
+    )
+    parser.add_argument("--seconds", type=float, default=40, help="time to measure per setting (default: %(default)s)")
+    parser.add_argument(
+        "--poke-interval", type=float, default=20, help="poll interval of each trigger (default: %(default)s)"
+    )
     parser.add_argument(
         "--limits", type=float, nargs="+", default=[20, 100], help="requests_per_second to try (default: 20 100)"
     )
@@ -179,7 +181,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="ip1-bench-") as name:
             directory = Path(name)
             with stack.sandbox(directory, "--messages", "0", "--delivery-seconds", "864000") as url:
-                # A process of its own: memory that another setting has left behind would hide what this one takes.
+                # In its own process, because memory left over from another setting would hide this one's memory.
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                     arguments = directory / "sandbox.log", url, options, limit
                     result = process.submit(measure_in_this_process, *arguments).result()

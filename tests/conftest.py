@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow in a home of its own, the iP.1 sandbox, a real S3 server, and recorded answers."""
+"""Fixtures for all tests: Airflow in its own home, the iP.1 sandbox, a real S3 server, and recordings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from dev import stack
 from dev.live import cassettes
 
-# Airflow reads its settings when it is first imported, and test modules import it at their top.
+# Airflow reads its settings when it is first imported, and test modules import it at the top.
 if "airflow" in sys.modules:
     raise RuntimeError("Airflow was imported before tests/conftest.py could give it a home of its own")
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="ip1-tests-"))
@@ -37,7 +37,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def airflow_db() -> Path:
-    """Give the session's AIRFLOW_HOME a metadata database, for tests that run DAGs. Its value is AIRFLOW_HOME."""
+    """Create a metadata database in the session's AIRFLOW_HOME, for tests that run DAGs. Return AIRFLOW_HOME."""
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False, timeout=300
     )
@@ -47,7 +47,7 @@ def airflow_db() -> Path:
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
-    """A fresh iP.1 sandbox on a free port, in a thread of this process."""
+    """A new iP.1 sandbox on a free port, in a thread of this process."""
     from airflow_provider_ip1.sandbox.server import SandboxServer
 
     with SandboxServer() as server:
@@ -56,14 +56,14 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def ip1_connection(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of an Airflow connection to the ``sandbox`` of this test."""
+    """The id of an Airflow connection to this test's ``sandbox``."""
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(sandbox.url))
     return "ip1_default"
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[stack.S3Server]:
-    """A real S3 server for the whole session; use ``s3_bucket`` to keep tests apart."""
+    """A real S3 server for the whole session. Use ``s3_bucket`` to separate tests."""
     directory = Path(tempfile.mkdtemp(prefix="ip1-tests-s3-"))
     try:
         with stack.s3_server(directory) as server:
@@ -79,7 +79,7 @@ def s3_bucket(s3_server: stack.S3Server) -> Iterator[str]:
     client = s3_server.client()
     client.create_bucket(Bucket=name)
     yield name
-    # The server deletes the objects with it.
+    # This server deletes the bucket's objects as well.
     client.delete_bucket(Bucket=name)
 
 
@@ -90,7 +90,7 @@ def aws_connection(s3_server: stack.S3Server, monkeypatch: pytest.MonkeyPatch) -
     return "aws_default"
 
 
-# It logs whole answers.
+# vcrpy logs complete responses.
 logging.getLogger("vcr").setLevel(logging.WARNING)
 
 

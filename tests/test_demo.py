@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make demo`: the conversation arrives, nothing personal is told, nothing is left running."""
+"""`make demo`: the conversation arrives, no output contains personal data, and nothing keeps running."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import stack
-from dev.stack import demo, seaweedfs
+from dev.stack import demo
 
 MESSAGES = 450
 SECRET_KEY = "a-secret-key-that-only-this-test-knows"  # noqa: S105
 
 
 def personal_data(messages: list[bytes]) -> set[str]:
-    """Each phone number, and each text as it is and as JSON and Python print it."""
+    """Return each phone number, and each text in plain form, as JSON and as Python's repr."""
     found = set()
     for message in map(json.loads, messages):
         found |= {address for address in (message["sender"], message["recipient"]) if address.isdigit()}
-        # A short text like "ok" is in every log.
+        # Every log contains short texts such as "ok".
         if len(body := message["body"]) >= 20:
             found |= {body, json.dumps(body)[1:-1], repr(body)[1:-1], body[:20]}
     return found
 
 
 @pytest.mark.slow
-def test_conversation_arrives_and_no_line_tells_a_number_a_text_or_a_key(
+def test_conversation_arrives_and_no_line_contains_a_number_a_text_or_a_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seaweedfs.secrets, "token_urlsafe", lambda _length: SECRET_KEY)
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _length: SECRET_KEY)
     demo.demo(tmp_path, MESSAGES)
 
     printed = capsys.readouterr().out
@@ -58,13 +58,13 @@ def test_conversation_arrives_and_no_line_tells_a_number_a_text_or_a_key(
     assert "export_conversation" in logs[Path("airflow.log")], "the task's log is not among them"
     with SandboxServer(messages=MESSAGES) as sandbox:
         secret = personal_data(sandbox.conversation_bytes()) | {stack.SANDBOX_KEY, SECRET_KEY}
-    assert len(secret) > MESSAGES, "too little to look for"
+    assert len(secret) > MESSAGES, "there is too little to search for"
     for name, text in {"what it printed": printed, **{str(path): text for path, text in logs.items()}}.items():
-        told = [value for value in secret if value in text]
-        assert not told, f"{name} tells {told[:3]}"
+        found = [value for value in secret if value in text]
+        assert not found, f"{name} contains {found[:3]}"
 
 
-def test_an_export_that_did_not_arrive_is_a_failure(s3_server: stack.S3Server) -> None:
+def test_a_missing_object_is_a_failure(s3_server: stack.S3Server) -> None:
     client = s3_server.client()
     client.create_bucket(Bucket=demo.BUCKET)
     try:

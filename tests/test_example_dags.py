@@ -19,10 +19,10 @@ EXAMPLES = sorted(EXAMPLE_DAGS.glob("*.py"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_loads_without_a_warning(path: Path) -> None:
-    """In a process of its own: Python shows many warnings only once."""
+    """Load it in its own process, because Python shows many warnings only once."""
     code = f"""
 import runpy, warnings
-# Their own warnings are not ours. Airflow 3.0 imports more, and warns, when it makes the first operator.
+# Ignore Airflow's own warnings. Airflow 3.0 imports more modules, and warns, when it creates the first operator.
 import aiohttp, msgspec, pendulum, requests
 import airflow.providers.amazon.aws.hooks.s3, airflow.triggers.base
 from airflow.providers.common.compat.sdk import DAG, BaseOperator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The provider metadata: valid, complete, importable, and harmless to load."""
+"""The provider metadata is valid, complete and importable, and loading it has no side effects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_fits_the_strict_schema_of_the_official_providers() -> None:
     jsonschema.validate(get_provider_info() | kept_by_release_managers, strict)
 
 
-def test_names_the_distribution_that_holds_it() -> None:
+def test_it_contains_the_name_of_its_distribution() -> None:
     (entry_point,) = distribution(DISTRIBUTION).entry_points.select(group="apache_airflow_provider")
     assert entry_point.value == "airflow_provider_ip1.get_provider_info:get_provider_info"
     assert entry_point.load()()["package-name"] == DISTRIBUTION == distribution(DISTRIBUTION).metadata["Name"]
@@ -62,7 +62,7 @@ def names_of_our_code(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", sorted(set(names_of_our_code(get_provider_info()))))
-def test_every_module_and_class_it_names_can_be_imported(name: str) -> None:
+def test_every_listed_module_and_class_can_be_imported(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     if attribute.islower():
         importlib.import_module(name)
@@ -70,7 +70,7 @@ def test_every_module_and_class_it_names_can_be_imported(name: str) -> None:
         assert isinstance(getattr(importlib.import_module(module), attribute), type)
 
 
-def test_leaves_no_class_out_that_airflow_or_a_dag_author_looks_up() -> None:
+def test_it_lists_every_class_that_airflow_or_a_dag_author_looks_up() -> None:
     from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink
     from airflow.triggers.base import BaseTrigger
 
@@ -85,7 +85,7 @@ def test_leaves_no_class_out_that_airflow_or_a_dag_author_looks_up() -> None:
         for value in vars(module).values()
         if isinstance(value, type) and value.__module__.startswith("airflow_provider_ip1.")
     }
-    # Airflow wants links by class, the others by module.
+    # Airflow lists links by class, and everything else by module.
     ours = {value for value in ours if not value.__name__.startswith("Base")}
     expected = {value.__module__ for value in ours if issubclass(value, (BaseHook, BaseOperator, BaseTrigger))}
     expected |= {f"{value.__module__}.{value.__name__}" for value in ours if issubclass(value, BaseOperatorLink)}
@@ -134,7 +134,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> str:
 
 
 def test_loading_it_imports_no_airflow() -> None:
-    """Airflow loads it while its configuration is half built; importing Airflow there would break every command."""
+    """Airflow loads it before its configuration is complete. Importing Airflow there would break every command."""
     code = """
 import sys
 from airflow_provider_ip1.get_provider_info import get_provider_info
@@ -146,7 +146,7 @@ print([name for name in sys.modules if name.partition(".")[0] == "airflow"])
 
 @pytest.mark.slow
 class TestAirflowCommands:
-    """In an AIRFLOW_HOME that has never been used."""
+    """Airflow's commands, in an AIRFLOW_HOME that has never been used."""
 
     @pytest.fixture
     def env(self, tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
@@ -166,7 +166,7 @@ class TestAirflowCommands:
     def test_connection_can_be_tested(self, env: dict[str, str]) -> None:
         assert "Connection success!" in run("-m", "airflow", "connections", "test", "ip1_default", env=env)
 
-    def test_refused_key_is_told(self, env: dict[str, str]) -> None:
+    def test_a_rejected_key_is_reported(self, env: dict[str, str]) -> None:
         env["AIRFLOW_CONN_IP1_DEFAULT"] = env["AIRFLOW_CONN_IP1_DEFAULT"].replace(stack.SANDBOX_KEY, "another-key")
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "connections", "test", "ip1_default"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The S3 server that other tests rest on behaves as AWS does where it matters to them."""
+"""The S3 server behaves like AWS where the other tests depend on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from dev.stack import S3Server
 
 
-def test_objects_come_back_and_unknown_buckets_are_errors(s3_server: S3Server, s3_bucket: str) -> None:
+def test_it_returns_objects_and_rejects_unknown_buckets(s3_server: S3Server, s3_bucket: str) -> None:
     client = s3_server.client()
     assert client.list_objects_v2(Bucket=s3_bucket)["KeyCount"] == 0
     client.put_object(Bucket=s3_bucket, Key="a", Body=b"b")

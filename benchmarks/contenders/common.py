@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every contender is told, and what it prints."""
+"""The job of a contender, and its measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTICIPANT = "46701740605"
 
 @dataclass(frozen=True)
 class Job:
-    """One export: where from, where to, how."""
+    """One export: its source, its target and its settings."""
 
     ip1_url: str
     ip1_key: str
@@ -44,12 +44,12 @@ class Job:
 
 
 def read_job() -> Job:
-    """The job that the benchmark passed as the first argument, as JSON."""
+    """Return the job, which the benchmark passes as the first argument, as JSON."""
     return Job(**json.loads(sys.argv[1]))
 
 
 class _Peak:
-    """The process's largest resident memory while it is watched. The kernel's own peak counts the imports too."""
+    """Samples the process's peak resident memory. The kernel's own peak would include the imports."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -65,7 +65,7 @@ class _Peak:
 
 @contextmanager
 def measured() -> Iterator[dict[str, Any]]:
-    """Time a block and watch its memory; prints both as one JSON line, with what the block adds to the dictionary."""
+    """Measure the time and memory of a block, and print both as one line of JSON, with what the block adds."""
     found: dict[str, Any] = {}
     peak = _Peak()
     watcher = threading.Thread(target=peak.watch, daemon=True)
@@ -81,7 +81,7 @@ def measured() -> Iterator[dict[str, Any]]:
 
 
 def run(export: Callable[[Job], None]) -> None:
-    """Run one contender with its imports done and its job read."""
+    """Run one contender, after its imports, and print its measurements."""
     job = read_job()
     with measured():
         export(job)

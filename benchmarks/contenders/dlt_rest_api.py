@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dlt's rest_api source to its filesystem destination on S3, gzipped jsonl, nothing nested."""
+"""dlt: from its rest_api source to its filesystem destination on S3, as gzipped JSON Lines without nested tables."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people write in a PythonOperator: requests, a list, and S3Hook.load_string. A key ending in .gz is gzipped."""
+"""What people write in a PythonOperator: requests, a list, and S3Hook.load_string. It gzips keys with .gz."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This provider's operator, as a task runs it."""
+"""This provider's operator, run as a task runs it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The ceiling: aiohttp with eight requests in flight, raw bytes, fast gzip, boto3's multipart upload.
+The ceiling: aiohttp with eight requests in flight, raw bytes, fast gzip, and boto3's multipart upload.
 
-It knows the number of messages beforehand, trusts every offset, never retries, and reads the messages no further than
-to split them. So it is what the hardware gives, not something to run.
+It knows the number of messages in advance, trusts every offset, never retries, and only splits a page into messages. It
+shows what the hardware allows and is not suitable for real exports.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def upload_parts(job: Job, parts: queue.Queue[bytes | None]) -> None:
     upload = client.create_multipart_upload(**target)
     done: list[dict[str, object]] = []
     while (part := parts.get()) is not None:
-        answer = client.upload_part(
+        response = client.upload_part(
             **target, UploadId=upload["UploadId"], PartNumber=len(done) + 1, Body=io.BytesIO(part)
         )
-        done.append({"PartNumber": len(done) + 1, "ETag": answer["ETag"]})
+        done.append({"PartNumber": len(done) + 1, "ETag": response["ETag"]})
     client.complete_multipart_upload(**target, UploadId=upload["UploadId"], MultipartUpload={"Parts": done})
 
 

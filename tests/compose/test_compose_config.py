@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Docker Compose itself makes of the files (`docker compose config`). No container is started."""
+"""Checks of the compose files with `docker compose config`, which starts no container."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CELERY = (*LOCAL, "-f", str(ROOT / "dev" / "compose" / "docker-compose.celery.ya
 
 
 def compose(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # Variables of this shell would win over those of the file.
+    # Compose prefers variables of this shell to those of the file.
     environment = {key: os.environ[key] for key in ("PATH", "HOME", "DOCKER_CONFIG") if key in os.environ}
     return subprocess.run(
         ["docker", "compose", *arguments], capture_output=True, text=True, timeout=60, env=environment | variables
@@ -60,7 +60,7 @@ def test_compose_reads_the_files_without_a_warning(env_file: Path, files: tuple[
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_without_env_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_env_the_error_says_what_to_do(tmp_path: Path) -> None:
     empty = tmp_path / "env"
     empty.touch()
     done = compose("--env-file", str(empty), *LOCAL, "config", "--quiet")
@@ -68,7 +68,7 @@ def test_without_env_it_says_what_to_do(tmp_path: Path) -> None:
     assert "run make up first" in done.stderr
 
 
-def test_the_sandbox_is_the_default_and_gets_no_settings_of_airflow(env_file: Path) -> None:
+def test_the_sandbox_is_the_default_and_gets_no_airflow_settings(env_file: Path) -> None:
     services = config(env_file, *LOCAL)["services"]
     connection = json.loads(services["scheduler"]["environment"]["AIRFLOW_CONN_IP1_DEFAULT"])
     assert connection["host"] == "http://sandbox:8099"
@@ -100,7 +100,7 @@ def test_the_store_and_airflow_use_the_same_keys_and_bucket(env_file: Path) -> N
         assert environment["IP1_S3_BUCKET"] == store["S3_BUCKET"] == "another"
 
 
-def test_ports_can_be_moved_and_stay_on_loopback(env_file: Path) -> None:
+def test_ports_can_be_changed_and_stay_on_loopback(env_file: Path) -> None:
     services = config(env_file, *CELERY, AIRFLOW_PORT="18080", S3_PORT="18333", SANDBOX_PORT="18099")["services"]
     published = {
         name: [(port["host_ip"], port["published"]) for port in settings["ports"]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the compose files promise, read from the files themselves: no container engine is needed."""
+"""Checks of the compose files that need no container engine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ("docker-compose.yaml", "dev/compose/docker-compose.celery.yaml")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN_IMAGE = f"{PROJECT['name']}:{__version__}"
-# One-shot services: they end, and others wait for that.
+# Services that exit. Others wait for that.
 JOBS = {"init"}
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rest>[^}]*)\}")
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one service over another, as far as these files need it: maps are merged, all else is replaced."""
+    """Merge two definitions of a service like Compose, as far as these files need it: merge maps, replace the rest."""
     result = copy.deepcopy(below)
     for key, value in above.items():
         old = result.get(key)
@@ -62,7 +62,7 @@ EVERY_SERVICE = [
 
 
 def default_of(text: str) -> str:
-    """The value of ``${NAME:-value}``."""
+    """Return the default in ``${NAME:-default}``."""
     match = re.fullmatch(r"\$\{\w+:-([^}]*)\}", text)
     assert match, text
     return match[1]
@@ -78,7 +78,7 @@ def test_celery_adds_a_broker_and_workers_and_uses_them_everywhere() -> None:
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_image_is_this_version_or_an_exact_tag(name: str, settings: dict[str, Any]) -> None:
+def test_image_is_this_version_or_has_an_exact_tag(name: str, settings: dict[str, Any]) -> None:
     image = settings["image"]
     assert image == OWN_IMAGE or re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?", image), image
 
@@ -109,13 +109,13 @@ def test_constraints_of_dockerfile_and_compose_file_agree() -> None:
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_ports_are_open_to_this_machine_only_and_may_be_changed(name: str, settings: dict[str, Any]) -> None:
+def test_ports_are_on_loopback_and_can_be_changed(name: str, settings: dict[str, Any]) -> None:
     for port in settings.get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z0-9]+_PORT:-\d+\}:\d+", port), port
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_a_service_is_checked_and_restarted_and_a_job_is_waited_for(name: str, settings: dict[str, Any]) -> None:
+def test_services_are_checked_and_restarted_and_others_wait_for_jobs(name: str, settings: dict[str, Any]) -> None:
     if name in JOBS:
         assert settings["restart"] == "no"
         waiting = [other for other in LOCAL.values() if name in other.get("depends_on", {})]
@@ -127,7 +127,7 @@ def test_a_service_is_checked_and_restarted_and_a_job_is_waited_for(name: str, s
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_every_dependency_waits_for_a_state_not_just_a_start(name: str, settings: dict[str, Any]) -> None:
+def test_every_dependency_waits_for_a_state_and_not_just_for_a_start(name: str, settings: dict[str, Any]) -> None:
     for other, dependency in settings.get("depends_on", {}).items():
         expected = "service_completed_successfully" if other in JOBS else "service_healthy"
         assert dependency["condition"] == expected, other
@@ -140,7 +140,7 @@ def test_containers_do_not_run_as_root(name: str, settings: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_logs_of_containers_do_not_fill_the_disk(name: str, settings: dict[str, Any]) -> None:
+def test_container_logs_have_a_limit(name: str, settings: dict[str, Any]) -> None:
     assert set(settings["logging"]["options"]) == {"max-size", "max-file"}
 
 
@@ -158,7 +158,7 @@ def test_data_is_in_named_volumes() -> None:
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
-def test_no_secret_is_written_in_the_files(name: str, settings: dict[str, Any]) -> None:
+def test_the_files_contain_no_secret(name: str, settings: dict[str, Any]) -> None:
     for key, value in settings.get("environment", {}).items():
         if re.search(r"(SECRET|PASSWORD|FERNET|ACCESS)(_KEY(_ID)?)?$", key):
             assert re.fullmatch(r"\$\{\w+:\?run make up first\}", value), key
@@ -168,22 +168,22 @@ def test_no_secret_is_written_in_the_files(name: str, settings: dict[str, Any]) 
             assert word.startswith("${"), key
 
 
-def test_the_pool_keeps_all_tasks_together_under_the_rate_limit() -> None:
+def test_the_pool_keeps_the_rate_of_all_tasks_below_the_limit() -> None:
     environment = LOCAL["scheduler"]["environment"]
     (pool, slots) = re.findall(r'airflow pools set (\w+) "([^"]+)"', LOCAL["init"]["command"][-1])[0]
     assert environment["IP1_POOL"] == pool
     (per_task,) = re.findall(r'"requests_per_second": (\$\{[^}]*\})', environment["AIRFLOW_CONN_IP1_DEFAULT"])
-    # 30 a second is what iP.1 documents for its newer API; nothing is documented for this one.
+    # iP.1 documents 30 requests per second for its newer API, and nothing for this one.
     assert int(default_of(slots)) * float(default_of(per_task)) < 30
 
 
-def test_the_sandbox_has_the_conversations_that_the_example_reads() -> None:
+def test_the_sandbox_has_the_conversations_that_the_example_exports() -> None:
     command = LOCAL["sandbox"]["command"]
     given = command[command.index("--conversations") + 1]
     assert given == LOCAL["scheduler"]["environment"]["IP1_CONVERSATIONS"] == "200"
 
 
-def test_every_variable_is_in_the_example_and_every_secret_is_made() -> None:
+def test_the_example_lists_every_variable_and_every_secret_is_generated() -> None:
     example = make_env.EXAMPLE.read_text(encoding="utf-8")
     offered = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", example))
     used = {
@@ -195,9 +195,9 @@ def test_every_variable_is_in_the_example_and_every_secret_is_made() -> None:
     assert {name for name, rest in used.items() if rest.startswith(":?")} == set(make_env.SECRETS)
 
 
-def test_the_examples_values_are_the_defaults() -> None:
+def test_the_example_shows_the_defaults() -> None:
     example = make_env.EXAMPLE.read_text(encoding="utf-8")
-    # What to set for the real API differs from the default on purpose.
+    # These show the values for the real API instead.
     others = {"IP1_BASE_URL", "IP1_API_KEY", "IP1_ALLOW_HTTP"}
     offered = {key: value for key, value in re.findall(r"(?m)^#([A-Z][A-Z0-9_]+)=(.*)$", example) if key not in others}
     used = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dev/compose/make_env.py writes secrets that nobody else can read and nothing overwrites."""
+"""dev.compose.make_env writes secrets that only their owner can read, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def values(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
 
 
-def test_every_secret_gets_a_value_that_is_safe_in_urls_json_and_shells(tmp_path: Path) -> None:
+def test_every_secret_is_safe_in_urls_json_and_shells(tmp_path: Path) -> None:
     env = tmp_path / "env"
     assert make_env.write_env(env)
     found = values(env)
@@ -36,29 +36,27 @@ def test_two_runs_share_no_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     env = tmp_path / "env"
     make_env.write_env(env)
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
 
 
-def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_changed(tmp_path: Path) -> None:
     env = tmp_path / "env"
     env.write_text("MINE=1\n", encoding="utf-8")
     assert not make_env.write_env(env)
     assert env.read_text(encoding="utf-8") == "MINE=1\n"
 
 
-def test_an_example_without_a_secrets_line_is_refused() -> None:
+def test_an_example_without_a_line_for_a_secret_is_an_error() -> None:
     with pytest.raises(ValueError, match="FERNET_KEY"):
         make_env.fill_in("JWT_SECRET=\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no user ids")
 @pytest.mark.parametrize(("uid", "line"), [(1234, "AIRFLOW_UID=1234"), (0, "#AIRFLOW_UID=50000")])
-def test_airflow_writes_files_as_this_user_but_never_as_root(
-    monkeypatch: pytest.MonkeyPatch, uid: int, line: str
-) -> None:
+def test_airflow_runs_as_this_user_but_never_as_root(monkeypatch: pytest.MonkeyPatch, uid: int, line: str) -> None:
     monkeypatch.setattr("os.getuid", lambda: uid)
     example = make_env.EXAMPLE.read_text(encoding="utf-8")
     assert line in make_env.fill_in(example).splitlines()

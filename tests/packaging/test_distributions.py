@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is published: complete, nothing else in it, and it works where nothing but it is installed."""
+"""The published files are complete, contain nothing else, and work in an empty environment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(*command: str | Path, cwd: Path = PROJECT, env: dict[str, str] | None = 
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel is built from the sdist, so the sdist holds all that it needs."""
+    """Build the sdist, and the wheel from the sdist, which proves that the sdist is complete."""
     directory = tmp_path_factory.mktemp("dist")
     run(uv.find_uv_bin(), "build", "--quiet", "--out-dir", directory)
     return directory
@@ -61,7 +61,7 @@ def test_names_and_version(wheel: Path, sdist: Path) -> None:
     assert sdist.name == f"airflow_provider_ip1-{__version__}.tar.gz"
 
 
-def test_pypi_would_take_and_show_them(wheel: Path, sdist: Path) -> None:
+def test_pypi_accepts_and_renders_them(wheel: Path, sdist: Path) -> None:
     run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
     run(sys.executable, "-m", "check_wheel_contents", wheel)
 
@@ -72,7 +72,7 @@ def metadata(wheel: Path) -> Message:
         return HeaderParser().parsestr(archive.read(f"airflow_provider_ip1-{__version__}.dist-info/METADATA").decode())
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path, metadata: Message) -> None:
+def test_wheel_contains_the_package_and_nothing_else(wheel: Path, metadata: Message) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     info = {name for name in names if PurePosixPath(name).parts[0] == f"airflow_provider_ip1-{__version__}.dist-info"}
@@ -82,7 +82,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, metadata: Message
     assert package >= committed("airflow_provider_ip1") >= {"airflow_provider_ip1/py.typed"}
     assert metadata["License-Expression"] == "Apache-2.0"
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier", [])
-    # A cap, or a version of exactly one number, makes the package impossible to install beside others.
+    # Upper bounds and exact versions would conflict with other packages.
     assert [line for line in metadata.get_all("Requires-Dist", []) if "<" in line or "==" in line.split(";")[0]] == []
 
 
@@ -106,7 +106,7 @@ def test_links_of_the_readme_also_work_on_pypi(metadata: Message) -> None:
     assert [path for path in to_files if not (PROJECT / path).is_file()] == []
 
 
-def test_sdist_holds_what_distributors_need(sdist: Path) -> None:
+def test_sdist_contains_what_distributors_need(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {PurePosixPath(member.name).relative_to(sdist.name.removesuffix(".tar.gz")) for member in archive}
     wanted = committed("airflow_provider_ip1", "tests", "docs", "example_dags", "dev")
@@ -116,7 +116,7 @@ def test_sdist_holds_what_distributors_need(sdist: Path) -> None:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An environment with the wheel and what it asks for."""
+    """An environment with the wheel and its dependencies."""
     environment = tmp_path_factory.mktemp("environment")
     run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, environment)
     python = environment / "bin" / "python"
@@ -147,7 +147,7 @@ print(json.dumps({
 """
 
 
-def test_installed_alone_it_is_found_and_reads_a_conversation(python: Path, tmp_path: Path) -> None:
+def test_airflow_finds_the_installed_wheel_and_it_reads_a_conversation(python: Path, tmp_path: Path) -> None:
     with stack.sandbox(tmp_path, "--messages", "450") as url:
         env = stack.airflow_environment(tmp_path / "airflow") | {
             "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url),

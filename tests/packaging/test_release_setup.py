@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The versions that are claimed are the versions that are tested, and a release cannot go out under a wrong name."""
+"""We test every version that we claim to support, and a release cannot have a wrong version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGE = '__version__ = "1.2.3"\n'
 CHANGELOG = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n### Features\n\n## 1.2.2 (2026-11-01)\n"
 
 
-def test_a_release_whose_names_agree() -> None:
+def test_consistent_versions() -> None:
     assert release.disagreement("v1.2.3", PACKAGE, CHANGELOG) is None
 
 
@@ -33,11 +33,11 @@ def test_a_release_whose_names_agree() -> None:
         ("v1.2.3", "# Changelog\n", "The first section"),
     ],
 )
-def test_a_release_whose_names_do_not(tag: str, changelog: str, complaint: str) -> None:
+def test_inconsistent_versions(tag: str, changelog: str, complaint: str) -> None:
     assert re.search(complaint, release.disagreement(tag, PACKAGE, changelog) or "")
 
 
-def test_the_version_is_found_where_it_is_kept() -> None:
+def test_the_version_comes_from_the_package() -> None:
     from airflow_provider_ip1 import __version__
 
     wrong = release.disagreement("v0", (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text(), CHANGELOG)
@@ -49,14 +49,14 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_checkouts_leave_no_token_behind(workflow: Path) -> None:
+def test_checkouts_keep_no_token(workflow: Path) -> None:
     for step in steps(workflow):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_actions_are_pinned_and_the_pins_can_be_read(workflow: Path) -> None:
+def test_actions_are_pinned_with_their_version(workflow: Path) -> None:
     uses = re.findall(r"uses: (.*)", workflow.read_text())
     assert [line for line in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 

@@ -32,7 +32,7 @@ DAG = "ip1_wait_for_delivery"
 KEY = "deliveries/69000000c000000000000001.jsonl.gz"
 PAGE_SIZE = 500
 BUCKET = "ip1-demo"
-# Milliseconds. Airflow's first pages take long on a busy machine; nothing waits longer than it must.
+# Milliseconds. On a busy machine, Airflow's first pages take long to load.
 PATIENCE = 120_000
 RUN_SECONDS = 600
 CHROMIUM_OPTIONS = [
@@ -47,16 +47,16 @@ CHROMIUM_OPTIONS = [
 
 
 def chromium() -> str:
-    """The installed browser. Playwright's own downloads are not needed."""
+    """Return the path of the installed browser, so that Playwright needs no download."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
-    pytest.skip("no Chromium is installed: run `make test-ui`, or install the package chromium")
+    pytest.skip("Chromium is not installed: run `make test-ui`, or install the package chromium")
 
 
 @dataclass(frozen=True)
 class Servers:
-    """What the tests use."""
+    """The servers that the tests use."""
 
     airflow: stack.AirflowServer
     sandbox_url: str
@@ -65,9 +65,9 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
-    """Airflow without a connection to iP.1: the tests make it in the form."""
+    """Airflow without a connection to iP.1, which the tests create in the form."""
     if int(version("apache-airflow").split(".")[0]) < 3:
-        pytest.skip("Airflow 2 has another web interface")
+        pytest.skip("Airflow 2 has a different web interface")
     pytest.importorskip("playwright", reason="Playwright is not installed: run `make test-ui`")
     chromium()
     with ExitStack() as started:
@@ -78,7 +78,7 @@ def servers() -> Iterator[Servers]:
         home.mkdir()
         env = stack.airflow_environment(home) | {
             "IP1_S3_BUCKET": BUCKET,
-            # Only what the tests trigger runs.
+            # DAGs run only when the tests trigger them.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         }
         url = started.enter_context(stack.sandbox(directory, "--delivery-seconds", "5", env=env))
@@ -89,7 +89,7 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def page(servers: Servers) -> Iterator[Any]:
-    """A Playwright page, logged in."""
+    """A Playwright page of a logged-in user."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -107,12 +107,12 @@ def page(servers: Servers) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def screenshot(page: Any) -> Callable[..., None]:
-    """Save a picture for the documentation where the environment variable IP1_SCREENSHOTS is set, else do nothing."""
+    """Return a function that saves a picture for the documentation if IP1_SCREENSHOTS is set."""
 
     def save(name: str, of: Any = None) -> None:
         if os.environ.get("IP1_SCREENSHOTS"):
             usual = page.viewport_size
-            # A dialog is cut off where the window ends.
+            # The window cuts off a dialog that is larger.
             page.set_viewport_size(usual if of is None else {"width": 1000, "height": 1600})
             page.mouse.move(0, 0)
             (of or page).screenshot(path=PROJECT / "docs" / "images" / f"{name}.png", animations="disabled")
@@ -123,7 +123,7 @@ def screenshot(page: Any) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def form(page: Any, servers: Servers) -> Any:
-    """The form for a new connection of our type."""
+    """The form for a new connection of type ip1."""
     page.goto(f"{servers.airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").click()
     form = page.get_by_role("dialog")
@@ -201,20 +201,22 @@ def test_connection_is_saved_and_its_key_masked(
 
 @pytest.fixture(scope="module")
 def run_url(page: Any, servers: Servers) -> str:
-    """The page of a run that was triggered in the interface with that connection, once it has succeeded."""
+    """Trigger a run in the interface, wait until it has succeeded, and return the URL of its page."""
     page.goto(f"{servers.airflow.url}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
     runs = f"/dags/{DAG}/dagRuns"
-    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith(runs)) as sent:
+    with page.expect_response(
+        lambda response: response.request.method == "POST" and response.url.endswith(runs)
+    ) as sent:
         dialog.get_by_role("button", name="Trigger", exact=True).click()
     run = sent.value.json()["dag_run_id"]
     deadline = time.monotonic() + RUN_SECONDS
     state = ""
     while state not in ("success", "failed") and time.monotonic() < deadline:
         page.wait_for_timeout(1000)
-        answer = page.request.get(f"{servers.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run}", timeout=PATIENCE)
-        state = answer.json()["state"]
+        response = page.request.get(f"{servers.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run}", timeout=PATIENCE)
+        state = response.json()["state"]
     assert state == "success"
     return f"{servers.airflow.url}/dags/{DAG}/runs/{run}"
 
@@ -238,23 +240,24 @@ def test_result_of_the_finished_export_is_shown(
     shown = page.get_by_role("row").filter(has_text="return_value")
     shown.get_by_text("last_modified").first.wait_for()
     screenshot("xcom")
-    # The viewer breaks lines and indents with spaces of its own.
-    result = json.loads(re.search(r"\{.*\}", re.sub(r"\s", "", shown.inner_text()))[0])
+    # The viewer adds its own line breaks and indentation.
+    (text,) = re.findall(r"\{.*\}", re.sub(r"\s", "", shown.inner_text()))
+    result = json.loads(text)
     exported = gzip.decompress(servers.s3.client().get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
     assert result["uri"] == f"s3://{BUCKET}/{KEY}"
     assert result["messages"] == len(exported.splitlines()) > 1
 
 
-def test_link_of_the_finished_export_leads_to_the_object(
+def test_link_of_the_finished_export_opens_the_object(
     page: Any, run_url: str, servers: Servers, screenshot: Callable[..., None]
 ) -> None:
     page.goto(f"{run_url}/tasks/export_conversation/details")
     link = page.get_by_role("link", name="S3 object")
     link.wait_for()
     screenshot("link")
-    with page.expect_popup() as opened, page.context.expect_event("response") as answered:
+    with page.expect_popup() as opened, page.context.expect_event("response") as responded:
         link.click()
     assert opened.value.url == f"{servers.s3.endpoint_url}/{BUCKET}/{KEY}"
-    # The object is private: whoever follows the link needs a login, as in the AWS console.
-    assert answered.value.status == 403
+    # The object is private, so the link needs a login, as it does in the AWS console.
+    assert responded.value.status == 403
     opened.value.close()
