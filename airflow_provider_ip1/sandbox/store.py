@@ -163,6 +163,9 @@ class Store:
     def receive_replies(self) -> None:
         """Receive the replies that are due. Nobody replies to a message that did not arrive."""
         now_ms = self.now_ms()
+        # Before taking the lock, which a large batch holds for long.
+        if not self._due_replies or self._due_replies[0][0] > now_ms:
+            return
         with self._lock:
             while self._due_replies and self._due_replies[0][0] <= now_ms:
                 due_ms, _, message, text = heapq.heappop(self._due_replies)

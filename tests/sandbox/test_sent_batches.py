@@ -222,8 +222,9 @@ def test_slow_work_does_not_block_other_requests(client: Client, monkeypatch: py
     work = getattr(store, name)
 
     def wait_and_work(*arguments: Any) -> Any:
-        assert is_free.wait(30)
-        return work(*arguments)
+        with store._lock:
+            assert is_free.wait(30)
+            return work(*arguments)
 
     def request() -> None:
         response = client.post(ORDER) if name == "send" else client.get("/v2/batches")
