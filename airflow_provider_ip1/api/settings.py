@@ -7,6 +7,7 @@ import ipaddress
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,7 +168,9 @@ def _base_url(
     final_port = named_port or port
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
     shown = f"[{name}]" if ":" in name else name
-    return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{path.rstrip('/')}"
+    # Requests begin with /v2/ themselves.
+    prefix = re.sub(r"/v2$", "", path.rstrip("/"), flags=re.IGNORECASE).rstrip("/")
+    return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{prefix}"
 
 
 def _is_loopback(name: str) -> bool:

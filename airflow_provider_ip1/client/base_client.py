@@ -16,9 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure
 from airflow_provider_ip1.api.decoding import decode_batch, decode_message, decode_summary
+from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, split_page
 from airflow_provider_ip1.api.paging.link_hint import read_link
@@ -29,22 +32,22 @@ from airflow_provider_ip1.api.progress import Progress
 from airflow_provider_ip1.api.requests import (
     Request,
     batch_request,
+    batches_request,
     cancel_request,
     check_id,
-    conversation_request,
     message_request,
     normalize_participant,
+    senders_request,
     summary_request,
 )
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.shared_rate import SharedRate
+from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 T = TypeVar("T")
 
 #: Requests in flight that a session keeps connections for: the largest ``concurrency``.
 MAX_CONNECTIONS: Final = 64
-# A number reserved for fiction.
-_NOBODY: Final = "46701740605"
 #: Bytes that are read from a response at a time.
 CHUNK_BYTES: Final = 256 * 1024
 
@@ -114,6 +117,8 @@ class BaseClient:
         self.retries = 0
         self._counting = threading.Lock()
         self._rate = SharedRate.of(settings)
+        # Whether the server has given a response that only iP.1's API gives.
+        self._is_proven = False
 
     # -- operations
 
@@ -165,9 +170,24 @@ class BaseClient:
         """
         return self.call(wanted.request, _read_page, missing=RawPage)
 
-    def check(self) -> Flow[RawPage]:
-        """Request one message of a number that nobody has, to see whether address and key are right."""
-        return self.page(PageRequest(MessageList(conversation_request(_NOBODY)), 0, 1))
+    def prove_server(self) -> Flow[None]:
+        """
+        Make sure that the server is iP.1's API, by a response that only the API gives.
+
+        To iP.1 a 404 means "no messages", but any web server sends it for a path that it does not know.
+
+        :raises IP1ConnectionError: the server does not have iP.1's lists.
+        """
+        for request in (replace(batches_request(), query=(("limit", "1"),)), senders_request()):
+            call = self.new_call(request, _read_array, None)
+            yield from self.attempts(call)
+            if not call.is_not_found:
+                self._is_proven = True
+                return
+        raise IP1ConnectionError(
+            f"{self.settings.base_url} does not seem to be iP.1's API: it has neither /v2/batches nor /v2/me/senders "
+            f"(404). Check the host of connection {self.settings.conn_id!r}."
+        )
 
     def read_ahead(self, lists: Iterable[MessageList], concurrency: int | None) -> ReadAhead:
         """
@@ -206,6 +226,10 @@ class BaseClient:
         """
         call = self.new_call(request, read, missing)
         yield from self.attempts(call)
+        if not call.is_not_found:
+            self._is_proven = True
+        elif not self._is_proven:
+            yield from self.prove_server()
         return call.result
 
     def new_call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None) -> Call[T]:
@@ -255,3 +279,11 @@ class BaseClient:
 def _read_page(response: Response) -> RawPage:
     page = split_page(response.body)
     return replace(page, link=read_link(response.headers.get("link")))
+
+
+def _read_array(response: Response) -> list[Any]:
+    try:
+        return msgspec.json.decode(response.body, type=list[Any])
+    except UNDECODABLE:
+        pass
+    raise UnreadableBody("The body is not a JSON array.")

@@ -323,12 +323,12 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Request one message of a number that nobody has, to see whether address and key are right.
+        Request the account's batches or senders, to see whether address and key are right.
 
         :return: whether it worked, and a sentence for people.
         """
         try:
-            self.client.run(self.client.check())
+            self.client.run(self.client.prove_server())
         except IP1Error as error:
             return False, str(error)
         return True, f"{self.settings.base_url} accepted the API key."
@@ -510,7 +510,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         """Like :meth:`IP1Hook.test_connection`."""
         try:
             client = await self.get_client()
-            await client.run(client.check())
+            await client.run(client.prove_server())
         except IP1Error as error:
             return False, str(error)
         return True, f"{client.settings.base_url} accepted the API key."
