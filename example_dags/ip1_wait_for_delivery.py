@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Wait until a batch of SMS is delivered, then write the conversation with its recipient to S3.
+Wait until a batch of SMS is delivered, then export the conversation with its recipient to S3.
 
-The wait is deferred: it holds no worker, however long it takes. Trigger the DAG with the id of a batch that you have
-sent; the default is a batch of the sandbox.
+The wait is deferred, so it does not occupy a worker however long it takes. Trigger the DAG with the id of a batch that
+you have sent. The default is a batch of the sandbox.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, Param
 
-from airflow_provider_ip1.exceptions import IP1AuthError, IP1ParticipantError
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1NotFoundError, IP1ParticipantError
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
@@ -32,8 +32,8 @@ def tell_what_failed(context: Any) -> None:
 
 # [END howto_sensor_message_status_on_failure]
 
-# An outage that outlasts the sensor's own patience is worth another try. A message that failed is not: IP1DeliveryError
-# ends a task at once, whatever "retries" says.
+# Retry after an outage that was too long for the sensor to wait out. After a failed message, IP1DeliveryError fails the
+# task at once, whatever "retries" is.
 retrying: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(minutes=10)}
 # [START howto_sensor_message_status_retry_policy]
 try:
@@ -41,17 +41,17 @@ try:
 except ImportError:
     pass  # before Airflow 3.3
 else:
-    # Neither is a wrong key or number: a retry would only make the same mistake again.
-    hopeless = [
+    # Do not retry with a wrong key, number or id either: only a person can correct it.
+    never_retried = [
         RetryRule(exception=error, action=RetryAction.FAIL, reason="needs a person")
-        for error in (IP1AuthError, IP1ParticipantError)
+        for error in (IP1AuthError, IP1ParticipantError, IP1NotFoundError)
     ]
-    retrying["retry_policy"] = ExceptionRetryPolicy(rules=hopeless)
+    retrying["retry_policy"] = ExceptionRetryPolicy(rules=never_retried)
 # [END howto_sensor_message_status_retry_policy]
 
 with DAG(
     dag_id="ip1_wait_for_delivery",
-    description="Wait for the delivery of a batch, then its conversation to S3",
+    description="Wait for the delivery of a batch, then export its conversation to S3",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -60,7 +60,7 @@ with DAG(
         "batch_id": Param(
             os.environ.get("IP1_BATCH_ID", "69000000c000000000000001"),
             type="string",
-            description="The batch, as iP.1 named it when it was sent",
+            description="The id that iP.1 returned when the batch was sent",
         ),
         "participant": Param(
             os.environ.get("IP1_BATCH_PARTICIPANT", "46701740609"),

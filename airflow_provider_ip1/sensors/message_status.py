@@ -179,6 +179,8 @@ class MessageStatusSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
         self._wait: Wait | None = None
+        self._next_poll: float | None = None
+        self._sleep_until = 0.0
 
     def execute(self, context: Context) -> Any:
         """
@@ -204,11 +206,13 @@ class MessageStatusSensor(BaseSensorOperator):
         :raises IP1Error: iP.1 refused the request, or did not respond for too long.
         """
         wait = self._wait or self._begin(context)
-        step = self._drive(wait, lambda outcome: isinstance(outcome, PollResult))
+        poll_at, self._sleep_until, self._next_poll = self._sleep_until, 0.0, None
+        step = self._drive(wait, poll_at, lambda outcome: isinstance(outcome, PollResult))
         self._remember(context, wait)
         if isinstance(step, WaitResult):
             # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
             return PokeReturnValue(True, self._finish(step.status, step.text, step.as_dicts()))
+        self._next_poll = step.poll_at
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
@@ -288,18 +292,18 @@ class MessageStatusSensor(BaseSensorOperator):
         return self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
 
     def _drive(
-        self, wait: Wait, is_enough: Callable[[PollResult | IP1Error | None], bool], least: int = 0
+        self, wait: Wait, poll_at: float, is_enough: Callable[[PollResult | IP1Error | None], bool], least: int = 0
     ) -> Pause | WaitResult:
         """
         Run a wait until it ends, or until an outcome is enough.
 
         :param wait: the wait.
+        :param poll_at: when to poll first, in seconds since 1970.
         :param is_enough: whether an outcome is enough.
         :param least: a poll that finds fewer messages counts as failed.
         :return: the result of the wait, or the pause before its next poll.
         """
-        now = time.time()
-        steps = wait.steps(now, now)
+        steps = wait.steps(poll_at, time.time())
         step, outcome = next(steps), None
         while True:
             for level, text in step.lines:
@@ -337,9 +341,16 @@ class MessageStatusSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        # As in the trigger, pauses are never shorter than MIN_PAUSE, and the last poll is at the deadline.
-        pause = max(MIN_PAUSE, super()._get_next_poke_interval(started_at, run_duration, poke_count))
-        return max(0.0, min(pause, self.timeout - run_duration()))
+        now = time.time()
+        next_poll = self._next_poll
+        if next_poll is None:  # The poke failed, and silent_fail ignores that.
+            pause = max(MIN_PAUSE, self.poke_interval)
+            next_poll = now + min(pause, self.timeout - run_duration())
+        if self.reschedule:
+            return max(0.0, next_poll - now)
+        # The next poke sleeps, because it logs signs of life meanwhile.
+        self._sleep_until = next_poll
+        return 0.0
 
     def _recall(self, context: Context, target: Target) -> Mapping[str, Any]:
         """Return what earlier pokes of a rescheduled task found, so that it need not search again (Airflow 3.3)."""
@@ -361,7 +372,7 @@ class MessageStatusSensor(BaseSensorOperator):
     def _poll_once_and_defer(self, wait: Wait) -> list[dict[str, Any]]:
         from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
-        step = self._drive(wait, lambda outcome: outcome is not None)
+        step = self._drive(wait, 0.0, lambda outcome: outcome is not None)
         if isinstance(step, WaitResult):
             return self._finish(step.status, step.text, step.as_dicts())
         watch, schedule = wait.watch, wait.schedule
@@ -395,7 +406,7 @@ class MessageStatusSensor(BaseSensorOperator):
         """Read the messages that did not fit into the trigger's event, which has the verdict."""
         self.log.info("Reading the statuses of %s.", count_text(count, "message"))
         wait = self._make_wait(context)
-        step = self._drive(wait, lambda outcome: isinstance(outcome, PollResult), least=count)
+        step = self._drive(wait, 0.0, lambda outcome: isinstance(outcome, PollResult), least=count)
         if len(wait.watch.messages) < count and isinstance(step, WaitResult):
             return self._finish(step.status, step.text, [])
         return [message.as_dict() for message in wait.watch.messages]

@@ -200,7 +200,8 @@ class TestSession:
         """The trigger is cancelled while it sleeps on the real clock."""
         monkeypatch.setattr(trigger_module, "asyncio", asyncio)
         monkeypatch.setattr(trigger_module, "time", SimpleNamespace(time=time.time))
-        trigger = MessageStatusTrigger(started_at=time.time(), deadline=time.time() + 600, batch_id=STUCK)
+        now = time.time()
+        trigger = MessageStatusTrigger(started_at=now, deadline=now + 600, poll_at=now + 0.1, batch_id=STUCK)
 
         async def cancel_after_a_poll() -> None:
             task = asyncio.ensure_future(anext(trigger.run()))
