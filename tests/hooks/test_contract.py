@@ -243,7 +243,7 @@ def test_the_session_is_one_and_the_same(serve: Serve) -> None:
 
 
 def test_a_key_that_was_changed_is_taken_on_reload(serve: Serve, connect: Callable[..., str]) -> None:
-    from hook_clients import AsyncClient
+    from tests.hooks.hook_clients import AsyncClient
 
     server = serve()
     client = AsyncClient()
