@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from importlib import resources
 from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
@@ -17,13 +15,9 @@ from airflow_provider_ip1.sandbox.participants import EMPTY, GENERATED, LIVE, MA
 from airflow_provider_ip1.sandbox.request_log import mask_path
 from airflow_provider_ip1.sandbox.server import SandboxServer, create_app
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
-from tests.sandbox.plain_client import Client, Clock
+from tests.sandbox.plain_client import CONVERSATION, SCHEMA, Client, Clock
 
-SCHEMA = json.loads(
-    resources.files("airflow_provider_ip1.api").joinpath("schema/conversation_messages.json").read_text()
-)
 FIELDS = set(SCHEMA["items"]["properties"])
-CONVERSATION = f"/v2/conversations/{MAIN}"
 DELIVERED = DEMO_BATCHES["delivered"][0]
 DELIVERED_MESSAGE = "69000000d000001000000000"
 

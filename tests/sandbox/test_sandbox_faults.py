@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -14,63 +13,9 @@ import aiohttp
 import pytest
 import requests
 
-from airflow_provider_ip1.sandbox.faults import GRAMMAR, LINK_STYLES, Fault, FaultError, Faults
-from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME, SEVEN
+from airflow_provider_ip1.sandbox.participants import EMPTY, NAME, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-
-CONVERSATION = f"/v2/conversations/{MAIN}"
-
-
-@pytest.fixture
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(messages=300) as running:
-        yield running
-
-
-def get(server: SandboxServer, path: str = CONVERSATION, **query: Any) -> requests.Response:
-    headers = {"Authorization": f"Bearer {server.key}"}
-    return requests.get(server.url + path, params=query, headers=headers, timeout=30, allow_redirects=False)
-
-
-def ids(response: requests.Response) -> list[str]:
-    return [message["id"] for message in response.json()]
-
-
-# Which requests
-
-
-@pytest.mark.parametrize(
-    ("when", "hit"),
-    [("@3", [3]), ("@2-4", [2, 3, 4]), ("@5-", [5, 6]), ("@*", [1, 2, 3, 4, 5, 6]), ("", [1, 2, 3, 4, 5, 6])],
-)
-def test_fault_hits_the_selected_requests(server: SandboxServer, when: str, hit: list[int]) -> None:
-    server.faults.add(f"503{when}")
-    statuses = [get(server, limit=1).status_code for _ in range(6)]
-    assert [number for number, status in enumerate(statuses, 1) if status == 503] == hit
-    assert [record.status for record in server.requests] == statuses
-    assert set(statuses) <= {200, 503}
-
-
-def test_chance_depends_only_on_seed_and_number() -> None:
-    def hit(seed: int) -> list[int]:
-        return [number for number in range(1, 2001) if Faults(["503~0.1"], seed).for_request(number)]
-
-    assert hit(1) == hit(1)
-    assert hit(1) != hit(2)
-    assert 120 < len(hit(1)) < 280
-    assert not Fault.parse("503~0").hits(1)
-    assert Fault.parse("503~1").hits(1)
-
-
-def test_faults_can_change_while_the_server_runs(server: SandboxServer) -> None:
-    server.faults.add("503", "clamp=2")
-    assert get(server).status_code == 503
-    server.faults.remove("503")
-    assert len(get(server).json()) == 2
-    server.faults.clear()
-    assert len(get(server).json()) == 50
-    assert len(server.faults) == 0
-
+from tests.sandbox.plain_client import CONVERSATION, get, ids_of
 
 # Faults of single requests
 
@@ -173,14 +118,14 @@ async def test_latency_does_not_block_other_requests(server: SandboxServer) -> N
 
 def test_rows_change_just_before_the_response(server: SandboxServer) -> None:
     server.faults.add("insert@2:count=3,at=head", "delete@3:count=2", "insert@4", "delete@5:count=1,at=0")
-    before = ids(get(server, limit=400))
-    inserted = ids(get(server, limit=400))
+    before = ids_of(get(server, limit=400))
+    inserted = ids_of(get(server, limit=400))
     assert inserted[3:] == before
     assert not set(inserted[:3]) & set(before)
-    assert ids(get(server, limit=400)) == inserted[2:]
-    appended = ids(get(server, limit=400))
+    assert ids_of(get(server, limit=400)) == inserted[2:]
+    appended = ids_of(get(server, limit=400))
     assert appended[:-1] == inserted[2:]
-    assert ids(get(server, limit=400)) == appended[1:]
+    assert ids_of(get(server, limit=400)) == appended[1:]
     assert [message["id"] for message in server.conversation()] == appended[1:]
 
 
@@ -198,25 +143,25 @@ def test_rows_change_in_the_requested_or_given_conversation(server: SandboxServe
 def test_clamp_lowers_the_limit_silently_and_in_the_links(server: SandboxServer) -> None:
     server.faults.add("clamp=100")
     response = get(server, limit=200)
-    assert ids(response) == [message["id"] for message in server.conversation()[:100]]
+    assert ids_of(response) == [message["id"] for message in server.conversation()[:100]]
     assert "start=100&limit=100&" in response.links["next"]["url"]
 
 
 def test_server_can_ignore_start_or_order(server: SandboxServer) -> None:
     expected = [message["id"] for message in server.conversation()]
     server.faults.add("ignore-start")
-    assert ids(get(server, start=100, limit=10)) == expected[:10]
+    assert ids_of(get(server, start=100, limit=10)) == expected[:10]
     server.faults.clear()
     server.faults.add("ignore-order")
-    assert ids(get(server, start=100, limit=10, order="DESC")) == expected[100:110]
+    assert ids_of(get(server, start=100, limit=10, order="DESC")) == expected[100:110]
 
 
 def test_server_can_count_from_one(server: SandboxServer) -> None:
     expected = [message["id"] for message in server.conversation()]
     server.faults.add("start=1-based")
-    assert ids(get(server, start=1, limit=10)) == ids(get(server, limit=10)) == expected[:10]
+    assert ids_of(get(server, start=1, limit=10)) == ids_of(get(server, limit=10)) == expected[:10]
     response = get(server, start=11, limit=10)
-    assert ids(response) == expected[10:20]
+    assert ids_of(response) == expected[10:20]
     assert {rel: re.findall(r"start=(\d+)", link["url"]) for rel, link in response.links.items()} == {
         "first": ["1"], "prev": ["1"], "next": ["21"], "last": ["291"]
     }  # fmt: skip
@@ -319,7 +264,7 @@ def test_list_can_be_empty_although_there_are_messages(server: SandboxServer) ->
 def test_rows_can_swap_across_a_page_boundary(server: SandboxServer) -> None:
     before = [message["id"] for message in server.conversation()]
     server.faults.add("swap@2:at=9")
-    first, second = ids(get(server, limit=10)), ids(get(server, start=10, limit=10))
+    first, second = ids_of(get(server, limit=10)), ids_of(get(server, start=10, limit=10))
     assert first == before[:10]
     assert second == [before[9], *before[11:20]]
     assert [message["id"] for message in server.conversation()] == [
@@ -341,145 +286,3 @@ def test_list_can_grow_faster_than_it_is_read(server: SandboxServer, order: str)
         response = get(server, start=page * 50, limit=50, order=order)
         assert len(response.json()) == 50
         assert "next" in response.links
-
-
-# Sending
-
-
-def post(server: SandboxServer, **options: Any) -> requests.Response:
-    order = {"sender": "Skolan", "recipients": [EMPTY], "body": "Hej!"}
-    headers = {"Authorization": f"Bearer {server.key}"}
-    return requests.post(f"{server.url}/v2/batches", json=order, headers=headers, timeout=options.get("timeout", 30))
-
-
-@pytest.mark.parametrize("status", [None, 200, 201, 202])
-@pytest.mark.parametrize("form", ["object", "list", "location", "nothing"])
-def test_response_to_post_can_have_any_form(server: SandboxServer, form: str, status: int | None) -> None:
-    server.faults.add(f"sent-as={form}" + (f":status={status}" if status else ""))
-    response = post(server)
-    assert response.status_code == (status or 201)
-    (message,) = server.conversation(EMPTY)
-    batch = get(server, f"/v2/batches/{message['batchId']}").json()
-    expected = {"object": batch, "list": [batch]}.get(form)
-    assert (response.json() if response.content else None) == expected
-    assert response.headers.get("Location") == (f"/v2/batches/{batch['id']}" if form == "location" else None)
-
-
-def test_rejected_request_keeps_its_form(server: SandboxServer) -> None:
-    server.faults.add("sent-as=nothing:status=200", "500:accepted=yes")
-    headers = {"Authorization": f"Bearer {server.key}"}
-    response = requests.post(f"{server.url}/v2/batches", json={}, headers=headers, timeout=30)
-    assert (response.status_code, list(response.json()["errors"])) == (400, ["sender"])
-
-
-@pytest.mark.parametrize("accepted", [False, True])
-@pytest.mark.parametrize("fault", ["500", "429", "reset", "close"])
-def test_request_can_fail_before_and_after_it_was_accepted(server: SandboxServer, fault: str, accepted: bool) -> None:
-    server.faults.add(f"{fault}@1:method=POST" + (",accepted=yes" if accepted else ""))
-    if fault in ("reset", "close"):
-        with pytest.raises(requests.ConnectionError):
-            post(server)
-    else:
-        assert post(server).status_code == int(fault)
-    assert len(server.conversation(EMPTY)) == int(accepted)
-    assert post(server).status_code == 201
-
-
-@pytest.mark.parametrize("fault", ["truncate", "badjson", "html", "empty"])
-def test_request_is_accepted_when_its_response_is_broken(server: SandboxServer, fault: str) -> None:
-    server.faults.add(f"{fault}:method=POST")
-    with pytest.raises(requests.RequestException):
-        post(server).json()
-    assert len(server.conversation(EMPTY)) == 1
-
-
-@pytest.mark.parametrize("accepted", [False, True])
-def test_request_can_be_slow_before_and_after_it_was_accepted(server: SandboxServer, accepted: bool) -> None:
-    server.faults.add("slow@1:seconds=30,method=POST" + (",accepted=yes" if accepted else ""))
-    with pytest.raises(requests.Timeout):
-        post(server, timeout=1)
-    assert len(server.conversation(EMPTY)) == int(accepted)
-
-
-def test_fault_can_count_requests_of_one_method(server: SandboxServer) -> None:
-    server.faults.add("503@2:method=POST", "404@3:method=GET")
-    statuses = [post(server).status_code, get(server).status_code, get(server).status_code, post(server).status_code]
-    assert statuses == [201, 200, 200, 503]
-    assert [get(server).status_code, post(server).status_code, get(server).status_code] == [404, 201, 200]
-
-
-def test_list_of_batches_can_lag() -> None:
-    now = [1_800_000_000.0]
-    with SandboxServer(messages=1, clock=lambda: now[0]) as server:
-        before = get(server, "/v2/batches", limit=1000).json()
-        server.faults.add("list-lag=5")
-        now[0] += 100
-        batch_id = post(server).json()["id"]
-        assert get(server, "/v2/batches", limit=1000).json() == [*before[:-7], *finished(before[-7:], server)]
-        assert get(server, f"/v2/batches/{batch_id}").status_code == 200
-        now[0] += 5
-        listed = get(server, "/v2/batches", limit=1000).json()
-        assert listed[-1]["id"] == batch_id
-        assert len(listed) == len(before) + 1
-
-
-def finished(batches: list[dict[str, Any]], server: SandboxServer) -> list[dict[str, Any]]:
-    """The same batches once their messages have arrived."""
-    return [{**batch, "status": get(server, f"/v2/batches/{batch['id']}").json()["status"]} for batch in batches]
-
-
-# The grammar
-
-
-@pytest.mark.parametrize("style", LINK_STYLES)
-def test_help_lists_every_link_style(style: str) -> None:
-    assert re.search(rf"\b{style}\b", GRAMMAR)
-
-
-def test_examples_in_the_help_are_faults() -> None:
-    examples = re.findall(r"^  ([a-z0-9-]+[@=][^ ]+) ", GRAMMAR, re.MULTILINE)
-    assert len(examples) >= 15
-    for example in examples:
-        if not example.endswith(("URL", "STYLE")):
-            Fault.parse(example)
-
-
-@pytest.mark.parametrize(
-    ("spec", "reason"),
-    [
-        ("", "not NAME"),
-        ("boom", "unknown fault 'boom'"),
-        ("status", "unknown fault 'status'"),
-        ("200", "400 to 599"),
-        ("503@0", "from 1"),
-        ("503@x", "not NAME"),
-        ("503@4-2", "ends before"),
-        ("503@1-2-3", "range"),
-        ("503~1.1", "0 to 1"),
-        ("503~1.1.1", "not a probability"),
-        ("503=1", "does not take a value"),
-        ("reset=1", "does not take a value"),
-        ("clamp", "'nothing'"),
-        ("clamp=0", "'0'"),
-        ("link=odd", "'odd'"),
-        ("slow@1", "seconds="),
-        ("slow@1:seconds=-1", "seconds does not take '-1'"),
-        ("redirect", "to="),
-        ("insert:at=nowhere", "at does not take"),
-        ("insert:colour=red", "unknown option 'colour'"),
-        ("429:retry-after", "'nothing'"),
-        ("swap", "at="),
-        ("swap:at=head", "at does not take"),
-        ("sent-as=text", "'text'"),
-        ("sent-as=list:status=204", "status does not take"),
-        ("list-lag", "'nothing'"),
-        ("503:method=PUT", "method does not take"),
-        ("clamp=5:accepted=yes", "unknown option"),
-    ],
-)
-def test_invalid_fault_is_rejected_with_its_reason(spec: str, reason: str) -> None:
-    with pytest.raises(FaultError, match=re.escape(reason)) as caught:
-        Fault.parse(spec)
-    assert repr(spec) in str(caught.value)
-    with pytest.raises(ValueError, match=re.escape(reason)):
-        SandboxServer(faults=[spec])

@@ -89,6 +89,7 @@ def test_messages_have_about_650_bytes_and_differ() -> None:
     assert {message["direction"] for message in messages} == {0, 1}
     assert {message["datacoding"] for message in messages} == {0, 2}
     assert {message["type"] for message in messages} == {0, 1}
+    assert {(message["direction"], message["priority"]) for message in messages} == {(0, 1), (0, 2), (1, 1)}
     assert {message["currency"].upper() for message in messages if "currency" in message} == {"SEK", "EUR"}
     assert len({message["currency"] for message in messages if "currency" in message}) == 4
     assert {message["statuses"][0]["code"] for message in messages} == {201, 202, 402, 403, 406, 500, 511, 599}
