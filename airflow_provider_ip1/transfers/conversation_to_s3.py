@@ -3,49 +3,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
 
-from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.settings import check_argument
-from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
-from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.parquet import check_pyarrow
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.redaction import Action, Redaction, check_rules
+from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
-from airflow_provider_ip1.transfers.drift import Drift
-from airflow_provider_ip1.transfers.export_log import counted, final_line, start_line
-from airflow_provider_ip1.transfers.guarded_write import (
-    GuardedWrite,
-    ObjectState,
-    changed_error,
-    exists_error,
-    look_up,
-    run_metadata,
-)
+from airflow_provider_ip1.transfers.export import Export, Plan
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
-from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty, check_empty, protected_error
+from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
 from airflow_provider_ip1.transfers.participants import participants_from_argument
-from airflow_provider_ip1.transfers.s3_upload import (
-    StreamingUpload,
-    UploadCancelled,
-    abort_unfinished_uploads,
-    s3_hook_for_streaming,
-)
-from airflow_provider_ip1.transfers.selection import Selection, Window, none_if_blank
-from airflow_provider_ip1.transfers.target import Target, check_bucket
-from airflow_provider_ip1.transfers.total_check import TotalCheck
-from airflow_provider_ip1.transfers.totals import Totals
+from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
+from airflow_provider_ip1.transfers.selection import Window, none_if_blank
+from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -177,7 +153,7 @@ class ConversationToS3Operator(BaseOperator):
         self.verify = verify
         self.object_url: str | None = None
         """Where a person can look at the object, once it is written. :class:`S3ObjectLink` reads it."""
-        self._upload: StreamingUpload | None = None
+        self._export: Export | None = None
         self._is_killed = False
         self._finished: tuple[Target, dict[str, Any]] | None = None
         # These arguments are not templated, so a mistake shows when the DAG is parsed. execute() checks the others.
@@ -217,60 +193,20 @@ class ConversationToS3Operator(BaseOperator):
 
         :param context: context of the task's run; may be empty.
         """
-        started, started_at = time.monotonic(), datetime.now(UTC)
         plan = self._plan()
-        redaction = self._redaction()
-        self.log.info(
-            start_line(
-                len(plan.participants), plan.direction, plan.window, self.file_format, self.redact or {}, plan.target
-            )
-        )
-        # Look up both connections in the task's thread, before another thread needs them.
-        self.hook.get_conn()
-        state = self._check_target(plan.target)
-        ti = context.get("ti")
-        if ti is not None and ti.try_number > 1:
-            abort_unfinished_uploads(self.s3_hook, plan.target, before=started_at)
-        latest = started_at + timedelta(days=1)
-        selection, totals, drift = Selection(plan.window, latest), Totals(latest), Drift(latest)
+        self._export = export = Export(plan, self.hook, self.s3_hook, context, self.log)
+        if self._is_killed:
+            export.cancel()
         try:
-            with closing(self._pages(plan, selection, totals, drift)) as pages:
-                redacted = pages if redaction is None else map(redaction.apply, pages)
-                size = self._write(plan, redacted, state, totals, context)
+            result = export.run()
         finally:
             Stats.incr("ip1.requests", self.hook.requests_sent)
             Stats.incr("ip1.retries", self.hook.retries)
             self.hook.close()
-        Stats.incr("ip1.messages_exported", totals.messages)
-        seconds = time.monotonic() - started
-        empty = len(plan.participants) - totals.conversations
-        result: dict[str, Any] = {
-            "uri": plan.target.uri,
-            "participants": len(plan.participants),
-            "empty": empty,
-            "bytes": size,
-            "seconds": round(seconds, 3),
-            **totals.result,
-        }
-        if empty:
-            self.log.warning(
-                "iP.1 has no messages for %d of %s. If you expected some, check the numbers and their country codes.",
-                empty,
-                counted(len(plan.participants), "conversation"),
-            )
-        if selection.undated:
-            self.log.warning(
-                "Left out %s: iP.1 sent no plausible time of modification for them, so no window contains them.",
-                counted(selection.undated, "message"),
-            )
-        for warning in drift.warnings():
-            self.log.warning(warning)
-        if totals.messages and redaction is not None and redaction.unmatched:
-            self.log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
-        self.log.info(final_line(totals, len(plan.participants), size, seconds, plan.target))
+        Stats.incr("ip1.messages_exported", export.totals.messages)
         self._finished = plan.target, result
         self.object_url = s3_object_url(self.s3_hook, plan.target.bucket, plan.target.key)
-        if ti is not None:
+        if (ti := context.get("ti")) is not None:
             ti.xcom_push(key=S3ObjectLink.key, value=self.object_url)
         if (events := context.get("outlet_events")) is not None:
             for outlet in self.outlets:
@@ -281,8 +217,8 @@ class ConversationToS3Operator(BaseOperator):
     def on_kill(self) -> None:
         """Stop reading and leave no object. Airflow calls this from a signal handler."""
         self._is_killed = True
-        if self._upload is not None:
-            self._upload.cancel()
+        if self._export is not None:
+            self._export.cancel()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """
@@ -304,106 +240,23 @@ class ConversationToS3Operator(BaseOperator):
             size=result["bytes"],
         )
 
-    def _plan(self) -> _Plan:
+    def _plan(self) -> Plan:
         participants = participants_from_argument(self.participant)
         target = Target.from_arguments(self.s3_bucket, self.s3_key)
         target.check_impersonal(participants)
-        return _Plan(
+        return Plan(
             participants=participants,
             target=target,
             direction=none_if_blank(self.direction),
-            compression=choose_compression(self.file_format, self.compression, target.key),
             window=Window.from_arguments(self.since, self.until, self.status_lookback),
-        )
-
-    def _redaction(self) -> Redaction | None:
-        rules = check_rules(self.redact)
-        if not rules:
-            return None
-        key = self.hook.settings.redact_key
-        if "hash" in rules.values() and not key:
-            raise IP1ConnectionError(
-                f"Connection {self.ip1_conn_id!r}: extra 'redact_key' is not set, but redact uses 'hash'. Set it to a "
-                "long random text and keep that text: another key gives other hashes."
-            )
-        return Redaction(rules, (key or "").encode())
-
-    def _check_target(self, target: Target) -> ObjectState:
-        """Return what the object is before anything is read from iP.1."""
-        check_bucket(self.s3_hook, target.bucket)
-        state = look_up(self.s3_hook, target)
-        if not self.replace and state.etag is not None:
-            raise exists_error(target)
-        if self.replace and not state.is_known:
-            self.log.warning(
-                "The S3 credentials may not see whether %s exists (403). The export replaces it without noticing "
-                "other writers. Allow s3:GetObject and s3:ListBucket to be protected from them.",
-                target.uri,
-            )
-        return state
-
-    def _pages(self, plan: _Plan, selection: Selection, totals: Totals, drift: Drift) -> Generator[Page, None, None]:
-        """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
-        check = TotalCheck(self.hook, plan.participants, plan.direction) if self.verify_total else None
-        pages = self.hook.iter_pages_of(
-            plan.participants,
-            direction=plan.direction,
-            order="ASC" if plan.window.since is None else "DESC",
+            file_format=self.file_format,
+            compression=choose_compression(self.file_format, self.compression, target.key),
+            rules=check_rules(self.redact),
+            on_empty=self.on_empty,
+            replace=self.replace,
+            verify_total=self.verify_total,
+            encrypt=self.encrypt,
+            acl_policy=self.acl_policy,
             page_size=self.page_size,
             concurrency=self.concurrency,
         )
-        with closing(pages):
-            for page in pages:
-                selected = selection.select(page)
-                if selected.is_last:
-                    pages.skip_rest()
-                totals.add(page, selected.page)
-                drift.add(page)
-                if check is not None:
-                    check.add(page)
-                if self._is_killed:
-                    raise UploadCancelled("The task was told to stop. No object was written.")
-                if selected.page:
-                    yield selected.page
-        if check is not None:
-            check.verify()
-
-    def _write(
-        self, plan: _Plan, pages: Iterator[Page | RedactedPage], state: ObjectState, totals: Totals, context: Context
-    ) -> int:
-        """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
-        target = plan.target
-        only_new = not self.replace
-        conflict: Exception = exists_error(target) if only_new else changed_error(target)
-        first = next(pages, None)
-        if first is None:
-            check_empty(
-                self.on_empty, target, state, lambda: sum(map(len, encode([], self.file_format, plan.compression)))
-            )
-            if self.on_empty == "protect" and not state.is_known:
-                only_new, conflict = True, protected_error(target)
-        guard = GuardedWrite(
-            self.s3_hook,
-            target,
-            state,
-            only_new=only_new,
-            conflict=conflict,
-            metadata=run_metadata(context, plan.participants),
-            messages=lambda: totals.messages,
-        )
-        self._upload = StreamingUpload(self.s3_hook, target, guard, encrypt=self.encrypt, acl_policy=self.acl_policy)
-        if self._is_killed:
-            self._upload.cancel()
-        with_first = pages if first is None else chain([first], pages)
-        return self._upload.send(encode(with_first, self.file_format, plan.compression))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The operator's arguments, rendered and checked."""
-
-    participants: tuple[str, ...]
-    target: Target
-    direction: str | None
-    compression: Compression | None
-    window: Window

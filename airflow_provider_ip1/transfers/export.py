@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One export: reads conversations, and writes their messages to one S3 object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.formats.compression import Compression, FileFormat
+from airflow_provider_ip1.formats.encode import encode
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
+from airflow_provider_ip1.formats.redaction import Redaction
+from airflow_provider_ip1.transfers.drift import Drift
+from airflow_provider_ip1.transfers.export_log import counted, final_line, start_line
+from airflow_provider_ip1.transfers.guarded_write import (
+    GuardedWrite,
+    ObjectState,
+    changed_error,
+    exists_error,
+    look_up,
+    run_metadata,
+)
+from airflow_provider_ip1.transfers.on_empty import OnEmpty, check_empty, protected_error
+from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled, abort_unfinished_uploads
+from airflow_provider_ip1.transfers.selection import Selection, Window
+from airflow_provider_ip1.transfers.target import Target, check_bucket
+from airflow_provider_ip1.transfers.total_check import TotalCheck
+from airflow_provider_ip1.transfers.totals import Totals
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """
+    The arguments of an export, checked. The operator documents those that are not described here.
+
+    :param participants: the participants, normalized.
+    :param target: the object.
+    :param window: the time window.
+    :param compression: the compression of the object.
+    :param rules: the redaction: iP.1's name of a field -> action.
+    """
+
+    participants: tuple[str, ...]
+    target: Target
+    direction: str | None
+    window: Window
+    file_format: FileFormat
+    compression: Compression | None
+    rules: Mapping[str, str]
+    on_empty: OnEmpty
+    replace: bool
+    verify_total: bool
+    encrypt: bool
+    acl_policy: str | None
+    page_size: int | None
+    concurrency: int | None
+
+
+class Export:
+    """
+    Runs an export once.
+
+    :param plan: what to export, and where to.
+    :param hook: reads the conversations.
+    :param s3: writes the object, see :func:`~airflow_provider_ip1.transfers.s3_upload.s3_hook_for_streaming`.
+    :param context: context of the task's run; may be empty.
+    :param log: a logger of the standard library or of structlog.
+    """
+
+    def __init__(self, plan: Plan, hook: IP1Hook, s3: S3Hook, context: Mapping[str, Any], log: Any) -> None:
+        started_at = datetime.now(UTC)
+        latest = started_at + timedelta(days=1)
+        self.plan = plan
+        self.totals = Totals(latest)
+        self._hook = hook
+        self._s3 = s3
+        self._context = context
+        self._log = log
+        self._started, self._started_at = time.monotonic(), started_at
+        self._selection = Selection(plan.window, latest)
+        self._drift = Drift(latest)
+        self._upload: StreamingUpload | None = None
+        self._is_cancelled = False
+
+    def run(self) -> dict[str, Any]:
+        """
+        Export, and return the operator's result.
+
+        :raises Exception: see :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`.
+        """
+        plan = self.plan
+        self._log.info(
+            start_line(len(plan.participants), plan.direction, plan.window, plan.file_format, plan.rules, plan.target)
+        )
+        redaction = self._redaction()
+        # Look up both connections in the task's thread, before another thread needs them.
+        self._hook.get_conn()
+        state = self._check_target()
+        if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
+            abort_unfinished_uploads(self._s3, plan.target, before=self._started_at)
+        with closing(self._pages()) as pages:
+            size = self._write(pages if redaction is None else map(redaction.apply, pages), state)
+        seconds = time.monotonic() - self._started
+        self._log_warnings(redaction)
+        self._log.info(final_line(self.totals, len(plan.participants), size, seconds, plan.target))
+        return {
+            "uri": plan.target.uri,
+            "participants": len(plan.participants),
+            "empty": self._empty,
+            "bytes": size,
+            "seconds": round(seconds, 3),
+            **self.totals.result,
+        }
+
+    def cancel(self) -> None:
+        """Stop reading and leave no object. Signal handlers may call it."""
+        self._is_cancelled = True
+        if self._upload is not None:
+            self._upload.cancel()
+
+    @property
+    def _empty(self) -> int:
+        return len(self.plan.participants) - self.totals.conversations
+
+    def _redaction(self) -> Redaction | None:
+        rules = self.plan.rules
+        if not rules:
+            return None
+        settings = self._hook.settings
+        if "hash" in rules.values() and not settings.redact_key:
+            raise IP1ConnectionError(
+                f"Connection {settings.conn_id!r}: extra 'redact_key' is not set, but redact uses 'hash'. Set it to a "
+                "long random text and keep that text: another key gives other hashes."
+            )
+        return Redaction(rules, (settings.redact_key or "").encode())
+
+    def _check_target(self) -> ObjectState:
+        """Return what the object is before anything is read from iP.1."""
+        target, replace = self.plan.target, self.plan.replace
+        check_bucket(self._s3, target.bucket)
+        state = look_up(self._s3, target)
+        if not replace and state.etag is not None:
+            raise exists_error(target)
+        if replace and not state.is_known:
+            self._log.warning(
+                "The S3 credentials may not see whether %s exists (403). The export replaces it without noticing "
+                "other writers. Allow s3:GetObject and s3:ListBucket to be protected from them.",
+                target.uri,
+            )
+        return state
+
+    def _pages(self) -> Generator[Page, None, None]:
+        """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
+        plan = self.plan
+        check = TotalCheck(self._hook, plan.participants, plan.direction) if plan.verify_total else None
+        pages = self._hook.iter_pages_of(
+            plan.participants,
+            direction=plan.direction,
+            order="ASC" if plan.window.since is None else "DESC",
+            page_size=plan.page_size,
+            concurrency=plan.concurrency,
+        )
+        with closing(pages):
+            for page in pages:
+                selected = self._selection.select(page)
+                if selected.is_last:
+                    pages.skip_rest()
+                self.totals.add(page, selected.page)
+                self._drift.add(page)
+                if check is not None:
+                    check.add(page)
+                if self._is_cancelled:
+                    raise UploadCancelled("The task was told to stop. No object was written.")
+                if selected.page:
+                    yield selected.page
+        if check is not None:
+            check.verify()
+
+    def _write(self, pages: Iterator[Page | RedactedPage], state: ObjectState) -> int:
+        """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
+        plan, target = self.plan, self.plan.target
+        only_new = not plan.replace
+        conflict: Exception = exists_error(target) if only_new else changed_error(target)
+        first = next(pages, None)
+        if first is None:
+            check_empty(
+                plan.on_empty, target, state, lambda: sum(map(len, encode([], plan.file_format, plan.compression)))
+            )
+            if plan.on_empty == "protect" and not state.is_known:
+                only_new, conflict = True, protected_error(target)
+        guard = GuardedWrite(
+            self._s3,
+            target,
+            state,
+            only_new=only_new,
+            conflict=conflict,
+            metadata=run_metadata(self._context, plan.participants),
+            messages=lambda: self.totals.messages,
+        )
+        self._upload = StreamingUpload(self._s3, target, guard, encrypt=plan.encrypt, acl_policy=plan.acl_policy)
+        if self._is_cancelled:
+            self._upload.cancel()
+        with_first = pages if first is None else chain([first], pages)
+        return self._upload.send(encode(with_first, plan.file_format, plan.compression))
+
+    def _log_warnings(self, redaction: Redaction | None) -> None:
+        if self._empty:
+            self._log.warning(
+                "iP.1 has no messages for %d of %s. If you expected some, check the numbers and their country codes.",
+                self._empty,
+                counted(len(self.plan.participants), "conversation"),
+            )
+        if self._selection.undated:
+            self._log.warning(
+                "Left out %s: iP.1 sent no plausible time of modification for them, so no window contains them.",
+                counted(self._selection.undated, "message"),
+            )
+        for warning in self._drift.warnings():
+            self._log.warning(warning)
+        if self.totals.messages and redaction is not None and redaction.unmatched:
+            self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
