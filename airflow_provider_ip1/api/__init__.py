@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the iP.1 API says, as pure Python: no Airflow, no sockets, no clock of its own."""
+"""The iP.1 API in pure Python: without Airflow, I/O or a clock."""

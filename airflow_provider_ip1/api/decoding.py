@@ -2,9 +2,6 @@
 """
 Decoding iP.1's JSON into messages, summaries and batches.
 
-iP.1's schema specifies enums as integers, while the human documentation
-(https://www.ip1sms.com/en/developer/readinsms) shows them as strings in mixed case. Both are accepted.
-
 msgspec decodes the documented types at full speed. A message that it rejects is decoded again field by field, which
 accepts values that are unusual but clear, and names the field of any other value.
 """
@@ -13,12 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
+from airflow_provider_ip1.api.enums import (
+    DATACODINGS,
+    PRIORITIES,
+    TYPES,
+    direction_of,
+    name_or_value,
+    normalize_address,
+)
 from airflow_provider_ip1.api.json_fields import Fields, Int32, parse_decimal
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json, to_json_text
 from airflow_provider_ip1.api.messages import (
@@ -27,7 +32,6 @@ from airflow_provider_ip1.api.messages import (
     ConversationSummary,
     Message,
     MessageStatus,
-    Scalar,
     StatusCount,
 )
 from airflow_provider_ip1.api.timestamps import parse_timestamp
@@ -164,18 +168,16 @@ def undocumented_names(raw: BytesLike) -> set[str]:
 
     :param raw: the JSON object.
     :return: the names; ``statuses[].x`` for a field ``x`` of a delivery report. Empty for an ordinary message.
+    :raises IP1ResponseError: the value is not an object.
     """
     if decode_documented(raw) is not None:
         return set()
-    fields = parse_json(raw)
-    reports = fields.get("statuses")
-    return {name for name in fields if name not in DOCUMENTED_FIELDS} | {
-        f"statuses[].{name}"
-        for report in (reports if isinstance(reports, list) else ())
-        if isinstance(report, dict)
-        for name in report
-        if name not in DOCUMENTED_STATUS_FIELDS
-    }
+    fields = Fields(raw, "A message", odd=set())
+    names = set(fields.values.keys() - DOCUMENTED_FIELDS)
+    with suppress(IP1ResponseError):
+        for report in fields.objects("statuses"):
+            names |= {f"statuses[].{name}" for name in report.values.keys() - DOCUMENTED_STATUS_FIELDS}
+    return names
 
 
 def _decode(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Message:
@@ -340,68 +342,3 @@ def _counts(fields: Fields, name: str) -> dict[int, StatusCount] | None:
 
 def _upper(currency: str | None) -> str | None:
     return None if currency is None else currency.upper()
-
-
-# --- Values ----------------------------------------------------------------------------------------------------------
-
-TYPES: Final[Mapping[Scalar | None, str]] = {
-    0: "flash",
-    1: "sms",
-    "0": "flash",
-    "1": "sms",
-    "flash": "flash",
-    "sms": "sms",
-}
-DATACODINGS: Final[Mapping[Scalar | None, str]] = {
-    0: "gsm",
-    2: "ucs",
-    "0": "gsm",
-    "2": "ucs",
-    "gsm": "gsm",
-    "ucs": "ucs",
-}
-PRIORITIES: Final[Mapping[Scalar | None, int]] = {1: 1, 2: 2, "1": 1, "2": 2, "normal": 1, "high": 2}
-
-
-def name_or_value(value: Scalar | None, names: Mapping[Scalar | None, Any]) -> Any:
-    """Return the name of an enum value; the value itself if iP.1 does not document it."""
-    if isinstance(value, bool):
-        # A dictionary considers true equal to 1, but true is not an enum value.
-        return value
-    return names.get(value.casefold() if isinstance(value, str) else value, value)
-
-
-def direction_of(
-    value: Scalar | None, endpoint: str | None, other_side: str | None, sender: str | None, recipient: str | None
-) -> str | None:
-    """
-    Determine the direction of a message, as :class:`~airflow_provider_ip1.api.messages.Message` documents it.
-
-    :param value: iP.1's value.
-    :param endpoint: ``mt`` or ``mo`` if the endpoint returns only these.
-    :param other_side: the participant of the conversation, from :func:`normalize_address`.
-    :param sender: the message's sender.
-    :param recipient: the message's recipient.
-    """
-    if isinstance(value, str) and value and not value.isdigit():
-        known = value.casefold()
-        return known if known in ("mt", "mo") else value
-    if endpoint is not None:
-        return endpoint
-    if other_side is not None:
-        is_recipient = recipient is not None and normalize_address(recipient) == other_side
-        is_sender = sender is not None and normalize_address(sender) == other_side
-        if is_recipient != is_sender:
-            return "mt" if is_recipient else "mo"
-    return None
-
-
-@lru_cache(maxsize=1024)
-def normalize_address(text: str) -> str:
-    """
-    Return the form in which different spellings of one number or name are equal.
-
-    :param text: a phone number or an alphanumeric name.
-    """
-    digits = re.sub(r"[\s().\-/+]", "", text)
-    return digits.removeprefix("00") if digits.isdigit() else text.strip().casefold()

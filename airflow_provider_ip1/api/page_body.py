@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -36,7 +35,7 @@ class RawPage:
 
     ids: Sequence[str] = ()
     raws: Sequence[BytesLike] = field(default=(), repr=False)
-    modified: Sequence[Any] = field(default=(), repr=False)
+    modified: Sequence[str | None] = field(default=(), repr=False)
     link: LinkHint = NO_HINT
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times as iP.1 sends them: parsing, and telling which of them can be right."""
+"""Parsing times as iP.1 sends them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-_EARLIEST_PLAUSIBLE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat
 
@@ -55,16 +54,3 @@ def _timestamp_or_none(value: str | None) -> datetime | None:
         return parse_timestamp(value)
     except (ValueError, ArithmeticError):
         return None
-
-
-def is_plausible(timestamp: datetime, now: datetime) -> bool:
-    """
-    Tell whether a time that iP.1 sent can be right.
-
-    A time before the year 2000 is a placeholder (0001-01-01, 1970-01-01), and one more than a day in the future comes
-    from a wrong clock. Code that stops or selects by time should treat both as unknown.
-
-    :param timestamp: the time that iP.1 sent, aware.
-    :param now: the current time, aware.
-    """
-    return _EARLIEST_PLAUSIBLE <= timestamp <= now + timedelta(days=1)

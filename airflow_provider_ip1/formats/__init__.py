@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages in, the bytes of a file out, as they come."""
+"""Formats of exported files: pages of messages in, bytes out."""

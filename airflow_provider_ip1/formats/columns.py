@@ -18,12 +18,11 @@ from typing import Any, Final
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import (
+from airflow_provider_ip1.api.decoding import DocumentedRow, decode_documented
+from airflow_provider_ip1.api.enums import (
     DATACODINGS,
     PRIORITIES,
     TYPES,
-    DocumentedRow,
-    decode_documented,
     direction_of,
     name_or_value,
     normalize_address,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From messages to the bytes of a file, in any format and compression."""
+"""Writing messages as a file, in any format and compression."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def encode(pages: Iterable[Page | RedactedPage], file_format: str, compression: 
     """
     Write messages as a file.
 
-    :param pages: the messages. They are asked for as the file is written; none of them is kept.
+    :param pages: the messages. They are consumed while the file is written.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
-    :param compression: what :func:`~airflow_provider_ip1.formats.compression.choose_compression` chose.
+    :param compression: the result of :func:`~airflow_provider_ip1.formats.compression.choose_compression`.
     :return: the file's bytes, cut anywhere.
-    :raises AirflowOptionalProviderFeatureException: parquet without pyarrow.
+    :raises AirflowOptionalProviderFeatureException: the format is parquet, and pyarrow is not installed.
     """
     if file_format == "parquet":
         from airflow_provider_ip1.formats.parquet import write_parquet

@@ -16,13 +16,13 @@ from airflow_provider_ip1.formats.redacted_page import RedactedPage
 
 def write_jsonl(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
     r"""
-    Write messages as JSON Lines, UTF-8, each line ended by ``\n``.
+    Write messages as JSON Lines in UTF-8. Each line ends with ``\n``.
 
-    A message's bytes are passed on untouched. Only line breaks between its JSON tokens are left out, since a line is
-    a message; inside JSON texts they are always escaped (RFC 8259, section 7).
+    The bytes of a message are written unchanged, except that line breaks between its JSON tokens are removed, because
+    each line is a message. Line breaks inside JSON texts are always escaped (RFC 8259, section 7).
 
     :param pages: the messages.
-    :return: the file's bytes; none at all for no messages.
+    :return: the file's bytes; none if there are no messages.
     """
     for page in pages:
         if page.raws:
@@ -41,17 +41,17 @@ _TOKEN_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')
 
 def one_line(raw: BytesLike) -> bytes:
     """
-    Put a JSON text on one line. A text without line breaks stays as it is, byte for byte.
+    Put a JSON text on one line. A text without line breaks is returned unchanged.
 
     :param raw: one JSON text.
-    :return: the same JSON without line breaks; in a text that had some, all insignificant white space is gone.
+    :return: the same JSON without line breaks, and without other white space if there were any.
     """
     text = bytes(raw)
-    # JSON strings hold line breaks as escapes only, so a bare one is white space between tokens.
+    # JSON strings contain line breaks only as escapes, so an unescaped one is white space between tokens.
     if b"\n" not in text and b"\r" not in text:
         return text
     try:
         return msgspec.json.format(text, indent=-1)
     except UNDECODABLE:
-        # It holds half a UTF-16 pair, which msgspec refuses.
+        # It contains half a UTF-16 pair, which msgspec rejects.
         return _TOKEN_OR_SPACE.sub(rb"\1", text)

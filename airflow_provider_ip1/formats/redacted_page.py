@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import decode_leniently, direction_of, normalize_address
+from airflow_provider_ip1.api.decoding import decode_leniently
+from airflow_provider_ip1.api.enums import direction_of, normalize_address
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page

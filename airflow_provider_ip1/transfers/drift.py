@@ -6,15 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-import msgspec
-
-from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.decoding import undocumented_names
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.transfers.export_log import counted
 from airflow_provider_ip1.transfers.selection import is_plausible
-
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Drift:
@@ -37,11 +33,7 @@ class Drift:
 
         :param page: the page as it was read, with at least one message.
         """
-        try:
-            self._fields |= _FIELDS.decode(page.raws[0]).keys() - DOCUMENTED_FIELDS
-        except ValueError:
-            # Half a UTF-16 pair in a name. The next page shows the fields as well.
-            pass
+        self._fields |= undocumented_names(page.raws[0])
         known = [time for time in page.modified if time is not None]
         if known and not (is_plausible(min(known), self._latest) and is_plausible(max(known), self._latest)):
             self._implausible += sum(not is_plausible(time, self._latest) for time in known)

@@ -18,6 +18,7 @@ from airflow_provider_ip1.api.decoding import (
     decode_messages,
     undocumented_names,
 )
+from airflow_provider_ip1.api.enums import normalize_address
 from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.messages import (
     DOCUMENTED_FIELDS,
@@ -178,7 +179,7 @@ def test_every_combination_of_fields_is_decoded(fields, ascii_only, indent):
 @example({"type": WrittenNumber("9" * 5000)}, None, None)
 def test_both_paths_agree(fields, participant, direction):
     raw = dumps({"id": ID} | fields)
-    other_side = None if participant is None else decoding.normalize_address(participant)
+    other_side = None if participant is None else normalize_address(participant)
     fast = decoding._decode_fast(raw, other_side, direction)
     by_field = outcome(decoding._decode_by_field, raw, other_side, direction)
     if fast is not None:

@@ -58,7 +58,7 @@ def test_name_and_category(code, name, category):
 
 
 @pytest.mark.parametrize("code", [0, -1, -201, 1, 20, 99, 300, 399, 600, 2010, 10**12])
-def test_a_code_outside_the_documented_groups_is_no_outcome(code):
+def test_a_code_outside_the_documented_groups_is_pending(code):
     assert status_category(code) == "pending"
     assert not is_terminal(status_category(code))
 
@@ -83,7 +83,7 @@ def test_terminal_categories():
     assert set(CATEGORIES) - set(TERMINAL_CATEGORIES) == {"pending"}
 
 
-def test_a_category_that_does_not_exist_is_named():
+def test_an_error_names_the_unknown_category():
     with pytest.raises(ValueError, match="'deliverd'.*delivered"):
         is_terminal("deliverd")
 
@@ -93,6 +93,6 @@ def test_names_cannot_be_changed():
         STATUS_NAMES[999] = "x"  # type: ignore[index]
 
 
-def test_description_gives_the_name_or_else_the_category():
+def test_a_description_has_the_name_or_the_category():
     assert describe_status(201) == "201 DeliveredToHandset"
     assert describe_status(512) == "512 (failed)"

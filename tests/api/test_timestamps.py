@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.timestamps import is_plausible, parse_timestamp, read_timestamps
+from airflow_provider_ip1.api.timestamps import parse_timestamp, read_timestamps
 from tests.api.json_values import texts, timestamps
 
 
@@ -57,23 +57,3 @@ def test_reading_many_times_equals_reading_one_by_one(values: list[str | None]) 
 def test_reads_the_time_that_was_written(pair: tuple[str, datetime]) -> None:
     text, timestamp = pair
     assert parse_timestamp(text) == timestamp
-
-
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("timestamp", "expected"),
-    [
-        (datetime(1, 1, 1, tzinfo=UTC), False),
-        (datetime(1970, 1, 1, tzinfo=UTC), False),
-        (datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), False),
-        (datetime(2000, 1, 1, tzinfo=UTC), True),
-        (NOW, True),
-        (NOW + timedelta(days=1), True),
-        (NOW + timedelta(days=1, microseconds=1), False),
-        (datetime.max.replace(tzinfo=UTC), False),
-    ],
-)
-def test_a_time_before_2000_or_after_tomorrow_is_not_plausible(timestamp: datetime, expected: bool) -> None:
-    assert is_plausible(timestamp, NOW) is expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that are made up to be hard on a file format; their shape is the one of iP.1's documentation."""
+"""Invented messages that are difficult for a file format. Their shape follows iP.1's documentation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ USUAL: dict[str, Any] = {
 
 
 def message(number: int, **changes: Any) -> dict[str, Any]:
-    """A usual message with an id of its own and some fields changed; a field that is set to ``...`` is left out."""
+    """Return a usual message with another id and some fields changed. A field set to ``...`` is left out."""
     fields = USUAL | {"id": f"{number:024x}"} | changes
     return {name: value for name, value in fields.items() if value is not ...}
 
@@ -65,7 +65,7 @@ ODD = [
 
 
 def raw(fields: dict[str, Any]) -> bytes:
-    """The JSON object as a server would send it."""
+    """Encode the JSON object as a server would."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 

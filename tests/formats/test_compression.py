@@ -48,15 +48,13 @@ def test_chosen_compression(file_format: str, compression: str | None, key: str,
         ("parquet", "infer", "a.csv.gz", "s3_key"),
     ],
 )
-def test_refused_compression_names_the_argument(
-    file_format: str, compression: str | None, key: str, named: str
-) -> None:
+def test_an_error_names_the_argument(file_format: str, compression: str | None, key: str, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
         choose_compression(file_format, compression, key)
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(min_value=1, max_value=17))
-def test_blocks_hold_the_same_bytes_in_equal_sizes(chunks: list[bytes], size: int) -> None:
+def test_blocks_contain_the_same_bytes_in_equal_sizes(chunks: list[bytes], size: int) -> None:
     blocks = list(in_blocks(chunks, size))
     assert b"".join(blocks) == b"".join(chunks)
     assert all(len(block) == size for block in blocks[:-1])
@@ -65,7 +63,7 @@ def test_blocks_hold_the_same_bytes_in_equal_sizes(chunks: list[bytes], size: in
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_the_compressed_bytes_do_not_depend_on_the_cuts(compression: str) -> None:
-    # As varied as real texts are. On texts that repeat soon, even a compressor that minds the cuts would not show it.
+    # Texts as varied as real ones. With repetitive texts, even a compressor that depends on the cuts would pass.
     rng = Random(1)
     words = [f"{rng.getrandbits(32):x}" for _ in range(3000)]
     text = " ".join(rng.choice(words) for _ in range(200_000)).encode()

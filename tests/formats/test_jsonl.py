@@ -20,12 +20,12 @@ def jsonl(*pages: list[bytes], compression: str | None = None) -> bytes:
     return b"".join(encode((page_of(page) for page in pages), "jsonl", compression))
 
 
-def test_objects_are_passed_on_byte_for_byte() -> None:
+def test_objects_are_written_byte_for_byte() -> None:
     lines = [raw for raw in ODD_RAWS if b"\n" not in raw]
     assert jsonl(lines[:3], [], lines[3:]) == b"".join(raw + b"\n" for raw in lines)
 
 
-def test_an_object_on_several_lines_is_put_on_one() -> None:
+def test_an_object_on_several_lines_is_written_on_one() -> None:
     pretty = ODD_RAWS[-1]
     written = jsonl([ODD_RAWS[0], pretty, ODD_RAWS[1]])
     assert written.split(b"\n")[::2] == [ODD_RAWS[0], ODD_RAWS[1]]
@@ -34,14 +34,14 @@ def test_an_object_on_several_lines_is_put_on_one() -> None:
     assert len(written.splitlines()) == 3
 
 
-def test_no_messages_make_a_valid_file_of_no_lines() -> None:
+def test_a_file_without_messages_is_valid_and_has_no_lines() -> None:
     assert jsonl() == b""
     assert gzip.decompress(jsonl(compression="gzip")) == b""
     assert zstandard.decompress(jsonl(compression="zstd")) == b""
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-def test_compressed_files_hold_the_same_lines_in_equal_bytes(compression: str) -> None:
+def test_compressed_files_contain_the_same_lines_in_equal_bytes(compression: str) -> None:
     raws = [b'{"id":"%d","body":"%s"}' % (number, b"x%d" % number * 40) for number in range(20_000)]
     written = jsonl(raws, compression=compression)
     plain = (
@@ -50,7 +50,7 @@ def test_compressed_files_hold_the_same_lines_in_equal_bytes(compression: str) -
         else zstandard.ZstdDecompressor().decompressobj().decompress(written)
     )
     assert plain == b"".join(raw + b"\n" for raw in raws)
-    # However the pages were cut, and whenever it is done.
+    # The bytes depend neither on how the pages were cut nor on the time.
     in_pages = jsonl(*([raws[start : start + 777] for start in range(0, len(raws), 777)]), compression=compression)
     assert in_pages == written
 

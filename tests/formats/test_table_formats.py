@@ -44,7 +44,7 @@ def from_parquet(data: bytes) -> list[dict[str, Any]]:
 
 
 def from_csv(data: bytes) -> list[dict[str, Any]]:
-    """Read a file by the rules in the documentation: what is quoted is text, what is empty and bare is null."""
+    """Read a file by the documented rules: a quoted field is text, and an empty field without quotes is null."""
     rows = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
     header = next(rows)
     bare = {"segments", "priority", "status_code"}
@@ -64,7 +64,7 @@ def from_csv(data: bytes) -> list[dict[str, Any]]:
 
 READERS = {"csv": from_csv, "parquet": from_parquet}
 
-# Worked out by hand from odd_messages.ODD: the columns in which a row differs from the usual message's row.
+# Derived by hand from odd_messages.ODD: the columns in which a row differs from the usual message's row.
 USUAL_ROW = {
     "batch_id": "69054e12b000c3378f000000",
     "owner": "ip1-00000",
@@ -142,22 +142,22 @@ DIFFERENCES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_odd_messages_are_read_back_as_they_were(file_format: str) -> None:
+def test_reading_a_file_returns_the_odd_messages(file_format: str) -> None:
     rows = READERS[file_format](write(file_format, map(raw, ODD)))
     for number, (row, differences) in enumerate(zip(rows, DIFFERENCES, strict=True), start=1):
         assert list(row) == list(COLUMN_NAMES)
         expected = USUAL_ROW | {"id": f"{number:024x}"} | differences
         row["extra"] = json.loads(row["extra"]) if row["extra"] else None
-        if file_format == "csv":  # null and empty text are told apart in another test
+        if file_format == "csv":  # another test distinguishes null from an empty text
             expected = {name: "" if value is None else value for name, value in expected.items()}
             row = {name: "" if value is None else value for name, value in row.items()}
         assert row == expected
 
 
-def test_csv_tells_null_from_an_empty_text() -> None:
+def test_csv_distinguishes_null_from_an_empty_text() -> None:
     data = write("csv", [raw(message(1, body="", reference=None, mcc=...))]).decode()
     cells = data.split("\r\n")[1].split(",")
-    # The body has no comma in it here, so that the line can be split.
+    # The body contains no comma, so the line can be split.
     by_name = dict(zip(COLUMN_NAMES, cells, strict=False))
     assert by_name["body"] == '""'
     line = data.split("\r\n")[1]
@@ -171,7 +171,7 @@ def test_a_message_of_a_batch_tells_its_participant_by_its_direction(file_format
     assert [row["participant"] for row in rows] == [PARTICIPANT, "46701740606"]
 
 
-def test_csv_and_parquet_hold_half_a_utf16_pair_and_a_pretty_object() -> None:
+def test_csv_and_parquet_contain_half_a_utf16_pair_and_an_indented_object() -> None:
     for file_format, read in READERS.items():
         half, pretty = read(write(file_format, ODD_RAWS[-2:]))
         assert half["body"] == "half \ufffd"
@@ -181,7 +181,7 @@ def test_csv_and_parquet_hold_half_a_utf16_pair_and_a_pretty_object() -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd", "snappy"])
-def test_parquet_pages_have_the_compression_that_was_asked_for(compression: str | None) -> None:
+def test_parquet_pages_have_the_requested_compression(compression: str | None) -> None:
     file = pq.ParquetFile(io.BytesIO(write("parquet", map(raw, ODD), compression)))
     column = file.metadata.row_group(0).column(COLUMN_NAMES.index("body"))
     assert column.compression == (compression or "uncompressed").upper()
@@ -216,21 +216,21 @@ def test_parquet_row_groups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert sizes == [100, 100, 50]
 
 
-def test_a_row_group_leaves_memory_before_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_is_written_before_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 100)
-    asked_for = 0
+    requested = 0
 
     def pages() -> Iterable[Page]:
-        nonlocal asked_for
+        nonlocal requested
         for number in range(10):
-            asked_for += 1
+            requested += 1
             yield page_of([raw(message(number * 100 + row, body="x" * 500)) for row in range(100)])
 
     chunks = parquet.write_parquet(pages(), "none")
     written = 0
     while written < 10_000:
         written += len(next(chunks))
-    assert asked_for <= 2
+    assert requested <= 2
 
 
 def test_duckdb_reads_both_formats_alike(tmp_path: Path) -> None:
