@@ -72,7 +72,7 @@ class PageRequest:
 
 def list_response(request: web.Request, hits: Hits, total: int, read: Callable[[slice], list[bytes]]) -> web.Response:
     """
-    Answer a list call with one page.
+    Return one page of a list.
 
     :param total: the number of rows in the list.
     :param read: returns the rows of a slice of the list, oldest first, each as JSON.

@@ -118,7 +118,7 @@ class Store:
         return int(self._clock() * 1000)
 
     def send(self, order: SendRequest) -> SentBatch:
-        """Send a batch. Nothing leaves the sandbox, but the messages appear, and are delivered and answered in time."""
+        """Send a batch. Nothing leaves the sandbox, but the messages appear and arrive, and recipients reply."""
         with self._lock:
             self.receive_replies()
             recipients = list(order.texts.items())

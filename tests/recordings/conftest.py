@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the hooks on recorded answers need; tests/conftest.py replays the cassettes."""
+"""Fixtures for calling the hooks on recordings. tests/conftest.py replays the cassettes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KEY = "any-key"
 
 @pytest.fixture
 def ip1_conn_id(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An Airflow connection to iP.1's own address."""
+    """Create an Airflow connection to iP.1's address and return its id."""
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", json.dumps({"conn_type": "ip1", "password": KEY}))
     return "ip1_default"
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The seconds that the hook was told to wait before it asked again. It does not wait them."""
+    """Return the delays before the hook's retries, in seconds. The hook skips them."""
     asked: list[float] = []
     receive = Call.receive
 
