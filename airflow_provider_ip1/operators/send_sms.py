@@ -20,6 +20,7 @@ from airflow_provider_ip1.api.sending import (
     check_limit,
     check_limits,
     default_reference,
+    random_reference,
 )
 from airflow_provider_ip1.exceptions import IP1SendUnknownError
 
@@ -139,20 +140,21 @@ class SendSmsOperator(BaseOperator):
         """
         Send the SMS, unless an earlier try has sent it.
 
-        :param context: context of the task's run.
+        :param context: context of the task's run. Without a task instance in it, the default reference is random, and
+            each call sends.
         """
-        task_instance = context["ti"]
+        task_instance = context.get("ti")
         outgoing = self._check(task_instance)
-        look_first = task_instance.try_number > 1
-        if look_first:
+        try_number = 1 if task_instance is None else task_instance.try_number
+        if try_number > 1:
             self.log.info(
                 "This is try %s of the task, so look for reference %r before sending.",
-                task_instance.try_number,
+                try_number,
                 outgoing.reference_label,
             )
         with self.hook as hook:
             try:
-                sent = hook.send_once(outgoing, look_first=look_first)
+                sent = hook.send_once(outgoing, look_first=try_number > 1)
             except IP1SendUnknownError as error:
                 if self.on_unknown == "retry":
                     raise
@@ -195,14 +197,15 @@ class SendSmsOperator(BaseOperator):
         return OperatorLineage(outputs=[conversations_dataset(self.hook.settings.base_url)])
 
     def _check(self, task_instance: Any) -> OutgoingBatch:
+        reference = _none_if_blank(self.reference)
+        if reference is None and task_instance is not None:
+            ti = task_instance
+            reference = default_reference(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         outgoing = check_batch(
             recipients=self.recipients,
             body=self.body,
             sender=_none_if_blank(self.sender) or self.hook.settings.sender,
-            reference=_none_if_blank(self.reference)
-            or default_reference(
-                task_instance.dag_id, task_instance.run_id, task_instance.task_id, task_instance.map_index
-            ),
+            reference=reference or random_reference(),
             type=self.type,
             datacoding=self.datacoding,
             priority=self.priority,

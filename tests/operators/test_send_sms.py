@@ -74,6 +74,12 @@ def test_each_mapped_task_sends(serve: Serve) -> None:
     assert posts(server) == 3
 
 
+def test_without_a_task_instance_each_call_sends(serve: Serve) -> None:
+    server = serve()
+    results = [operator().execute({}) for _ in range(2)]
+    assert len({result["reference"] for result in results}) == posts(server) == 2
+
+
 @pytest.mark.parametrize("status", ["200", "201", "202"])
 @pytest.mark.parametrize("shape", ["object", "list", "location", "nothing"])
 def test_accepts_every_shape_of_the_response(serve: Serve, shape: str, status: str) -> None:
