@@ -24,7 +24,8 @@ from airflow_provider_ip1.exceptions import IP1Error, IP1SendUnknownError
 
 #: Seconds between two looks at the list of batches: 30 in all.
 PAUSES: Final[tuple[float, ...]] = (1.0, 2.0, 4.0, 8.0, 15.0)
-#: How many of the newest batches a repeated look covers. A batch that was just sent is among them.
+#: How many of the newest batches a repeated look covers. iP.1 limits its newer API to 30 requests per second, so no
+#: more than 900 batches can follow one that was sent within the search.
 NEWEST: Final = 1000
 
 

@@ -282,3 +282,16 @@ TestSendingTask = SendingTask.TestCase
 TestSendingTask.settings = settings(
     max_examples=RUNS, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_a_search_before_sending_covers_every_batch() -> None:
+    task = SendingTask()
+    task.start_try(pause=0.0)
+    task.kill_worker_while_the_request_is_on_its_way(delay=0.0)
+    for _ in range(20):
+        task.others_send(count=60)
+    task.start_try(pause=300.0)
+    while task.flow is not None:
+        assert task.is_listing
+        task.list_batches()
+    assert task.is_finished
