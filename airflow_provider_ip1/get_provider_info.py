@@ -60,36 +60,38 @@ def get_provider_info() -> dict[str, Any]:
                     "relabeling": {"host": "Base URL", "password": "API key"},
                     "placeholders": {
                         "host": "https://api.ip1sms.com",
-                        "password": "create it in the iP.1 portal",
+                        "password": "required; create it in iP.1's portal",
                     },
                 },
+                # The form stores the defaults that it fills in, so later defaults would not apply. Only booleans have
+                # one, because Airflow shows a boolean without a default as false.
                 "conn-fields": {
                     "timeout": {
                         "label": "Timeout",
                         "description": "Seconds to wait for the server, above 0: one number, or [connect, read]. "
                         "Default: [10, 60].",
                         # For a list of types, the form would show a large JSON editor.
-                        "schema": {"type": ["string", "null"], "default": "[10, 60]"},
+                        "schema": {"type": ["string", "null"]},
                     },
                     "page_size": {
                         "label": "Page size",
                         "description": "Messages per request. Default: 200.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10000, "default": 200},
+                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10000},
                     },
                     "concurrency": {
                         "label": "Concurrency",
                         "description": "Maximum number of requests in flight per task. Default: 4.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 64, "default": 4},
+                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 64},
                     },
                     "max_attempts": {
                         "label": "Attempts per request",
                         "description": "Maximum number of attempts per request, including the first one. Default: 5.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 5},
+                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20},
                     },
                     "requests_per_second": {
                         "label": "Requests per second",
                         "description": "Maximum rate per process and API key; 0 means unlimited. Default: 20.",
-                        "schema": {"type": ["number", "null"], "minimum": 0, "default": 20},
+                        "schema": {"type": ["number", "null"], "minimum": 0},
                     },
                     "verify": {
                         "label": "Verify the certificate",

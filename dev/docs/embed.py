@@ -112,9 +112,9 @@ def connection_extras() -> str:
             return f"{schema['minimum']} to {schema['maximum']}"
         return f"from {schema['minimum']}" if "minimum" in schema else ""
 
-    def default_of(schema: dict[str, Any]) -> str:
-        default = schema.get("default")
-        return "not set" if default is None else code(json.dumps(default).strip('"'))
+    def default_of(description: str) -> str:
+        default = description.partition(" Default: ")[2].removesuffix(".")
+        return code(default) if re.fullmatch(r"[\d\[].*", default) else default or "not set"
 
     (connection_type,) = get_provider_info()["connection-types"]
     return table(
@@ -125,7 +125,7 @@ def connection_extras() -> str:
                 declared["label"],
                 types.get(name, declared["schema"]["type"][0]),
                 range_of(declared["schema"]),
-                default_of(declared["schema"]),
+                default_of(declared["description"]),
                 declared["description"].split(" Default:")[0],
             ]
             for name, declared in connection_type["conn-fields"].items()
