@@ -65,7 +65,7 @@ docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is 
 
 test-oldest: $(INSTALLED) ## Run the quick tests that involve Airflow with the oldest supported version, 2.11
 	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))" -- \
-		-m "not slow" $(addprefix --ignore=tests/,api compose docs formats packaging sandbox)
+		-m "not slow" $(addprefix --ignore=tests/,api client compose docs formats packaging sandbox)
 
 test-all: test ## Run the tests with every version of Airflow and Python found here (half an hour)
 	$(NOX)

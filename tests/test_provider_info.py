@@ -29,7 +29,8 @@ DISTRIBUTION = "airflow-provider-ip1"
 
 
 def schema(name: str) -> dict[str, Any]:
-    return json.loads(importlib.resources.files("airflow").joinpath(name).read_text())
+    loaded: dict[str, Any] = json.loads(importlib.resources.files("airflow").joinpath(name).read_text())
+    return loaded
 
 
 def test_fits_the_schema_of_the_running_airflow() -> None:

@@ -87,7 +87,7 @@ def test_wheel_contains_the_package_and_nothing_else(wheel: Path, metadata: Mess
 
 
 def test_links_of_the_readme_also_work_on_pypi(metadata: Message) -> None:
-    readme = metadata.get_payload()
+    readme = str(metadata.get_payload())
     assert metadata["Description-Content-Type"] == "text/markdown"
     links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", readme)
     assert len(links) == (PROJECT / "README.md").read_text().count("](")

@@ -25,13 +25,10 @@ pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
 
 async def run(hook_class: type, conn_id: str, call: cassettes.Call) -> list[Any]:
     if hook_class is IP1Hook:
-        hook = IP1Hook(conn_id, **call.hook_arguments)
-        try:
+        with IP1Hook(conn_id, **call.hook_arguments) as hook:
             return call.run(hook)
-        finally:
-            hook.close()
-    async with IP1AsyncHook(conn_id, **call.hook_arguments) as hook:
-        result = getattr(hook, call.method)(**call.arguments)
+    async with IP1AsyncHook(conn_id, **call.hook_arguments) as async_hook:
+        result = getattr(async_hook, call.method)(**call.arguments)
         return [each async for each in result] if call.method.startswith("iter_") else [await result]
 
 
