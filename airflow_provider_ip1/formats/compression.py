@@ -42,8 +42,8 @@ def choose_compression(file_format: str, compression: str | None, key: str) -> C
 
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param compression: ``"infer"`` uses the endings of the key: ``.gz`` or ``.zst``. Parquet compresses inside the
-        file, also accepts ``.snappy``, and defaults to zstd. ``None``, ``"gzip"``, ``"zstd"`` and, for parquet, ``"snappy"``
-        are used unchanged.
+        file, also accepts ``.snappy``, and defaults to zstd. ``None``, ``"gzip"``, ``"zstd"`` and, for parquet,
+        ``"snappy"`` are used unchanged.
     :param key: the S3 key.
     :return: the compression; ``None`` for no compression.
     :raises ValueError: an argument has another value, or the key ends in another format or compression.
