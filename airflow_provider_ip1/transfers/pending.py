@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
@@ -21,27 +24,30 @@ class _Probe(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Probe).decode
+_FINAL_CODES: Final = frozenset(code for code in range(1000) if status_category(code) != "pending")
 
 
 def pending_indexes(page: Page) -> list[int]:
     """
     Find the sent messages whose latest status is of the category ``pending``.
 
-    Most messages have one final status. Reading only the codes costs about 0.4 microseconds per message, 4 % of an
+    Most messages have one final status. Reading only the codes costs about 0.5 microseconds per message, 4 % of an
     export to JSON Lines. Only messages with another code are decoded completely.
 
     :param page: a page.
     :return: the indexes of these messages. A message whose status is missing or unreadable is not among them.
     """
-    return [index for index, raw in enumerate(page.raws) if _may_be_pending(raw) and _is_pending(page, raw)]
-
-
-def _may_be_pending(raw: BytesLike) -> bool:
     try:
-        reports = _decode(raw).statuses
+        statuses = [_decode(raw).statuses for raw in page.raws]
     except UNDECODABLE:
-        return True
-    return any(status_category(report.code) == "pending" for report in reports)
+        candidates: Iterable[int] = range(len(page))
+    else:
+        candidates = [
+            index
+            for index, reports in enumerate(statuses)
+            if not (len(reports) == 1 and reports[0].code in _FINAL_CODES) and reports
+        ]
+    return [index for index in candidates if _is_pending(page, page.raws[index])]
 
 
 def _is_pending(page: Page, raw: BytesLike) -> bool:
