@@ -33,11 +33,11 @@ class PastBatch:
         """Return a message with all of its statuses; ``None`` if it is not in this batch."""
         if self.conversation.message_id(self.serial) != message_id:
             return None
-        return self.conversation.message_with_history(self.serial, style, now_ms)
+        return self.conversation.past_message(self.serial, style)
 
     def to_dict(self, now_ms: int, *, with_summaries: bool) -> dict[str, Any]:
         """Return the batch, with or without its summaries of prices and statuses."""
-        message = self.conversation.message_with_history(self.serial, "integers", now_ms)
+        message = self.conversation.past_message(self.serial, "integers")
         code = message["statuses"][-1]["code"]
         batch = {
             "id": message["batchId"],

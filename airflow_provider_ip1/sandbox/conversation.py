@@ -70,29 +70,21 @@ class Conversation:
 
     def message(self, serial: int, style: EnumStyle, now_ms: int) -> bytes:
         """Return a message as a list call shows it, as JSON."""
-        if serial in self._overrides:
-            return to_json(self._to_dict(serial, style, now_ms))
         sent = self._sent.get(serial)
         if sent is not None:
             return to_json(sent.to_dict(now_ms, style))
+        if serial in self._overrides:
+            return to_json({**self.past.message(serial, self.created_ms(serial), style), **self._overrides[serial]})
         return self.past.render(serial, self._inserted_ms.get(serial), style)
 
-    def message_with_history(self, serial: int, style: EnumStyle, now_ms: int) -> dict[str, Any]:
-        """Return a message with all of its statuses, as the call for a single message shows it."""
-        sent = self._sent.get(serial)
-        if sent is not None:
-            statuses = sent.history(now_ms)
-        else:
-            statuses = self.past.history(serial, self.created_ms(serial))
-        return {**self._to_dict(serial, style, now_ms), "statuses": statuses}
-
-    def _to_dict(self, serial: int, style: EnumStyle, now_ms: int) -> dict[str, Any]:
-        sent = self._sent.get(serial)
-        if sent is not None:
-            message = sent.to_dict(now_ms, style)
-        else:
-            message = self.past.message(serial, self.created_ms(serial), style)
-        return {**message, **self._overrides.get(serial, {})}
+    def past_message(self, serial: int, style: EnumStyle) -> dict[str, Any]:
+        """Return a message of the past with all of its statuses, as the call for a single message shows it."""
+        created_ms = self.created_ms(serial)
+        return {
+            **self.past.message(serial, created_ms, style),
+            "statuses": self.past.history(serial, created_ms),
+            **self._overrides.get(serial, {}),
+        }
 
     # Many messages
 
@@ -190,7 +182,12 @@ class Conversation:
             self.rows = rows
 
     def override(self, at: int, fields: dict[str, Any]) -> None:
-        """Give the message at row ``at`` other values for these fields, whatever they are."""
+        """
+        Give a message of the past other values for some fields.
+
+        :param at: its row.
+        :param fields: any JSON, by field.
+        """
         self._overrides[self.rows[at]] = fields
 
     def append(self, messages: Sequence[SentMessage]) -> list[int]:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import requests
 
+from airflow_provider_ip1.sandbox import server as server_module
 from airflow_provider_ip1.sandbox.conversation import Direction
 from airflow_provider_ip1.sandbox.participants import EMPTY, GENERATED, LIVE, MAIN, NAME, NAME_WITH_SPACE, SEVEN, SINGLE
 from airflow_provider_ip1.sandbox.request_log import mask_path
@@ -300,6 +301,15 @@ async def test_app_runs_in_the_callers_event_loop() -> None:
         response = await local.get(CONVERSATION, headers={"Authorization": "Bearer other"})
         assert isinstance(response, aiohttp.ClientResponse)
         assert len(await response.json()) == 3
+
+
+def test_failure_to_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start_site(*_arguments: object) -> None:
+        raise OSError("no port")
+
+    monkeypatch.setattr(server_module, "start_site", start_site)
+    with pytest.raises(RuntimeError, match="could not start"):
+        SandboxServer(messages=1)
 
 
 def test_close_stops_the_server_and_can_be_repeated() -> None:

@@ -20,7 +20,7 @@ from tests.sandbox.plain_client import CONVERSATION, get, ids_of
 # Faults of single requests
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 499, 500, 502, 503, 504])
 def test_status_is_the_response(server: SandboxServer, status: int) -> None:
     server.faults.add(f"{status}@1")
     response = get(server)

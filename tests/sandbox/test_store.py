@@ -115,7 +115,7 @@ def test_past_ends_in_november_2026_on_every_day() -> None:
 def test_id_starts_with_the_second_of_the_creation() -> None:
     conversation = Store(messages=200).conversations[MAIN]
     for row in conversation.rows:
-        first = conversation.message_with_history(row, "integers", 0)["statuses"][0]
+        first = conversation.past_message(row, "integers")["statuses"][0]
         if first["code"] == 101:
             created = int(datetime.fromisoformat(first["created"]).timestamp())
             assert conversation.message_id(row)[:8] == conversation.batch_id(row)[:8] == f"{created:08x}"
