@@ -212,6 +212,7 @@ def test_batch_contains_its_message(client: Client) -> None:
         assert {**whole, "statuses": None} == {**message, "statuses": None}
         times = [status["created"] for status in whole["statuses"]]
         assert times == sorted(times)
+        assert [status["duration"] for status in whole["statuses"]] == [0] * (len(times) - 1) + [1]
         if message["recipient"] == MAIN:
             assert [status["code"] for status in whole["statuses"]][:2] == [101, 102]
         else:
