@@ -9,14 +9,20 @@ series of ``100 Continue``, would keep a worker busy forever.
 from __future__ import annotations
 
 import io
+import re
 import socket
 import time
 from functools import partial
-from http.client import HTTPResponse
-from typing import Any
+from http.client import HTTPException, HTTPResponse, parse_headers
+from typing import Any, Final
 
 import urllib3
 from requests.adapters import HTTPAdapter
+
+# RFC 9110, 5.1 and 5.5.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# A line break followed by white space continues the line, an obsolete form that still has to be read.
+_HEADER_VALUE: Final = re.compile(r"(?:[^\0\r\n]|\r?\n(?=[ \t]))*")
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -69,11 +75,37 @@ class _HTTPSPool(_DeadlinePool, urllib3.HTTPSConnectionPool):
 
 
 class _DeadlineResponse(HTTPResponse):
-    """http.client's response, reading through :class:`_DeadlineReader`."""
+    """
+    http.client's response, read through :class:`_DeadlineReader`.
+
+    It is as strict about headers as aiohttp. Ambiguous ones make clients and proxies disagree on where a response ends
+    (RFC 9112, 6.3), and urllib3 would log the URL, with the participant, when it meets a malformed one.
+    """
 
     def __init__(self, sock: socket.socket, *args: Any, seconds: float, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_DeadlineReader(self.fp, sock, time.monotonic() + seconds))
+
+    def begin(self) -> None:
+        """Read the status line and the headers."""
+        super().begin()
+        if self.headers.defects or not all(
+            _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in self.headers.items()
+        ):
+            raise HTTPException("malformed header")
+        lengths = self.headers.get_all("Content-Length", [])
+        if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+            raise HTTPException("ambiguous Content-Length")
+        if lengths and self.headers.get("Transfer-Encoding"):
+            raise HTTPException("Content-Length and Transfer-Encoding")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            # http.client itself skips 100 only, not 102 and 103.
+            if not 100 < status < 200 or status == 101:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 class _DeadlineReader(io.RawIOBase):

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler
 from urllib.request import Request, urlopen
 
 import pytest
-from hook_clients import Client, RawServer, send
 
 from airflow_provider_ip1.exceptions import (
     IP1ConnectionError,
@@ -20,6 +19,7 @@ from airflow_provider_ip1.exceptions import (
 )
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.hooks.hook_clients import Client, RawServer, send
 
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]
