@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,57 +18,29 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target, check_target
 from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, check_not_found_timeout, duration_text
 from airflow_provider_ip1.api.watching.watch import (
-    BATCH_PAGE_SIZE,
     PollResult,
-    Query,
-    ReadBatch,
-    ReadConversation,
     Require,
     Watch,
     check_expected_count,
     check_require,
     count_text,
 )
-from airflow_provider_ip1.exceptions import (
-    IP1AuthError,
-    IP1ConnectionError,
-    IP1Error,
-    IP1NotFoundError,
-    IP1PagingError,
-    IP1ParticipantError,
-    IP1RateLimitError,
-    IP1ResponseError,
-    IP1ServerError,
-)
+from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_ip1.api.messages import Message
-    from airflow_provider_ip1.api.paging.page import Page
-    from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
 _STATE_KEY = "ip1_message_status"
 _ERRORS: Mapping[str, type[IP1Error]] = {
-    error.__name__: error
-    for error in (
-        IP1AuthError,
-        IP1ConnectionError,
-        IP1Error,
-        IP1NotFoundError,
-        IP1PagingError,
-        IP1ParticipantError,
-        IP1RateLimitError,
-        IP1ResponseError,
-        IP1ServerError,
-    )
+    name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
 }
 
 
@@ -316,12 +288,13 @@ class MessageStatusSensor(BaseSensorOperator):
 
     def _poll(self, watch: Watch, least: int) -> PollResult | IP1Error:
         from airflow_provider_ip1.hooks.ip1 import IP1Hook
+        from airflow_provider_ip1.hooks.poll import poll
 
         # Return errors instead of raising them here, so that no other exception becomes their context.
         try:
             # Use a new hook for each poll, because the key may have been changed since the last one.
             with IP1Hook(self.ip1_conn_id) as hook:
-                result = _run_poll(hook, watch)
+                result = poll(hook, watch)
             found = len(result.messages)
             return result if found >= least else IP1ResponseError(f"iP.1 returned only {found} of {least} messages.")
         except IP1Error as error:
@@ -424,29 +397,3 @@ class MessageStatusSensor(BaseSensorOperator):
                 raise
             name = "soft_fail" if is_soft else "never_fail"
             raise AirflowSkipException(f"Skipped because of {name}: {error}") from error
-
-
-def _run_poll(hook: IP1Hook, watch: Watch) -> PollResult:
-    steps = watch.poll()
-    step = next(steps)
-    while not isinstance(step, PollResult):
-        query = step
-        with closing(_responses(hook, query)) as responses:
-            for response in responses:
-                step = steps.send(response)
-                if step is not query:
-                    break
-            else:
-                step = steps.send(None)
-    return step
-
-
-def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, None]:
-    if isinstance(query, ReadConversation):
-        with closing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
-            yield from pages
-    elif isinstance(query, ReadBatch):
-        yield from hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
-    else:
-        with suppress(IP1NotFoundError):
-            yield hook.get_message(query.batch_id, query.message_id)

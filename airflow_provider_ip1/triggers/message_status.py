@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,23 +16,10 @@ from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target
 from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout, error_event
-from airflow_provider_ip1.api.watching.watch import (
-    BATCH_PAGE_SIZE,
-    PollResult,
-    Query,
-    ReadBatch,
-    ReadConversation,
-    Require,
-    Watch,
-    check_expected_count,
-    check_require,
-)
-from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
+from airflow_provider_ip1.api.watching.watch import PollResult, Require, Watch, check_expected_count, check_require
+from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
-
-if TYPE_CHECKING:
-    from airflow_provider_ip1.api.messages import Message
-    from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.hooks.poll import poll_async
 
 
 class MessageStatusTrigger(BaseTrigger):
@@ -187,34 +173,6 @@ class MessageStatusTrigger(BaseTrigger):
     async def _poll(self, hook: IP1AsyncHook, watch: Watch) -> PollResult | IP1Error:
         try:
             await hook.reload_connection()
-            return await _run_poll(hook, watch)
+            return await poll_async(hook, watch)
         except IP1Error as error:
             return error
-
-
-async def _run_poll(hook: IP1AsyncHook, watch: Watch) -> PollResult:
-    steps = watch.poll()
-    step = next(steps)
-    while not isinstance(step, PollResult):
-        query = step
-        async with aclosing(_responses(hook, query)) as responses:
-            async for response in responses:
-                step = steps.send(response)
-                if step is not query:
-                    break
-            else:
-                step = steps.send(None)
-    return step
-
-
-async def _responses(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[Page | Message, None]:
-    if isinstance(query, ReadConversation):
-        async with aclosing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
-            async for page in pages:
-                yield page
-    elif isinstance(query, ReadBatch):
-        async for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
-            yield message
-    else:
-        with suppress(IP1NotFoundError):
-            yield await hook.get_message(query.batch_id, query.message_id)

@@ -13,9 +13,8 @@ import time
 
 import pytest
 
-from airflow_provider_ip1.sensors import message_status as sensor_module
+from airflow_provider_ip1.hooks import poll
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
-from airflow_provider_ip1.triggers import message_status as trigger_module
 from dev.live import cassettes
 from tests.sensor_modes import run_trigger
 
@@ -31,8 +30,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def page_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Request a batch in pages of the size that was recorded."""
-    for module in (sensor_module, trigger_module):
-        monkeypatch.setattr(module, "BATCH_PAGE_SIZE", None)
+    monkeypatch.setattr(poll, "BATCH_PAGE_SIZE", None)
 
 
 @pytest.fixture(autouse=True)
