@@ -20,6 +20,9 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """The errors of msgspec's decoders. Before msgspec 0.22 its own errors are not ValueErrors."""
 
+# iP.1 documents three levels.
+_MAX_DEPTH: Final = 100
+
 _ANY_VALUE = msgspec.json.Decoder(msgspec.Raw)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 # Matches every escape, so that an escaped backslash before "u" is not mistaken for one. A pair is one character.
@@ -59,10 +62,13 @@ def parse_json(text: BytesLike) -> Any:
 
     :param text: the text. Half a UTF-16 pair is kept.
     :return: the value. A number that Python cannot represent, such as 1e400 or an integer of 5,000 digits, is a text.
-    :raises UnreadableBody: it is not JSON in UTF-8, is truncated, or is nested too deeply.
+    :raises UnreadableBody: it is not JSON in UTF-8, is truncated, or is nested more than 100 levels deep, so that
+        recursive functions can process the value.
     """
     try:
-        return _PARSER.decode(str(text, "utf-8"))
+        value = _PARSER.decode(str(text, "utf-8"))
+        if not _is_nested_deeper(value, _MAX_DEPTH):
+            return value
     except (ValueError, RecursionError):
         pass
     raise _unreadable(bytes(text))
@@ -100,10 +106,24 @@ def kind_of(raw: BytesLike) -> str:
     return _KINDS.get(bytes(raw)[:1], "a number")
 
 
+def _is_nested_deeper(value: Any, depth: int) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(depth):
+        if not level:
+            return False
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, (dict, list))
+        ]
+    return bool(level)
+
+
 def _unreadable(text: bytes) -> UnreadableBody:
     return UnreadableBody(
-        f"iP.1's response of {len(text)} bytes is not JSON, or is truncated. Try again. If the error persists, check "
-        "that the connection's host is iP.1's API and that no proxy responds in its place."
+        f"iP.1's response of {len(text)} bytes is not JSON, is truncated, or is nested too deeply. Try again. If the "
+        "error persists, check that the connection's host is iP.1's API and that no proxy responds in its place."
     )
 
 

@@ -54,6 +54,18 @@ def test_a_number_that_python_cannot_represent_becomes_a_text() -> None:
     assert parse_json(f"[1e400, -1e400, {integer}, 1.5, 12]".encode()) == ["1e400", "-1e400", integer, 1.5, 12]
 
 
+def nested(depth: int, opening: bytes, closing: bytes) -> bytes:
+    return opening * depth + b"1" + closing * depth
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"x":', b"}"), (b"[2,", b",3]")])
+def test_a_value_is_nested_at_most_100_levels_deep(opening: bytes, closing: bytes) -> None:
+    parse_json(nested(100, opening, closing))
+    for depth in (101, 500, 900, 990, 2000):
+        with pytest.raises(UnreadableBody):
+            parse_json(nested(depth, opening, closing))
+
+
 @given(st.text(st.characters() | st.characters(categories=["Cs"])))
 def test_only_lone_surrogates_are_replaced(text: str) -> None:
     sent = json.dumps({"x": text}).encode()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.paging.page import Direction
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.formats import columns
@@ -123,6 +124,24 @@ def test_a_message_without_a_usable_id_is_an_error() -> None:
     page.__dict__["raws"] = (b'{"id":""}',)
     with pytest.raises(IP1ResponseError, match="id"):
         columns_of(page)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("depth", [99, 100, 500, 900])
+@pytest.mark.parametrize("redaction", [None, Redaction({"sender": "hash"}, b"a key")])
+def test_a_deeply_nested_value_is_in_extra_or_a_typed_error(
+    file_format: str, depth: int, redaction: Redaction | None
+) -> None:
+    page = page_of([b'{"id":"a","sender":"46701740605","x":' + b"[" * depth + b"]" * depth + b"}"])
+
+    def write() -> bytes:
+        return b"".join(encode([page if redaction is None else redaction.apply(page)], file_format, None))
+
+    if depth < 100:
+        assert write()
+    else:
+        with pytest.raises(UnreadableBody, match="nested too deeply"):
+            write()
 
 
 @given(st.lists(pages, max_size=3), st.data())
