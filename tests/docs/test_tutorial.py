@@ -24,7 +24,7 @@ ON_AIRFLOW_2 = version("apache-airflow").startswith("2.")
 
 def connection(conn_id: str, **changed: str) -> str:
     """Return the page's connection as JSON, with other addresses and keys."""
-    found = re.search(rf"AIRFLOW_CONN_{conn_id}='(.*)'", PAGE)
+    found = re.search(rf"AIRFLOW_CONN_{conn_id}='([^']*)'", PAGE)
     assert found
     value = json.loads(found[1])
     endpoint = changed.pop("endpoint_url", None)
