@@ -66,6 +66,14 @@ def test_batch_has_the_documented_fields(account: Client, clock: Clock) -> None:
     assert (later["status"], later["messageSummary"]) == (201, {"201": {"messages": 2, "sms": 2}})
 
 
+def test_left_out_fields_have_the_documented_defaults(account: Client) -> None:
+    batch = send(account)
+    names = ("type", "datacoding", "priority", "templated", "deliveryWindows", "reference", "tags")
+    assert [batch[name] for name in names] == ["sms", "ucs", 1, False, [], None, []]
+    assert send(account, priority=None, type=None)["priority"] == 1
+    assert "deliveryReportUrl" not in batch
+
+
 def test_template_gets_values_of_recipient_then_default_then_stays(account: Client) -> None:
     batch = send(
         account,
