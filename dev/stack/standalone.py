@@ -68,7 +68,8 @@ def serve(directory: Path, port: int) -> None:
         stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
         stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
-        set_connections(env, ip1_default=stack.ip1_connection(sandbox_url), aws_default=stack.aws_connection(store))
+        ip1 = stack.ip1_connection(sandbox_url, sender="Airflow", recipients="46701740606")
+        set_connections(env, ip1_default=ip1, aws_default=stack.aws_connection(store))
         with stack.airflow_standalone(directory, env, port=port) as airflow:
             print(
                 f"\n  Airflow    {airflow.url}\n"
