@@ -87,7 +87,7 @@ bench: .venv-bench/.installed ## Compare the export with what people use instead
 	.venv-bench/bin/python -m benchmarks.export $(if $(ROUNDS),--rounds $(ROUNDS))
 
 check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves open (IP1_API_KEY, IP1_PARTICIPANT)
-	@$(RUN) -m dev.live.check
+	@$(RUN) -m dev.live.check $(if $(SEND),--send $(SEND))
 
 record: $(INSTALLED) ## Record the real iP.1 API without personal data (IP1_API_KEY, IP1_PARTICIPANT)
 	@$(RUN) -m dev.live.record

@@ -31,7 +31,7 @@ class CannotCheck(Exception):
 @dataclass
 class Api:
     """
-    A server, for GET requests at a low rate.
+    A server, for requests at a low rate.
 
     :param base_url: the server's base URL.
     :param key: the right API key.
@@ -61,7 +61,20 @@ class Api:
         :param query: the parameters of the query.
         :raises CannotCheck: if there is no response.
         """
-        url = f"{self.base_url}{path}" + (f"?{urlencode(query)}" if query else "")
+        return self._send("GET", path + (f"?{urlencode(query)}" if query else ""), key)
+
+    def post(self, path: str, body: bytes) -> Exchange:
+        """
+        Send JSON and add the exchange to ``exchanges``.
+
+        :param path: the percent-encoded path, starting with ``/v2/``.
+        :param body: the JSON.
+        :raises CannotCheck: if there is no response.
+        """
+        return self._send("POST", path, "right", body)
+
+    def _send(self, method: str, path: str, key: Key, body: bytes | None = None) -> Exchange:
+        url = f"{self.base_url}{path}"
         sent = {"right": f"Bearer {self.key}", "wrong": "Bearer not-the-right-key", "missing": None}[key]
 
         def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -69,19 +82,22 @@ class Api:
                 request.headers["Authorization"] = sent
             return request
 
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         time.sleep(self._rate.reserve(time.monotonic()))
         problem = None
         try:
-            response = self._session.get(
-                url, auth=authorize, headers={"Accept": "application/json"}, timeout=(10, 60), allow_redirects=False
+            response = self._session.request(
+                method, url, data=body, auth=authorize, headers=headers, timeout=(10, 60), allow_redirects=False
             )
         except requests.RequestException as error:
             problem = type(error).__name__
         if problem is not None:
             # Raise it outside of the handler, because the original error quotes the URL with the participant.
             raise CannotCheck(f"No response from {urlsplit(self.base_url).hostname}: {problem}.")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        exchange = Exchange(url, response.status_code, headers, response.content, key)
+        received = {name.lower(): value for name, value in response.headers.items()}
+        exchange = Exchange(url, response.status_code, received, response.content, key, method)
         self.exchanges.append(exchange)
         return exchange
 
@@ -199,14 +215,15 @@ def _spellings(participant: str) -> dict[str, str]:
     return spellings
 
 
-def from_environment() -> tuple[str, str, str]:
+def from_environment(subject: str = "IP1_PARTICIPANT") -> tuple[str, str, str]:
     """
-    Return the base URL, the API key and the participant.
+    Return the base URL, the API key and what a variable says.
 
+    :param subject: the variable, by default the one of the participant.
     :raises CannotCheck: if a variable is missing; the message names it.
     """
-    for name in ("IP1_API_KEY", "IP1_PARTICIPANT"):
+    for name in ("IP1_API_KEY", subject):
         if not os.environ.get(name):
             raise CannotCheck(f"Set {name}. See docs/recordings.md.")
     base_url = os.environ.get("IP1_BASE_URL") or BASE_URL
-    return base_url, os.environ["IP1_API_KEY"], os.environ["IP1_PARTICIPANT"]
+    return base_url, os.environ["IP1_API_KEY"], os.environ[subject]
