@@ -51,10 +51,16 @@ def contains_number(text: str, participants: Iterable[str]) -> bool:
     before = None
     while text != before:
         before = text
-        text = unicodedata.normalize("NFKC", unquote(text))
+        text = "".join(map(_plain, unquote(text)))
     chains = list(_chains(text))
     dateless = list(_chains(_DATE.sub(_without_digits, text)))
     return any(number.isdecimal() and any(PhoneNumber(number).spans_in(chains, dateless)) for number in participants)
+
+
+def _plain(character: str) -> str:
+    """Return the compatibility form, but a space for a symbol such as ``㈀`` that would turn into letters."""
+    plain = unicodedata.normalize("NFKC", character)
+    return " " if plain != character and not character.isalnum() and any(map(str.isalnum, plain)) else plain
 
 
 def phone_digits(text: str) -> str | None:

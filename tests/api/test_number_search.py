@@ -40,6 +40,8 @@ ICELANDIC = "3541000605"
         "٤٦٧٠١٧٤٠٦٠٥.jsonl",
         "46\u200b701\u200b740605.jsonl",
         "2026/11/24/070-1740605.jsonl",
+        "70174060㈀5.jsonl",
+        "⑷⑹⑺⓪①⑦④⓪⑥⓪⑤.jsonl",
     ],
 )
 def test_a_number_is_found_in_every_notation(key: str) -> None:
