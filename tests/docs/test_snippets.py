@@ -89,7 +89,7 @@ def environment() -> Iterator[None]:
     [
         page
         for page in PAGES
-        if page.stem != "tutorial" and any(b.language in ("python", "pycon") for b in blocks_of(page))
+        if page.stem not in ("tutorial", "testing") and any(b.language in ("python", "pycon") for b in blocks_of(page))
     ],
     ids=where,
 )
