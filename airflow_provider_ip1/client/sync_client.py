@@ -113,13 +113,10 @@ class SyncClient(BaseClient):
             if step.request.body is not None:
                 request.headers["Content-Type"] = "application/json"
                 request.prepare_body(step.request.body, None)
-            with session.send(
-                request,
-                timeout=self.settings.timeout,
-                allow_redirects=False,
-                stream=True,
-                verify=route.verify,
-                proxies=route.proxies,
+            # Session.send would add cookies, hooks and redirects, none of which are used here, at a third of the cost
+            # of a request.
+            with session.get_adapter(step.url).send(
+                request, timeout=self.settings.timeout, stream=True, verify=route.verify, proxies=route.proxies
             ) as response:
                 return self._receive(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
