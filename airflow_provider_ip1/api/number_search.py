@@ -29,10 +29,11 @@ _TWO_DIGIT_CODES: Final = frozenset(
     "81 82 84 86 90 91 92 93 94 95 98".split()
 )
 _DIGIT: Final = r"(?:%3[0-9]|\d)"
-_GAP: Final = r"(?:[^\w%]|_|%(?!3[0-9])(?:[0-9A-Fa-f]{2})?)"
+_ENCODED: Final = r"%(?!3[0-9])[0-9A-Fa-f]{2}"
+_GAP: Final = rf"(?:[^\w%]|_|{_ENCODED}|%(?![0-9A-Fa-f]{{2}}))"
 # At least seven digits with anything but letters between them.
 _CHAIN = re.compile(rf"{_DIGIT}(?:{_GAP}*{_DIGIT}){{{SHORTEST_NUMBER - 1},}}")
-_ONE_DIGIT = re.compile(_DIGIT)
+_ONE_DIGIT = re.compile(rf"{_ENCODED}|({_DIGIT})")
 _WHOLE_NUMBER = re.compile(rf"(?:tel:|sms:)?{_GAP}*({_DIGIT}(?:{_GAP}*{_DIGIT})*){_GAP}*", re.IGNORECASE)
 _TRUNK_PREFIX = re.compile(r"(?<=[0-9])[\s\W_]*\([\W_]*0[\W_]*\)")
 _DATE = re.compile(
@@ -81,7 +82,7 @@ def _phone_digits(text: str) -> str | None:
     if not _WHOLE_NUMBER.fullmatch(plain):
         return None
     plain = _TRUNK_PREFIX.sub("", plain)
-    digits = "".join(map(_value, _ONE_DIGIT.findall(plain))).removeprefix("00")
+    digits = "".join(map(_value, filter(None, _ONE_DIGIT.findall(plain)))).removeprefix("00")
     return digits if SHORTEST_NUMBER <= len(digits) <= LONGEST_NUMBER else None
 
 
@@ -203,5 +204,5 @@ class _Chain:
 
 def _chains(text: str) -> Iterator[_Chain]:
     for chain in _CHAIN.finditer(text):
-        places = [found.span() for found in _ONE_DIGIT.finditer(text, *chain.span())]
+        places = [found.span() for found in _ONE_DIGIT.finditer(text, *chain.span()) if found[1]]
         yield _Chain("".join(_value(text[start:end]) for start, end in places), tuple(places))

@@ -46,8 +46,8 @@ _NO_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
 # The first byte of the digits of other scripts in UTF-8, without F0, which emoji also start with.
 _LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef"
 _NO_LEADS: Final = bytes(set(range(256)) - set(_LEADS))
-_PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"\\%\xf0"))
-_UNUSUAL_DIGIT = re.compile(rb"\\u(?:003|0[6-9a-fA-F]|1|[aAfF])|%3[0-9]|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
+_PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"%\xf0"))
+_UNUSUAL_DIGIT = re.compile(rb"%[0-9a-fA-F]{2}|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
 
 _STATUSES = msgspec.json.Decoder(list[_Status] | None)
 _STATUS_FIELDS: Final = frozenset(_Status.__struct_fields__)
@@ -306,12 +306,14 @@ def _may_contain(text: bytes, hidden: Sequence[str]) -> bool:
     """
     Return whether a redacted phone number may be in a JSON text. Cheap, and true for one in 100,000 by coincidence.
 
-    Removes everything but digits, so separators do not matter. Escaped, percent-encoded and other digits count as
-    numbers.
+    Removes everything but digits, so separators do not matter. Texts with percent-encoding or digits of
+    other scripts count as if they contained it.
     """
     tails = [tail for one in hidden if (tail := _tail(one)) is not None]
     if not tails:
         return False
+    if b"\\u" in text:
+        text = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "surrogatepass")
     digits = text.translate(None, _NO_DIGITS)
     for tail in tails:
         if tail in digits:
@@ -321,7 +323,7 @@ def _may_contain(text: bytes, hidden: Sequence[str]) -> bool:
     # Most emoji start with F0 9F, and only F0 9F AF is a digit.
     if text.count(b"\xf0") > text.count(b"\xf0\x9f") or b"\xf0\x9f\xaf" in text:
         return True
-    is_suspicious = b"\\u" in text or b"%3" in text or text.translate(None, _NO_LEADS)
+    is_suspicious = b"%" in text or text.translate(None, _NO_LEADS)
     return bool(is_suspicious) and _UNUSUAL_DIGIT.search(text) is not None
 
 

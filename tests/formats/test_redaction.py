@@ -200,6 +200,7 @@ def test_a_redacted_value_is_nowhere_in_the_output(file_format: str, action: str
         {"body": "Ring ４６７０１７４０６０５"},
         {"reference": "tel:46-701-740-605"},
         {"body": "https://example.com/?to=%2B46%20701740605", "reference": "%34%36701740605"},
+        {"reference": "46%2070%20174%2006%2005"},
         {"46701740605": "as a name"},
         {"numbers": {"+46 70-174 06 05": True}},
         {"statuses": [{"code": 201, "duration": 1, "created": "2026-10-31T10:00:00Z", "to": "0046701740605"}]},
@@ -213,6 +214,10 @@ def test_a_redacted_value_is_nowhere_in_the_output(file_format: str, action: str
 def test_a_redacted_number_is_found_in_every_notation(file_format: str, action: str, changes: dict[str, Any]) -> None:
     data = write(file_format, {"recipient": action}, [raw(message(1, **changes))])
     assert not contains_number(data.decode("utf-8", "replace"), [PARTICIPANT])
+    escaped = json.dumps(message(1, **{name: value for name, value in changes.items() if value is not ...})).encode()
+    assert not contains_number(
+        write(file_format, {"recipient": action}, [escaped]).decode("utf-8", "replace"), [PARTICIPANT]
+    )
     if file_format == "jsonl":
         (row,) = read(file_format, data)
         assert row["id"] and row["sender"] == OWN_NUMBER, "the rest is complete"
