@@ -31,7 +31,12 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.hooks.ip1"]}],
+        "hooks": [
+            {
+                "integration-name": "iP.1 SMS",
+                "python-modules": ["airflow_provider_ip1.hooks.ip1", "airflow_provider_ip1.hooks.ip1_async"],
+            }
+        ],
         "operators": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.operators.send_sms"]}],
         "sensors": [
             {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.sensors.message_status"]}

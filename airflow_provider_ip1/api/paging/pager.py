@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.bounds import DEFAULT_LIMIT, UNREACHABLE_START, Bounds
 from airflow_provider_ip1.api.paging.memory import DeliveredRows
 from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
@@ -28,14 +29,6 @@ from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError,
 MAX_STALLED_RESPONSES = 40
 #: Requests spent on finding a delivered row again after the list has moved.
 MAX_SEARCH_REQUESTS = 60
-#: Rows that a list may grow by while it is read. A list that grows faster than it can be read would never end.
-MAX_GROWTH = 100_000
-#: Rows of a list without a readable ``Link`` header, which says nothing about its size.
-MAX_ROWS = 10_000_000
-#: An offset that no list reaches and every server can parse. Rows in the response mean that ``start`` is ignored.
-UNREACHABLE_START: Final = 999_999_999
-#: iP.1's documented default for ``limit``. The end rule assumes that the server grants at least this many rows.
-DEFAULT_LIMIT: Final = 50
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +54,7 @@ class Pager:
         self.messages = messages
         self.limit = max(page_size, 2)
         self.state = State.START
-        self.total_hint: int | None = None
+        self._bounds = Bounds(self.limit)
         self._max_window = window
         self._window = 1
         self._queue: deque[_Pending] = deque()
@@ -81,8 +74,6 @@ class Pager:
         self._search: Iterator[int] = iter(())
         self._searched = 0
         self._is_behind_the_end = False
-        self._last_start: int | None = None
-        self._most_rows = MAX_ROWS
         self._has_read_again = False
 
     # -- requests
@@ -119,7 +110,7 @@ class Pager:
         if len(pages) >= self._window or self._capacity < 2:
             return None
         start = pages[-1].request.start + self._capacity - 1
-        if self.total_hint is not None and start > self.total_hint:
+        if self._bounds.total_hint is not None and start > self._bounds.total_hint:
             return None
         return start
 
@@ -209,7 +200,7 @@ class Pager:
         state = self.state
         new = self._new_rows(page) if state is not State.PROBE else []
         event = self._event(request, page, new)
-        self._note_link(page)
+        self._bounds.note(page)
         if event is Event.OTHER:
             # The previous page was the same although the offset was not, because the list had moved.
             self._look_back(self._previous[0])
@@ -235,7 +226,7 @@ class Pager:
         is_anything_new_here = self.state in (State.START, State.RESTART)
         if len(new) == len(ids) and not is_anything_new_here:
             return Event.UNKNOWN
-        if self._ends_list(request, page):
+        if self._bounds.ends_with(page, request.start):
             return Event.LAST
         if new:
             is_single = is_anything_new_here and max(self._capacity, len(ids)) < 2
@@ -246,22 +237,6 @@ class Pager:
         if self._previous[0] != request.start and self._previous[1] == ids:
             return Event.REPEATED
         return Event.ANCHOR_AND_MORE if is_anchor else Event.KNOWN
-
-    def _ends_list(self, request: PageRequest, page: RawPage) -> bool:
-        """
-        Whether the page and its ``Link`` header agree that nothing follows.
-
-        The rule relies on iP.1 granting at least as many rows as its documented default, or as were requested.
-        """
-        granted = min(DEFAULT_LIMIT, self.limit)
-        has_next, last_start, last_limit = page.link
-        return (
-            len(page.ids) < granted
-            and not has_next
-            and last_start is not None
-            and last_start < request.start + len(page.ids)
-            and (last_limit is None or last_limit >= granted)
-        )
 
     def _enter(self, state: State, request: PageRequest, page: RawPage, event: Event) -> None:
         self.state = state
@@ -298,7 +273,7 @@ class Pager:
         if self._pages > 1:
             self._window = min(self._window + 1, self._max_window)
         elif len(page.ids) >= self.limit or page.link.has_next:
-            knows_total = self.messages.order == "ASC" and self.total_hint is not None
+            knows_total = self.messages.order == "ASC" and self._bounds.total_hint is not None
             self._window = self._max_window if knows_total else min(2, self._max_window)
 
     # -- rows
@@ -347,11 +322,7 @@ class Pager:
         modified = page.modified if whole or not page.modified else [page.modified[position] for position in chosen]
         new_ids = tuple(ids) if whole else tuple(ids[position] for position in chosen)
         self._delivered.add(new_ids)
-        if len(self._delivered) > self._most_rows:
-            raise IP1PagingError(
-                f"More than {self._most_rows:,} messages were read and the list does not end: it grows faster than it "
-                "can be read, or the server is not iP.1's API. Run the task again later, or check the host."
-            )
+        self._bounds.check_growth(len(self._delivered))
         self._ready.append(
             Page(
                 participant=self.messages.participant,
@@ -360,7 +331,7 @@ class Pager:
                 start=request.start,
                 ids=new_ids,
                 raws=tuple(raws),
-                total_hint=self.total_hint,
+                total_hint=self._bounds.total_hint,
                 modified_values=tuple(modified),
             )
         )
@@ -408,15 +379,6 @@ class Pager:
                 "than it can be read. Run the task again, with a larger page_size if it is small."
             )
 
-    def _note_link(self, page: RawPage) -> None:
-        _, start, limit = page.link
-        if start is None or start >= UNREACHABLE_START:
-            return
-        if self.total_hint is None:
-            self._most_rows = start + self.limit + MAX_GROWTH
-        self._last_start = start
-        self.total_hint = start + min(limit or self.limit, self.limit)
-
     def _check_that_start_may_be_ignored(self, page: RawPage) -> None:
         if len(page.ids) < min(DEFAULT_LIMIT, self.limit) and not page.link.has_next:
             # Shorter than iP.1's default page: the server has shown everything it has.
@@ -428,17 +390,12 @@ class Pager:
 
     def _check_total(self) -> None:
         """Read again, once, where the last ``Link`` header promises more than was read."""
-        if self._last_start is None or not self._pages:
-            return
-        is_cut = self._position + 1 < self._last_start
-        is_incomplete = self.messages.order == "ASC" and len(self._delivered) < self._last_start
-        if not is_cut and not is_incomplete:
+        is_cut = self._bounds.promise_more_than(self._position + 1)
+        is_incomplete = self.messages.order == "ASC" and self._bounds.promise_more_than(len(self._delivered))
+        if not self._pages or not (is_cut or is_incomplete):
             return
         if self._has_read_again or (not is_cut and self._delivered.has_forgotten):
-            raise IP1PagingError(
-                f"iP.1 announced a page that starts at message {self._last_start:,}, but only "
-                f"{len(self._delivered):,} messages could be read. Run the task again."
-            )
+            raise self._bounds.incomplete(len(self._delivered))
         self._has_read_again = True
         self.state = State.FOLLOW if is_cut else State.RESTART
         self._request_only(self._position if is_cut else 0)

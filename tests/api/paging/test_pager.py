@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_ip1.api.paging import bounds
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
+from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
+from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ServerError
 from tests.api.paging.model_server import LINK_STYLES, ModelServer, a_list, pages_of, read, read_ahead
 
@@ -335,3 +338,131 @@ def test_a_page_reads_its_messages_from_the_bytes() -> None:
     page = Page("46701740605", None, 0, 0, ("a1",), (b'{"id": "a1", "recipient": "46701740605"}',), None)
     assert [message.direction for message in page.messages] == ["mt"]
     assert "46701740605" not in repr(page.messages)
+
+
+# -- bounds
+
+
+@pytest.mark.parametrize("link_style", ["rfc8288", "none"])
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_a_list_that_grows_by_a_page_per_page_ends_in_an_error(
+    monkeypatch: pytest.MonkeyPatch, link_style: str, order: Order
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_GROWTH", 500)
+    monkeypatch.setattr(bounds, "MAX_ROWS", 800)
+
+    def changes(server: ModelServer, request: int) -> None:
+        server.insert(len(server.rows) if order == "ASC" else 0, 20)
+
+    server = ModelServer([f"row{number}" for number in range(100)], order=order, link_style=link_style, changes=changes)
+    with pytest.raises(IP1PagingError, match="does not end"):
+        read(server, page_size=20, concurrency=3)
+    assert len(server.requests) < 60
+
+
+def test_a_list_may_grow_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_GROWTH", 500)
+
+    def changes(server: ModelServer, request: int) -> None:
+        if request < 20:
+            server.insert(len(server.rows), 20)
+
+    server = ModelServer([f"row{number}" for number in range(100)], changes=changes)
+    assert len(read(server, page_size=20, concurrency=3)) == 500
+
+
+class CutServer(ModelServer):
+    """Announces more rows than it lists."""
+
+    def link(self, start: int, limit: int, total: int) -> str | None:
+        return '</x?start=200&limit=50>; rel="last"'
+
+
+def test_a_list_that_ends_before_the_announced_page_is_read_again_and_then_an_error() -> None:
+    server = CutServer([f"row{number}" for number in range(120)])
+    with pytest.raises(IP1PagingError, match="starts at message 200.*only 120 messages"):
+        read(server, page_size=50, concurrency=1)
+    # The anchor was requested twice.
+    assert [start for start, _ in server.requests].count(119) == 2
+
+
+def test_a_list_that_shrank_is_not_incomplete() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 2:
+            server.delete(40, 80)
+
+    server = ModelServer([f"row{number}" for number in range(120)], changes=changes)
+    assert len(read(server, page_size=20, concurrency=1)) >= 40
+
+
+def test_an_empty_list_after_messages_is_an_error() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 2:
+            server.delete(0, 1000)
+
+    server = ModelServer([f"row{number}" for number in range(100)], changes=changes)
+    with pytest.raises(IP1PagingError, match="listed some before"):
+        read(server, page_size=20, concurrency=2)
+
+
+# -- the end without another request
+
+
+@pytest.mark.parametrize(
+    ("link", "requests"),
+    [
+        (None, 2),
+        ('</x?start=0&limit=50>; rel="last"', 1),
+        ('</x?start=0&limit=200>; rel="last"', 1),
+        ('</x?start=0>; rel="last"', 1),
+        ('</x?start=4&limit=50>; rel="last"', 1),
+        ('</x?start=5&limit=50>; rel="last"', 2),
+        ('</x?start=0&limit=49>; rel="last"', 2),
+        ('</x?start=0&limit=50>; rel="last", </x?start=5>; rel="next"', 4),
+        ('</x?limit=50>; rel="last"', 2),
+        ('; rel="last"', 2),
+    ],
+)
+def test_a_link_that_agrees_with_the_page_ends_the_list(link: str | None, requests: int) -> None:
+    class LinkedServer(ModelServer):
+        def link(self, start: int, limit: int, total: int) -> str | None:
+            return link
+
+    server = LinkedServer(["a", "b", "c", "d", "e"])
+    assert read(server, page_size=200, concurrency=1) == server.rows
+    assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize(("rows", "requests"), [(49, 1), (50, 2), (51, 2)])
+def test_a_page_of_the_default_limit_is_always_confirmed(rows: int, requests: int) -> None:
+    server = ModelServer([f"row{number}" for number in range(rows)])
+    assert len(read(server, page_size=200, concurrency=4)) == rows
+    assert len(server.requests) == requests
+
+
+# -- rows that moved
+
+
+def moved(order: Order, before: list[str], after: list[str], page_size: int) -> list[str]:
+    """Read a list that changes from one order of its rows to another after the first request."""
+
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 1:
+            server.rows = after if order == "ASC" else after[::-1]
+
+    server = ModelServer(before if order == "ASC" else before[::-1], order=order, link_style="none", changes=changes)
+    return read(server, page_size, concurrency=1)
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+@pytest.mark.parametrize("after", ["abdc", "adbc", "dabc", "acdb", "adcb"])
+def test_rows_that_changed_places_are_delivered_once(order: Order, after: str) -> None:
+    assert sorted(moved(order, [*"abcdefgh"], [*after, *"efgh"], page_size=3)) == [*"abcdefgh"]
+
+
+# -- states
+
+
+def test_every_state_but_the_end_has_transitions() -> None:
+    assert set(TRANSITIONS) == set(State) - {State.END}
+    assert {event for events in TRANSITIONS.values() for event in events} == set(Event)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hook on aiohttp, for event loops such as the triggerer's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING, Self
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from airflow_provider_ip1.api.batches import Batch
+from airflow_provider_ip1.api.messages import ConversationSummary, Message
+from airflow_provider_ip1.api.paging.message_list import (
+    MessageList,
+    batch_list,
+    batch_message_list,
+    conversation_lists,
+)
+from airflow_provider_ip1.api.sending import (
+    Datacoding,
+    DeliveryWindows,
+    OutgoingBatch,
+    Priority,
+    Recipients,
+    SmsType,
+    check_batch,
+    random_reference,
+)
+from airflow_provider_ip1.api.sent_batch import SentBatch
+from airflow_provider_ip1.api.settings import Settings, check_argument
+from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from airflow_provider_ip1.client.async_client import AsyncClient, AsyncPages
+
+
+class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
+    """
+    The methods of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook` as coroutines and async iterators, for event loops.
+
+    Close it with ``await hook.close()`` or use it as ``async with IP1AsyncHook(...) as hook``. It belongs to the event
+    loop in which it is used first. The arguments are those of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session and its connections. The hook opens a new one when it is used again."""
+        client, self._client = self._client, None
+        if client is not None:
+            sent, retries = self._closed_counts
+            self._closed_counts = sent + client.requests_sent, retries + client.retries
+            await client.close()
+
+    async def get_settings(self) -> Settings:
+        """
+        Return the settings that the connection and the arguments result in. Looked up once until :meth:`close`.
+
+        :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
+        """
+        return (await self.get_client()).settings
+
+    async def get_conn(self) -> aiohttp.ClientSession:
+        """
+        Return the session that all requests of this hook go through.
+
+        :raises IP1ConnectionError: the connection cannot be used.
+        """
+        return (await self.get_client()).session
+
+    async def get_client(self) -> AsyncClient:
+        """
+        Return the client that sends this hook's requests.
+
+        :raises IP1ConnectionError: the connection cannot be used.
+        """
+        from airflow_provider_ip1.client.async_client import AsyncClient
+
+        async with self._opening:
+            if self._client is None:
+                settings = await self._look_up()
+                self._client = await AsyncClient.open(settings, user_agent=user_agent(), log=self.log)
+            return self._client
+
+    async def reload_connection(self) -> None:
+        """
+        Look the connection up again, for long waits in which its key may be changed.
+
+        The session stays open if nothing has changed.
+
+        :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
+        """
+        if self._client is not None and await self._look_up() != self._client.settings:
+            await self.close()
+
+    def iter_messages(
+        self,
+        participant: str,
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> AsyncIterator[Message]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_messages`, as an async iterator."""
+        pages = self.iter_pages(
+            participant, direction=direction, order=order, page_size=page_size, concurrency=concurrency
+        )
+        return pages.messages()
+
+    def iter_pages(
+        self,
+        participant: str,
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> AsyncPages:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages`, as an async iterator."""
+        return self.iter_pages_of(
+            [participant], direction=direction, order=order, page_size=page_size, concurrency=concurrency
+        )
+
+    def iter_pages_of(
+        self,
+        participants: Iterable[str],
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> AsyncPages:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages_of`, as an async iterator."""
+        lists = conversation_lists(participants, direction=direction, order=order, page_size=page_size)
+        return self._pages(lists, check_argument("concurrency", concurrency))
+
+    def iter_batch_messages(
+        self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
+    ) -> AsyncIterator[Message]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
+        return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
+
+    async def get_summary(self, participant: str) -> ConversationSummary:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_summary`."""
+        client = await self.get_client()
+        return await client.run(client.summary(participant))
+
+    async def get_message(self, batch_id: str, message_id: str) -> Message:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_message`."""
+        client = await self.get_client()
+        return await client.run(client.message(batch_id, message_id))
+
+    def iter_batches(self, *, order: str = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
+        return self._pages([batch_list(order=order, page_size=page_size)]).batches()
+
+    async def get_batch(self, batch_id: str) -> Batch:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_batch`."""
+        client = await self.get_client()
+        return await client.run(client.batch(batch_id))
+
+    async def cancel_batch(self, batch_id: str) -> None:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.cancel_batch`."""
+        client = await self.get_client()
+        await client.run(client.cancel(batch_id))
+
+    async def send_batch(
+        self,
+        *,
+        recipients: Recipients,
+        body: str,
+        sender: str | None = None,
+        reference: str | None = None,
+        type: SmsType = "sms",
+        datacoding: Datacoding = "ucs",
+        priority: Priority = 1,
+        delivery_windows: DeliveryWindows | None = None,
+        delivery_report_url: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Batch:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch`."""
+        outgoing = check_batch(
+            recipients=recipients,
+            body=body,
+            sender=sender or (await self.get_settings()).sender,
+            reference=reference or random_reference(),
+            type=type,
+            datacoding=datacoding,
+            priority=priority,
+            delivery_windows=delivery_windows,
+            delivery_report_url=delivery_report_url,
+            tags=tags,
+        )
+        return (await self.send_once(outgoing)).batch
+
+    async def send_once(self, outgoing: OutgoingBatch, *, look_first: bool = False) -> SentBatch:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_once`."""
+        client = await self.get_client()
+        return await client.run(send_once(client, outgoing, look_first=look_first))
+
+    async def test_connection(self) -> tuple[bool, str]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""
+        try:
+            client = await self.get_client()
+            await client.run(client.prove_server())
+        except IP1Error as error:
+            return False, str(error)
+        return True, f"{client.settings.base_url} accepted the API key."
+
+    async def _look_up(self) -> Settings:
+        try:
+            connection = await get_async_connection(self.ip1_conn_id, hook=type(self))
+        except AirflowNotFoundException:
+            connection = None
+        if connection is None:
+            raise self._missing_connection()
+        return self._read_settings(connection, await get_async_extra_dejson(connection))
+
+    def _pages(self, lists: list[MessageList], concurrency: int | None = None) -> AsyncPages:
+        from airflow_provider_ip1.client.async_client import AsyncPages
+
+        return AsyncPages(self.get_client, lists, concurrency)
