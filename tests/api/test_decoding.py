@@ -210,6 +210,22 @@ def test_decoding_leniently_needs_an_object_with_an_id(raw):
         decode_leniently(raw)
 
 
+@pytest.mark.parametrize(
+    ("field", "sent", "decoded"),
+    [
+        *[("type", sent, "flash") for sent in (0, "0", "flash", "FLASH")],
+        *[("type", sent, "sms") for sent in (1, "1", "sms", "Sms")],
+        *[("datacoding", sent, "gsm") for sent in (0, "0", "gsm", "GSM")],
+        *[("datacoding", sent, "ucs") for sent in (2, "2", "ucs", "UCS")],
+        *[("priority", sent, 1) for sent in (1, "1", "normal", "Normal")],
+        *[("priority", sent, 2) for sent in (2, "2", "high", "HIGH")],
+    ],
+)
+def test_every_spelling_of_an_enum_value(field, sent, decoded):
+    message = Message.from_json({"id": ID, field: sent})
+    assert message.to_dict()[field] == decoded
+
+
 def test_unusual_messages_keep_their_place():
     usual = {"id": "a", "segments": 1, "modified": "2020-01-01T00:00:00Z"}
     unusual = {"id": "b", "segments": "2", "modified": "2020-01-02T00:00:00z", "type": True}

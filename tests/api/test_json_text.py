@@ -40,6 +40,11 @@ def test_what_is_not_json_is_unreadable(text: bytes) -> None:
         assert_names(caught.value, "not JSON", f"{len(text)} bytes")
 
 
+@pytest.mark.parametrize("text", ['"å"'.encode(), b'"x"', b" [1] "])
+def test_json_in_utf8_passes(text: bytes) -> None:
+    assert bytes(check_json(text)) == text.strip()
+
+
 @given(anything)
 def test_parses_what_python_can_represent(value: Any) -> None:
     text = dumps(value)

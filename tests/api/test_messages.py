@@ -153,6 +153,11 @@ def test_no_repr_and_no_error_shows_body_or_number(field, secret):
             assert "hemligt" not in text
 
 
+@pytest.mark.parametrize(("duration", "shown"), [(None, "None"), (0, "0"), (1, "1"), (2, "'...'"), ("x", "'...'")])
+def test_a_repr_shows_only_documented_durations(duration, shown):
+    assert f"duration={shown}," in repr(MessageStatus(201, duration))
+
+
 def test_a_repr_helps_to_find_the_message():
     shown = repr(Message.from_json(OUTGOING, participant=PARTICIPANT))
     for part in (ID, "mt", "iP1", "46***05", "201", "2018-10-23T17:43:19"):

@@ -22,6 +22,8 @@ from tests.api.json_values import OTHER_NUMBER, PARTICIPANT
         ("iP1", "iP1"),
         ("Company name", "Company name"),
         ("Bank24", "Bank24"),
+        ("Taxi 123456", "Taxi 123456"),
+        ("Taxi 1234567", "Taxi 12***67"),
         (f"no route to {PARTICIPANT}, {OTHER_NUMBER}", "no route to 46***05, 46***06"),
         ("", ""),
     ],
