@@ -201,6 +201,14 @@ def test_a_server_that_always_gives_the_same_short_list_has_shown_it_all() -> No
     assert len(server.requests) <= 3
 
 
+def test_only_fewer_rows_than_the_default_limit_can_be_all_that_a_server_has() -> None:
+    server = DeafServer([f"row{number}" for number in range(49)], link_style="none")
+    assert read(server, page_size=200, concurrency=1) == server.rows
+    server = DeafServer([f"row{number}" for number in range(50)], link_style="none")
+    with pytest.raises(IP1PagingError, match="whatever 'start' is"):
+        read(server, page_size=200, concurrency=1)
+
+
 def test_a_single_row_per_page_is_an_error_and_not_a_loop() -> None:
     server = ModelServer([f"row{number}" for number in range(5)], clamp=1)
     with pytest.raises(IP1PagingError, match="single message per page"):

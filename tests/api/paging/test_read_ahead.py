@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a read, as the clients drive them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from airflow_provider_ip1.api.paging.message_list import PageRequest
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.requests import Order
+from tests.api.paging.model_server import ModelServer, a_list, read_ahead
+
+
+def drive(
+    servers: dict[str | None, ModelServer], order: Order, page_size: int, concurrency: int, *, skip: bool = False
+) -> list[tuple[Page, int]]:
+    """Drive the steps of a read. Returns each page, and how many requests had been sent when it was handed out."""
+    ahead = read_ahead([a_list(name, order) for name in servers], page_size, concurrency)
+    in_flight: deque[PageRequest] = deque()
+    pages: list[tuple[Page, int]] = []
+    sent = 0
+    for step in ahead.steps():
+        if isinstance(step, PageRequest):
+            in_flight.append(step)
+            sent += 1
+            assert len(in_flight) <= concurrency
+        elif isinstance(step, Page):
+            pages.append((step, sent))
+            if skip:
+                ahead.skip_rest()
+        else:
+            request = in_flight.popleft()
+            server = servers[request.messages.participant]
+            ahead.receive(request, server.respond(request.start, request.limit))
+    assert ahead.done
+    return pages
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_the_steps_read_every_list(order: Order, concurrency: int) -> None:
+    servers: dict[str | None, ModelServer] = {
+        name: ModelServer([f"{name}{number}" for number in range(rows)], order=order)
+        for name, rows in (("a", 95), ("b", 0), ("c", 7))
+    }
+    pages = drive(servers, order, 20, concurrency)
+    step = 1 if order == "ASC" else -1
+    expected = [key for server in servers.values() for key in server.rows[::step]]
+    assert [key for page, _ in pages for key in page.ids] == expected
+    assert [page.participant for page, _ in pages] == ["a"] * (len(pages) - 1) + ["c"]
+
+
+def test_newest_first_no_request_is_sent_for_a_page_that_may_not_be_wanted() -> None:
+    """The consumer decides on each page whether the read ends there."""
+    servers: dict[str | None, ModelServer] = {None: ModelServer([f"row{n}" for n in range(500)], order="DESC")}
+    (_, sent), *_ = drive(servers, "DESC", 20, 4)
+    assert sent == 1
+    servers = {None: ModelServer([f"row{n}" for n in range(500)], order="DESC")}
+    assert len(drive(servers, "DESC", 20, 4, skip=True)) == 1
+    assert [len(server.requests) for server in servers.values()] == [1]
+
+
+def test_oldest_first_the_next_pages_are_requested_before_a_page_is_handed_out() -> None:
+    servers: dict[str | None, ModelServer] = {None: ModelServer([f"row{n}" for n in range(500)])}
+    (_, sent), *_ = drive(servers, "ASC", 20, 4)
+    assert sent > 1
+
+
+def test_small_pages_take_little_room() -> None:
+    """Many short lists keep the window full, although earlier ones wait to be taken."""
+    servers: dict[str | None, ModelServer] = {
+        str(n): ModelServer([f"{n}-{row}" for row in range(5)]) for n in range(60)
+    }
+    ahead = read_ahead([a_list(name) for name in servers], 200, 8)
+    requests: list[PageRequest] = []
+    rounds = 0
+    while len(requests) < 60:
+        wanted = ahead.next_requests()
+        assert len(wanted) >= 1
+        rounds += 1
+        for request in wanted:
+            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
+        requests += wanted
+        # Nobody takes a page before all are here: 60 pages of 5 rows weigh less than 4 full ones.
+    assert rounds <= 12
+    assert [len(server.requests) for server in servers.values()] == [1] * 60
