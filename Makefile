@@ -47,7 +47,7 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 ## Change it
 
 test: lint ## Run the checks and all tests (WORKERS=2)
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --cov
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit
 	@.venv/bin/pre-commit run --all-files
