@@ -7,14 +7,13 @@ Source: https://www.ip1sms.com/en/developer/batches (table and example; there is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from airflow_provider_ip1.api.json_text import BytesLike, parse_json
+from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.api.messages import Scalar, StatusCount
 from airflow_provider_ip1.api.privacy import mask_number
 
@@ -83,20 +82,6 @@ class Batch(msgspec.Struct, frozen=True):
     message_summary: dict[int, StatusCount] | None = None
     price_summary: PriceSummary | None = None
     raw_json: bytes = b"{}"
-
-    @classmethod
-    def from_json(cls, raw: BytesLike | str | Mapping[str, Any]) -> Batch:
-        """
-        Read a batch, see :func:`airflow_provider_ip1.api.decoding.decode_batch`.
-
-        :param raw: the JSON object, as text or as a mapping.
-        :return: the batch.
-        :raises UnreadableBody: the text is not JSON, or is truncated.
-        :raises IP1ResponseError: the JSON is not a batch. The error names the field.
-        """
-        from airflow_provider_ip1.api.decoding import decode_batch
-
-        return decode_batch(raw)
 
     @property
     def raw(self) -> dict[str, Any]:

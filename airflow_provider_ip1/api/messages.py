@@ -8,14 +8,13 @@ GetConversationMessages). :mod:`airflow_provider_ip1.api.decoding` reads these t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from airflow_provider_ip1.api.json_text import BytesLike, parse_json
+from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.status import Category, status_category
 
@@ -131,25 +130,6 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     mcc: str | None = None
     mnc: str | None = None
     raw_json: bytes = b"{}"
-
-    @classmethod
-    def from_json(
-        cls, raw: BytesLike | str | Mapping[str, Any], *, participant: str | None = None, direction: str | None = None
-    ) -> Message:
-        """
-        Read one message, see :func:`airflow_provider_ip1.api.decoding.decode_message`.
-
-        :param raw: the JSON object, as text or as a mapping.
-        :param participant: the participant of the conversation, to derive the direction from the addresses.
-        :param direction: ``mt`` or ``mo`` if the endpoint returns only these.
-        :return: the message.
-        :raises UnreadableBody: the text is not JSON, or is truncated.
-        :raises IP1ResponseError: the JSON is not a message. The error names the field and the message id.
-        :raises ValueError: ``direction`` is neither ``mt`` nor ``mo``.
-        """
-        from airflow_provider_ip1.api.decoding import decode_message
-
-        return decode_message(raw, participant=participant, direction=direction)
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -272,20 +252,6 @@ class ConversationSummary(msgspec.Struct, frozen=True):
     mobile_terminated: dict[int, StatusCount] = {}
     mobile_originated: dict[int, StatusCount] = {}
     raw_json: bytes = b"{}"
-
-    @classmethod
-    def from_json(cls, raw: BytesLike | str | Mapping[str, Any]) -> ConversationSummary:
-        """
-        Read a summary, see :func:`airflow_provider_ip1.api.decoding.decode_summary`.
-
-        :param raw: the JSON object, as text or as a mapping.
-        :return: the summary.
-        :raises UnreadableBody: the text is not JSON, or is truncated.
-        :raises IP1ResponseError: the JSON is not a summary. The error names the field.
-        """
-        from airflow_provider_ip1.api.decoding import decode_summary
-
-        return decode_summary(raw)
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import msgspec
 
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
+from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.exceptions import IP1ResponseError
@@ -106,7 +107,7 @@ def _batch_at(location: str, outgoing: OutgoingBatch) -> Batch | None:
 def _decode(raw: BytesLike, batch_id: str, outgoing: OutgoingBatch) -> Batch:
     # The SMS are sent: a field in an unexpected form must not look like a failure.
     try:
-        return Batch.from_json(raw)
+        return decode_batch(raw)
     except IP1ResponseError:
         return _known_batch(batch_id, outgoing)
 

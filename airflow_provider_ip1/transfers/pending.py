@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
-from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.status import status_category
 from airflow_provider_ip1.exceptions import IP1ResponseError
@@ -52,7 +52,7 @@ def pending_indexes(page: Page) -> list[int]:
 
 def _is_pending(page: Page, raw: BytesLike) -> bool:
     try:
-        message = Message.from_json(raw, participant=page.participant, direction=page.direction)
+        message = decode_message(raw, participant=page.participant, direction=page.direction)
     except IP1ResponseError:
         return False
     return message.status_category == "pending" and message.direction != "mo"

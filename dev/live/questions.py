@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.status import status_name
 from dev.live.cassettes import RATE_LIMIT_HEADERS
 from dev.live.exchange import Exchange, link_form, shape
@@ -73,7 +73,7 @@ def _directions_by_address(survey: Survey) -> str:
     found: dict[str, set[str]] = defaultdict(set)
     for row in survey.whole.messages:
         without = {name: value for name, value in row.items() if name != "direction"}
-        by_address = Message.from_json(without, participant=survey.participant).direction
+        by_address = decode_message(without, participant=survey.participant).direction
         if by_address is not None:
             found[by_address].add(_spelled(row.get("direction")))
     if not found:

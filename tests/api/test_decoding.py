@@ -15,7 +15,9 @@ from airflow_provider_ip1.api import decoding
 from airflow_provider_ip1.api.decoding import (
     decode_documented,
     decode_leniently,
+    decode_message,
     decode_messages,
+    decode_summary,
     undocumented_names,
 )
 from airflow_provider_ip1.api.enums import normalize_address
@@ -51,7 +53,7 @@ from tests.api.test_json_text import NOT_JSON
 
 
 def test_the_documented_message():
-    message = Message.from_json(OUTGOING, participant=PARTICIPANT)
+    message = decode_message(OUTGOING, participant=PARTICIPANT)
     assert message == Message(
         id=ID,
         batch_id="5bcf4324f1a1d30d0c9a4a00",
@@ -81,8 +83,8 @@ def test_the_documented_message():
 
 
 def test_absent_and_null_fields_are_none():
-    absent = Message.from_json({"id": ID})
-    null = Message.from_json({"id": ID} | dict.fromkeys(DOCUMENTED_FIELDS - {"id"}))
+    absent = decode_message({"id": ID})
+    null = decode_message({"id": ID} | dict.fromkeys(DOCUMENTED_FIELDS - {"id"}))
     for message in (absent, null):
         for name in set(Message.__struct_fields__) - {"id", "statuses", "raw_json"}:
             assert getattr(message, name) is None, name
@@ -155,7 +157,7 @@ def test_every_combination_of_fields_is_decoded(fields, ascii_only, indent):
     sent = {"id": ID} | {name: pair and pair[0] for name, pair in fields.items()}
     read = {SENT_AND_DECODED[name][0]: pair[1] for name, pair in fields.items() if pair is not None}
     raw = dumps(sent, ensure_ascii=ascii_only, indent=indent)
-    message = Message.from_json(raw)
+    message = decode_message(raw)
     assert message == Message(id=ID, raw_json=raw, **read)
     if "price" in read:
         assert str(message.price) == str(read["price"])
@@ -184,7 +186,7 @@ def test_both_paths_agree(fields, participant, direction):
     by_field = outcome(decoding._decode_by_field, raw, other_side, direction)
     if fast is not None:
         assert fast == by_field
-    assert outcome(Message.from_json, raw, participant=participant, direction=direction) == by_field
+    assert outcome(decode_message, raw, participant=participant, direction=direction) == by_field
 
 
 @given(st.dictionaries(st.sampled_from([*sorted(DOCUMENTED_FIELDS), "unknown"]), anything, max_size=8))
@@ -196,12 +198,12 @@ def test_decoding_leniently_sets_aside_exactly_what_is_an_error_otherwise(fields
     for name, value in fields.items():
         if name == "id":
             continue
-        alone = outcome(Message.from_json, dumps({"id": ID, name: value}))
+        alone = outcome(decode_message, dumps({"id": ID, name: value}))
         assert isinstance(alone, Message) == (name not in odd)
         if name in odd:
-            assert odd[name] == Message.from_json(dumps({"id": ID, "unknown": value})).raw["unknown"]
+            assert odd[name] == decode_message(dumps({"id": ID, "unknown": value})).raw["unknown"]
     rest = {name: value for name, value in fields.items() if name not in odd}
-    assert message.to_dict() == Message.from_json(dumps({**rest, "id": ID})).to_dict()
+    assert message.to_dict() == decode_message(dumps({**rest, "id": ID})).to_dict()
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"{}", b'{"id": ""}', b'{"id": 7}', b"not JSON"])
@@ -222,7 +224,7 @@ def test_decoding_leniently_needs_an_object_with_an_id(raw):
     ],
 )
 def test_every_spelling_of_an_enum_value(field, sent, decoded):
-    message = Message.from_json({"id": ID, field: sent})
+    message = decode_message({"id": ID, field: sent})
     assert message.to_dict()[field] == decoded
 
 
@@ -238,19 +240,19 @@ def test_unusual_messages_keep_their_place():
 def test_a_direction_without_a_name_comes_from_the_endpoint_or_the_addresses(direction):
     sent = {"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": direction}
     received = {"id": ID, "sender": PARTICIPANT, "recipient": OTHER_NUMBER, "direction": direction}
-    assert Message.from_json(sent, participant="+46 70-174 06 05").direction == "mt"
-    assert Message.from_json(received, participant=f"00{PARTICIPANT}").direction == "mo"
-    assert Message.from_json(sent, participant="IP1").direction == "mo"
-    assert Message.from_json(sent, participant=PARTICIPANT, direction="mo").direction == "mo"
-    assert Message.from_json(sent, participant=OTHER_NUMBER).direction is None
-    assert Message.from_json(sent).direction is None
+    assert decode_message(sent, participant="+46 70-174 06 05").direction == "mt"
+    assert decode_message(received, participant=f"00{PARTICIPANT}").direction == "mo"
+    assert decode_message(sent, participant="IP1").direction == "mo"
+    assert decode_message(sent, participant=PARTICIPANT, direction="mo").direction == "mo"
+    assert decode_message(sent, participant=OTHER_NUMBER).direction is None
+    assert decode_message(sent).direction is None
     to_self = sent | {"sender": PARTICIPANT}
-    assert Message.from_json(to_self, participant=PARTICIPANT).direction is None
+    assert decode_message(to_self, participant=PARTICIPANT).direction is None
 
 
 def test_a_direction_by_name_wins():
     sent = {"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": "MO"}
-    assert Message.from_json(sent, participant=PARTICIPANT, direction="mt").direction == "mo"
+    assert decode_message(sent, participant=PARTICIPANT, direction="mt").direction == "mo"
 
 
 def test_a_direction_that_does_not_exist_is_rejected():
@@ -260,24 +262,22 @@ def test_a_direction_that_does_not_exist_is_rejected():
 
 def test_half_a_utf16_pair_is_replaced_in_the_text_and_kept_in_raw():
     row = rb'{"id": "a", "body": "x\ud83d", "other": "\ude00"}'
-    message = Message.from_json(row)
+    message = decode_message(row)
     assert message.body == "x\ufffd"
     assert message.raw["body"] == "x\ud83d"
     assert message.raw_json == row
-    assert Message.from_json({"id": "a", "body": "x\ud83d"}).raw["body"] == "x\ud83d"
+    assert decode_message({"id": "a", "body": "x\ud83d"}).raw["body"] == "x\ud83d"
     # A whole pair is one character.
-    assert Message.from_json(rb'{"id": "a", "body": "\ud83d\ude00"}').body == "😀"
+    assert decode_message(rb'{"id": "a", "body": "\ud83d\ude00"}').body == "😀"
 
 
 def test_any_mapping_and_text_are_read():
     fields = {"id": ID, "price": Decimal("0.10"), "modified": datetime(2020, 1, 1, tzinfo=UTC)}
-    message = Message.from_json(MappingProxyType(fields))
+    message = decode_message(MappingProxyType(fields))
     assert str(message.price) == "0.10"
     assert message.modified == fields["modified"]
-    assert (
-        Message.from_json(OUTGOING.decode()) == Message.from_json(memoryview(OUTGOING)) == Message.from_json(OUTGOING)
-    )
-    assert Message.from_json(b"\xef\xbb\xbf" + OUTGOING + b"\r\n").raw_json == OUTGOING
+    assert decode_message(OUTGOING.decode()) == decode_message(memoryview(OUTGOING)) == decode_message(OUTGOING)
+    assert decode_message(b"\xef\xbb\xbf" + OUTGOING + b"\r\n").raw_json == OUTGOING
 
 
 # --- Documented or not -----------------------------------------------------------------------------------------------
@@ -348,31 +348,31 @@ def test_an_error_names_field_and_id_and_not_the_content(field, value):
 )
 def test_an_error_in_a_status_names_its_position(report, field):
     with pytest.raises(IP1ResponseError) as caught:
-        Message.from_json({"id": ID, "body": SECRET, "statuses": [{"code": 101}, report]})
+        decode_message({"id": ID, "body": SECRET, "statuses": [{"code": 101}, report]})
     assert_names(caught.value, ID, field)
 
 
 @pytest.mark.parametrize("value", ["", None, 17, [SECRET], {"a": SECRET}, True])
 def test_an_unusable_id_is_an_error(value):
     with pytest.raises(IP1ResponseError) as caught:
-        Message.from_json(dumps({"id": value, "body": SECRET}))
+        decode_message(dumps({"id": value, "body": SECRET}))
     assert_names(caught.value, "field id")
     with pytest.raises(IP1ResponseError):
-        Message.from_json({"body": SECRET})
+        decode_message({"body": SECRET})
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"17", b"true"])
 def test_json_that_is_not_an_object_is_an_error(raw):
     with pytest.raises(IP1ResponseError) as caught:
-        Message.from_json(raw)
+        decode_message(raw)
     assert not isinstance(caught.value, UnreadableBody)
     with pytest.raises(IP1ResponseError):
-        ConversationSummary.from_json(raw)
+        decode_summary(raw)
 
 
 @pytest.mark.parametrize("raw", NOT_JSON)
 def test_what_is_not_json_is_unreadable(raw):
-    for read in (Message.from_json, ConversationSummary.from_json):
+    for read in (decode_message, decode_summary):
         with pytest.raises(UnreadableBody) as caught:
             read(raw)
         assert_names(caught.value, "not JSON")
@@ -392,7 +392,7 @@ SUMMARY = {
 
 def test_summary():
     raw = json.dumps(SUMMARY).encode()
-    summary = ConversationSummary.from_json(raw)
+    summary = decode_summary(raw)
     assert summary == ConversationSummary(
         participant=PARTICIPANT,
         total_messages=6,
@@ -403,14 +403,14 @@ def test_summary():
     )
     assert summary.raw == SUMMARY
     assert pickle.loads(pickle.dumps(summary)) == summary  # noqa: S301
-    assert ConversationSummary.from_json(SUMMARY).raw == SUMMARY
+    assert decode_summary(SUMMARY).raw == SUMMARY
     assert PARTICIPANT not in repr(summary)
     assert PARTICIPANT not in str(summary)
     assert "46***05" in repr(summary)
 
 
 def test_a_summary_with_nothing_in_it():
-    empty = ConversationSummary.from_json(b"{}")
+    empty = decode_summary(b"{}")
     assert empty.participant is empty.total_messages is empty.total_sms is None
     assert empty.mobile_terminated == empty.mobile_originated == {}
 
@@ -431,5 +431,5 @@ def test_a_summary_with_nothing_in_it():
 )
 def test_a_summary_that_cannot_be_read(fields, name):
     with pytest.raises(IP1ResponseError) as caught:
-        ConversationSummary.from_json(SUMMARY | fields)
+        decode_summary(SUMMARY | fields)
     assert_names(caught.value, name)

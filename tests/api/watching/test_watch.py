@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.watching.target import Target
 from airflow_provider_ip1.api.watching.watch import (
@@ -33,7 +34,7 @@ def look(watch: Watch, *messages: Message) -> PollResult:
 
 class TestVerdict:
     def test_the_latest_status_is_the_latest_by_time(self) -> None:
-        swapped = Message.from_json(
+        swapped = decode_message(
             {
                 "id": "m",
                 "statuses": [
@@ -170,7 +171,7 @@ class TestResult:
         assert message.as_dict() == {
             "message_id": "m", "batch_id": "b", "code": None, "category": None, "created": None
         }  # fmt: skip
-        undated = Message.from_json({"id": "m", "statuses": [{"code": 201}]})
+        undated = decode_message({"id": "m", "statuses": [{"code": 201}]})
         (message,) = look(make_watch(), undated).messages
         assert message.as_dict()["created"] is None
         assert message.recipient == "?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.watching.status_rule import StatusRule
@@ -18,7 +19,7 @@ def make_message(
     message_id: str, *codes: int, batch_id: str | None = "b", reference: str | None = None, **status: Any
 ) -> Message:
     """Make a message whose statuses are one second apart."""
-    return Message.from_json(
+    return decode_message(
         {
             "id": message_id,
             "batchId": batch_id,
