@@ -2,28 +2,28 @@
 """
 The errors of the iP.1 provider.
 
-They derive from :class:`RuntimeError`, not from ``AirflowException``: a poking and a deferred sensor then agree on
-what fails and what is skipped, and the modules under ``api`` stay free of Airflow. Each text says what happened and
-what to do about it. None carries an API key, a message body or a whole phone number.
+They derive from :class:`RuntimeError`, not from ``AirflowException``. Poking and deferred sensors therefore agree on
+what fails and what is skipped, and the modules under ``api`` do not depend on Airflow. Every message says what happened
+and what to do about it. None contains an API key, a message text or a complete phone number.
 """
 
 from __future__ import annotations
 
 
 class IP1Error(RuntimeError):
-    """Anything that went wrong between Airflow and iP.1."""
+    """The base class of all errors of this provider."""
 
 
 class IP1ConnectionError(IP1Error):
-    """The settings of the Airflow connection cannot be used."""
+    """The Airflow connection is missing or wrong, or its host is not iP.1's API."""
 
 
 class IP1AuthError(IP1Error):
-    """iP.1 refused the API key (401), or the key may not be used from this address (403)."""
+    """iP.1 rejected the API key (401), or does not allow its use from this address (403)."""
 
 
 class IP1ParticipantError(IP1Error):
-    """The participant is not a phone number or sender name that iP.1 accepts (400)."""
+    """The participant lacks its country code, or is not a number or sender name that iP.1 accepts (400)."""
 
 
 class _OutlastedError(IP1Error):
@@ -37,36 +37,36 @@ class _OutlastedError(IP1Error):
 
 class IP1RateLimitError(_OutlastedError):
     """
-    iP.1 still answered 429 after the last attempt, or asked for a longer pause than a hook should wait.
+    iP.1 responded 429 to the last attempt, or asked for a longer pause than a hook should wait.
 
     :param message: what happened and what to do.
-    :param retry_after: seconds that the server asked to wait, ``None`` where it did not say.
+    :param retry_after: seconds that the server asked to wait; ``None`` if it did not say.
     """
 
 
 class IP1ServerError(_OutlastedError):
     """
-    iP.1 answered 5xx or could not be reached until the last attempt, or asked for a longer pause than a hook waits.
+    iP.1 responded 5xx or could not be reached, up to the last attempt, or asked for a longer pause than a hook waits.
 
     :param message: what happened and what to do.
-    :param retry_after: seconds that the server asked to wait, ``None`` where it did not say.
+    :param retry_after: seconds that the server asked to wait; ``None`` if it did not say.
     """
 
 
 class IP1ResponseError(IP1Error):
-    """iP.1 answered with something that is not what it documents: no JSON, another shape, an unexpected status."""
+    """The response is not what iP.1 documents: not JSON, of another shape, or with an unexpected status."""
 
 
 class IP1NotFoundError(IP1ResponseError):
-    """iP.1 knows no such message, batch or path (404), where a single thing was asked for."""
+    """iP.1 does not know the requested message or batch (404)."""
 
 
 class IP1PagingError(IP1Error):
-    """The conversation changed beyond repair while it was read, or the server repeats itself."""
+    """A list changed too much while it was read, ended too early, or does not end."""
 
 
 class IP1NoMessagesError(IP1Error):
-    """There was nothing to export, and the operator was told that this is a failure (``on_empty="fail"``)."""
+    """There was nothing to export, and ``on_empty`` forbids an empty object or replacing messages with one."""
 
 
 class IP1SendUnknownError(IP1Error):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress lines of a long reading."""
+"""The progress lines of a long read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ PROGRESS_INTERVAL = 10.0
 
 class Progress:
     """
-    Says now and then how far a reading has come.
+    Reports the progress of a read at intervals.
 
     :param now: seconds of a monotonic clock at the start.
     """
 
     def __init__(self, now: float) -> None:
         self._began = now
-        self._said = now
+        self._reported = now
         self.messages = 0
 
     def add(self, messages: int, total_hint: int | None, now: float) -> str | None:
@@ -24,14 +24,14 @@ class Progress:
         Count messages that were delivered.
 
         :param messages: how many more.
-        :param total_hint: how many there are in all, as far as known.
+        :param total_hint: about how many there are in all, if known.
         :param now: seconds of the same clock.
         :return: a line for the log if the last one is at least :data:`PROGRESS_INTERVAL` old, else ``None``.
         """
         self.messages += messages
-        if now - self._said < PROGRESS_INTERVAL:
+        if now - self._reported < PROGRESS_INTERVAL:
             return None
-        self._said = now
+        self._reported = now
         rate = self.messages / (now - self._began)
         line = f"{self.messages:,} messages so far"
         if total_hint is not None and total_hint > self.messages:

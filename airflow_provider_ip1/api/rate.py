@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spreading requests over time, without sleeping and without a clock of its own."""
+"""Spreads requests over time. It neither sleeps nor looks at a clock."""
 
 from __future__ import annotations
 
 
 class RequestRate:
     """
-    Hands out moments for sending, evenly spaced, so that no second holds more than the limit.
+    Hands out evenly spaced moments for sending, so that no second has more requests than the limit.
 
-    It is not locked: call it from one thread, or hold a lock around :meth:`reserve`.
+    It has no lock: call it from one thread, or hold a lock around :meth:`reserve`.
 
     :param per_second: most requests per second, above 0; 0 for no limit.
     """

@@ -176,7 +176,8 @@ def check_limits(batch: OutgoingBatch, *, max_recipients: int, max_segments: int
     :param batch: the batch.
     :param max_recipients: the most recipients, from 1.
     :param max_segments: the most SMS per recipient, from 1.
-    :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1; the message names it.
+    :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1. The message names the
+        argument.
     """
     check_limit(max_recipients, "max_recipients")
     check_limit(max_segments, "max_segments")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an Airflow connection of type ``ip1`` says, checked."""
+"""Checks an Airflow connection of type ``ip1`` and turns it into settings."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ DEFAULT_REQUESTS_PER_SECOND = 20.0
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    Everything a hook needs to know to talk to iP.1.
+    Everything that a client needs to talk to iP.1.
 
     :param conn_id: the Airflow connection it comes from.
     :param base_url: scheme, host, optional port and path prefix, without a slash at the end.
-    :param api_key: sent as Bearer token (iP.1's introduction page).
-    :param timeout: seconds to wait for a TCP connection, and for the next bytes of an answer. Both above 0.
-    :param page_size: messages asked for per request, 1 to 10000.
+    :param api_key: sent as a Bearer token (iP.1's introduction page).
+    :param timeout: seconds above 0 to wait for a TCP connection, and for the next bytes of a response.
+    :param page_size: messages per request, 1 to 10000.
     :param concurrency: most requests in flight, 1 to 64.
-    :param max_attempts: most requests sent for one answer, 1 to 20.
-    :param requests_per_second: most requests per second of a process, 0 for no limit.
-    :param verify: whether the server's certificate is checked, or a file with the CA certificates to check it with.
+    :param max_attempts: most attempts per request, 1 to 20.
+    :param requests_per_second: most requests per second of the process, 0 for no limit.
+    :param verify: whether to verify the server's certificate, or the path of the CA certificates.
     :param proxies: scheme to proxy URL.
     :param redact_key: secret for hashing personal data in exports.
-    :param sender: sender of SMS that do not name one.
-    :param recipients: recipients of notifications that do not name any.
+    :param sender: default sender of SMS.
+    :param recipients: default recipients of notifications.
     """
 
     conn_id: str
@@ -75,14 +75,14 @@ def read_settings(
 
     :param conn_id: the connection's id, for error texts.
     :param host: base URL or bare host; ``None`` or empty for https://api.ip1sms.com.
-    :param schema: ``http`` or ``https``, used where the host names none; default https.
-    :param port: used where the host names none.
+    :param schema: ``http`` or ``https``, for a host without a scheme; default https.
+    :param port: for a host without a port.
     :param password: the API key.
-    :param extra: the connection's extras. Empty strings and ``None`` count as not set, numbers may be written as text
-        (connections in URI form cannot do otherwise).
-    :param overrides: arguments of the hook, checked already; they win over extras where they are not ``None``.
-    :return: the settings, and the names of extras that nobody knows.
-    :raises IP1ConnectionError: a value cannot be used; names the field and the connection.
+    :param extra: the connection's extras. Empty strings and ``None`` count as not set. Numbers may be text, because a
+        connection in URI form has nothing else.
+    :param overrides: arguments of the hook, already checked. They override extras unless they are ``None``.
+    :return: the settings, and the names of unknown extras.
+    :raises IP1ConnectionError: a value cannot be used; the message names the field and the connection.
     """
 
     def refuse(name: str, problem: str) -> IP1ConnectionError:
@@ -92,7 +92,7 @@ def read_settings(
     if not key:
         raise refuse("password", "is empty. Put the API key of your iP.1 account there.")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise refuse("password", "is not an API key: it has spaces or characters that no key has.")
+        raise refuse("password", "is not an API key: it has spaces or characters that keys do not have.")
     values: dict[str, Any] = {}
     for name, check in {**CHECKS, "allow_http": _flag}.items():
         value = extra.get(name)
@@ -119,7 +119,7 @@ def check_argument(name: str, value: Any) -> Any:
     :param name: name of the setting.
     :param value: ``None`` for not set.
     :return: the value in the type that :class:`Settings` has.
-    :raises ValueError: the value cannot be used; names the argument.
+    :raises ValueError: the value cannot be used; the message names the argument.
     """
     if value is None:
         return None
@@ -143,7 +143,7 @@ def _base_url(
     try:
         parts = urlsplit(text)
         named_port = parts.port
-        # HTTP libraries do not agree on names in other scripts, nor on backslashes.
+        # HTTP libraries disagree on names in other scripts and on backslashes.
         name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
         name, named_port = "", None
@@ -152,7 +152,7 @@ def _base_url(
     if parts.scheme not in ("http", "https"):
         raise refuse("host", "must begin with https://, or schema must be https.")
     if parts.username is not None or parts.password is not None:
-        raise refuse("host", "holds a user name or password. The API key belongs into the password field.")
+        raise refuse("host", "contains a user name or password. Put the API key into the password field.")
     if parts.query or parts.fragment:
         raise refuse("host", "has a query or fragment. Give scheme, host and, if needed, port and path only.")
     if named_port and port and named_port != port:
@@ -182,7 +182,7 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-# -- one check per extra; each raises ValueError with the end of a sentence that begins with the extra's name
+# -- one check per extra; the ValueError completes a sentence that begins with the extra's name
 
 
 def _number(value: Any, low: float, high: float, what: str) -> float:
