@@ -59,7 +59,7 @@ for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         rows = [json.loads(line) for line in body.splitlines()]
         counts = found[key] = {"rows": len(rows), "ids": len({row["id"] for row in rows})}
         folder, name = key.removesuffix(".jsonl.gz").split("/")[:2]
-        if folder == "deliveries":
+        if folder in ("deliveries", "sent"):
             counts["of the batch"] = sum(row["batchId"] == name for row in rows)
         else:
             counts["expected"] = total(participants[name])
