@@ -27,7 +27,9 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "lowest", "newest"]
 
-# nox changes to the folder of this file.
+nox.options.envdir = str(PROJECT / ".nox")
+
+# While nox loads this file, and again before each session, it changes to the folder of this file.
 os.chdir(PROJECT)
 
 # pyenv hides all its interpreters but one unless this variable lists them.
@@ -76,6 +78,7 @@ def run_tests(session: nox.Session) -> None:
 )
 def tests(session: nox.Session, airflow: str) -> None:
     """Run the tests with pinned versions."""
+    session.chdir(PROJECT)
     requirements, _ = MATRIX[airflow]
     session.run_install("uv", "pip", "sync", "--quiet", requirements)
     session.install("--quiet", "--no-deps", "--editable", ".")
@@ -88,6 +91,7 @@ def tests(session: nox.Session, airflow: str) -> None:
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml allows."""
+    session.chdir(PROJECT)
     session.run_install("uv", "pip", "sync", "--quiet", "dev/requirements/lowest.txt")
     session.install("--quiet", "--no-deps", "--editable", ".")
     project = PYPROJECT["project"]
@@ -104,6 +108,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python="3.13")
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions of everything, as a user without pins would install them today."""
+    session.chdir(PROJECT)
     session.install("--quiet", "--upgrade", "--editable", ".[parquet]", "--group", "test")
     running = running_airflow(session)
     if running < Version(max(MATRIX, key=Version)):
