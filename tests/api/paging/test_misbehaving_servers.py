@@ -32,7 +32,7 @@ class MisbehavingServer(ModelServer):
     :param plan: request number to what happens before it is answered: ``(kind, index, amount)``.
     :param lags: request number to the number of states by which the responding replica is behind.
     :param clamps: request number to the most rows that the server grants from then on.
-    :param is_cached: whether a URL that was requested before gets the same response again.
+    :param cached_until: up to this request number, a URL that was requested before gets the same response again.
     :param foreign: request number to the response of another server.
     """
 
@@ -77,8 +77,9 @@ class MisbehavingServer(ModelServer):
             self.rows.insert(target, self.rows.pop(index))
 
     def repeat(self, index: int, amount: int) -> None:
-        """The server lists a row twice."""
+        """The server lists a row twice, so it is delivered in one of two places."""
         if index < len(self.rows):
+            self.moved.add(self.rows[index])
             self.rows.insert(index, self.rows[index])
 
     @property
