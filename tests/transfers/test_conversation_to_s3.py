@@ -505,7 +505,8 @@ def test_the_log_has_a_start_line_and_a_final_line(
     export(**changes)
     log = "".join(capfd.readouterr())
     assert start.format(bucket.name) in log
-    (final,) = re.findall(r"(Wrote .*?) \[airflow", log)
+    # Airflow 3 appends the logger's name.
+    (final,) = set(re.findall(r"(Wrote .*?)(?: +\[airflow.*)?$", log, re.MULTILINE))
     assert re.fullmatch(end.replace("{}", bucket.name), final)
 
 

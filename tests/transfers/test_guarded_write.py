@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -99,7 +100,9 @@ def test_a_worker_that_resumes_after_its_retry_finished_does_not_replace_the_obj
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
     retry = operator(participant=SEVEN)
-    proxy.before = before_write(lambda: retry.execute(context(try_number=2)))
+    # Airflow 2 lets only the main thread call execute() itself.
+    execute = inspect.unwrap(type(retry).execute)
+    proxy.before = before_write(lambda: execute(retry, context(try_number=2)))
     with pytest.raises(ObjectChangedError):
         operator(**export).execute(context(try_number=1))
     assert metadata(bucket)["ip1-try"] == "2"
