@@ -42,6 +42,7 @@ class MisbehavingServer(ModelServer):
     cached_until: int = 0
     foreign: dict[int, str] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    repeated_row: int | None = None
     states: list[list[str]] = field(default_factory=list)
     cache: dict[tuple[int, int], Outcome] = field(default_factory=dict)
 
@@ -54,6 +55,11 @@ class MisbehavingServer(ModelServer):
         present, self.rows = self.rows, self.states[max(0, number - self.lags.get(number, 0))]
         page = super().respond(start, limit)
         self.rows = present
+        if self.repeated_row is not None and isinstance(page, RawPage) and page.ids:
+            place = self.repeated_row % len(page.ids)
+            ids = [*page.ids[: place + 1], *page.ids[place:]]
+            page = RawPage(ids, [key.encode() for key in ids], (), page.link)
+        self.repeated_row = None
         if number < self.cached_until:
             page = self.cache.setdefault((start, limit), page)
         match self.foreign.get(number):
@@ -77,10 +83,8 @@ class MisbehavingServer(ModelServer):
             self.rows.insert(target, self.rows.pop(index))
 
     def repeat(self, index: int, amount: int) -> None:
-        """The server lists a row twice, so it is delivered in one of two places."""
-        if index < len(self.rows):
-            self.moved.add(self.rows[index])
-            self.rows.insert(index, self.rows[index])
+        """The next response lists one of its rows twice in a row."""
+        self.repeated_row = index
 
     @property
     def throughout(self) -> list[str]:
