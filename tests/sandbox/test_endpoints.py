@@ -182,17 +182,20 @@ def test_health_check_needs_no_key_and_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize("participant", [MAIN, NAME, LIVE])
-def test_summary_counts_the_lists(client: Client, participant: str) -> None:
-    summary = client.get(f"/v2/conversations/{participant}/summary").json()
-    assert summary["participant"] == participant
-    everything = client.server.conversation(participant)
-    assert summary["totalMessageCount"] == len(everything)
-    assert summary["totalSmsCount"] == sum(message["segments"] for message in everything)
-    for field, direction in (("mobileTerminatedMessages", "mt"), ("mobileOriginatedMessages", "mo")):
-        messages = client.server.conversation(participant, direction)
-        codes = Counter(str(message["statuses"][0]["code"]) for message in messages)
-        assert {code: counts["messages"] for code, counts in summary[field].items()} == codes
-        assert sum(counts["sms"] for counts in summary[field].values()) == sum(m["segments"] for m in messages)
+def test_summary_counts_the_lists(participant: str, clock: Clock) -> None:
+    # On a clock that stands still: messages on their way change their status between two requests.
+    with SandboxServer(messages=120, clock=clock) as server:
+        client = Client(server)
+        summary = client.get(f"/v2/conversations/{participant}/summary").json()
+        assert summary["participant"] == participant
+        everything = server.conversation(participant)
+        assert summary["totalMessageCount"] == len(everything)
+        assert summary["totalSmsCount"] == sum(message["segments"] for message in everything)
+        for field, direction in (("mobileTerminatedMessages", "mt"), ("mobileOriginatedMessages", "mo")):
+            messages = server.conversation(participant, direction)
+            codes = Counter(str(message["statuses"][0]["code"]) for message in messages)
+            assert {code: counts["messages"] for code, counts in summary[field].items()} == codes
+            assert sum(counts["sms"] for counts in summary[field].values()) == sum(m["segments"] for m in messages)
 
 
 def test_summary_follows_the_conversation() -> None:
