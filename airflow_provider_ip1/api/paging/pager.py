@@ -69,6 +69,7 @@ class Pager:
         self._capacity = 0
         self._next_start = 0
         self._look_back_start: int | None = None
+        self._look_back_end = 0
         self._previous: tuple[int, Sequence[str]] = (0, ())
         self._stalled = 0
         self._search: Iterator[int] = iter(())
@@ -302,12 +303,18 @@ class Pager:
     def _look_back(self, start: int) -> None:
         if start > 0 and not any(pending.is_look_back for pending in self._queue):
             self._look_back_start = max(start - max(self._capacity - 1, 1), 0)
+            self._look_back_end = start
 
     def _take_look_back(self, request: PageRequest, page: RawPage) -> None:
         """Deliver rows that had moved to places which were read already."""
         new = self._delivered.missing_from(page.ids)
-        if len(new) < len(page.ids):
-            self._deliver(request, page, new)
+        if len(new) == len(page.ids):
+            return
+        self._deliver(request, page, new)
+        reached = request.start + len(page.ids)
+        if 1 < len(page.ids) and reached < self._look_back_end:
+            # The server grants fewer rows than before.
+            self._look_back_start = reached - 1
 
     def _deliver(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
         """Hand out the new rows, each id once. Returns whether there were any."""

@@ -468,6 +468,17 @@ def test_rows_that_changed_places_are_delivered_once(order: Order, after: str) -
     assert sorted(moved(order, [*"abcdefgh"], [*after, *"efgh"], page_size=3)) == [*"abcdefgh"]
 
 
+def test_looking_back_reaches_rows_behind_a_lowered_limit() -> None:
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 1:
+            server.rows.insert(5, server.rows.pop(8))
+            server.clamp = 5
+
+    rows = [f"row{number}" for number in range(30)]
+    server = ModelServer(list(rows), changes=changes)
+    assert sorted(read(server, page_size=8, concurrency=1)) == sorted(rows)
+
+
 # -- states
 
 
