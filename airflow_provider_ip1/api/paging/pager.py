@@ -27,6 +27,8 @@ from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError,
 
 #: Responses in a row that deliver nothing before the server counts as repeating itself.
 MAX_STALLED_RESPONSES = 40
+#: Requests spent on looking back from one page. One is enough unless the server has lowered its limit.
+MAX_LOOK_BACKS = 3
 #: Requests spent on finding a delivered row again after the list has moved.
 MAX_SEARCH_REQUESTS = 60
 
@@ -70,6 +72,7 @@ class Pager:
         self._next_start = 0
         self._look_back_start: int | None = None
         self._look_back_end = 0
+        self._look_backs_left = 0
         self._previous: tuple[int, Sequence[str]] = (0, ())
         self._stalled = 0
         self._search: Iterator[int] = iter(())
@@ -304,6 +307,7 @@ class Pager:
         if start > 0 and not any(pending.is_look_back for pending in self._queue):
             self._look_back_start = max(start - max(self._capacity - 1, 1), 0)
             self._look_back_end = start
+            self._look_backs_left = MAX_LOOK_BACKS
 
     def _take_look_back(self, request: PageRequest, page: RawPage) -> None:
         """Deliver rows that had moved to places which were read already."""
@@ -312,7 +316,8 @@ class Pager:
             return
         self._deliver(request, page, new)
         reached = request.start + len(page.ids)
-        if 1 < len(page.ids) and reached < self._look_back_end:
+        self._look_backs_left -= 1
+        if len(page.ids) > 1 and reached < self._look_back_end and self._look_backs_left:
             # The server grants fewer rows than before.
             self._look_back_start = reached - 1
 
