@@ -265,7 +265,7 @@ class BaseClient:
             with self._counting:
                 self.requests_sent += 1
             if outcome is None:
-                raise RuntimeError("A client has to answer each Send with its outcome.")
+                raise RuntimeError("A client must resume the generator with the outcome of each Send.")
             delay = call.receive(outcome, datetime.now(UTC))
             if delay is None:
                 return

@@ -73,7 +73,7 @@ def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
 
     :param redact: field -> action; ``None`` to redact nothing.
     :return: the rules, with iP.1's names of the fields.
-    :raises ValueError: messages have no such field, or there is no such action. The message names it.
+    :raises ValueError: a field or an action does not exist. The message names the field or the action.
     """
     if redact is None:
         return {}

@@ -186,8 +186,8 @@ class Pager:
                 self._fail(error)
 
     def _without_rows(self, error: Exception) -> RawPage:
-        # The pager's own probe requests an offset that a server may refuse. A refusal answers it as well as an empty
-        # list does.
+        # The pager's own probe requests an offset that a server may refuse. A refusal is as good a response
+        # as an empty list.
         if self.state is State.PROBE and isinstance(error, (IP1ParticipantError, IP1ResponseError)):
             return RawPage()
         raise error
