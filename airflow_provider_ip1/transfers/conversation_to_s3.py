@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
 
-from airflow_provider_ip1.api.settings import check_argument
-from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
-from airflow_provider_ip1.formats.parquet import check_pyarrow
-from airflow_provider_ip1.formats.redaction import Action, check_rules
+from airflow_provider_ip1.formats.compression import Compression, FileFormat
+from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
-from airflow_provider_ip1.transfers.export import Export, Plan
+from airflow_provider_ip1.transfers.export import Export
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
-from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
-from airflow_provider_ip1.transfers.participants import participants_from_argument
+from airflow_provider_ip1.transfers.on_empty import OnEmpty
+from airflow_provider_ip1.transfers.plan import Plan, check_options
 from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
-from airflow_provider_ip1.transfers.selection import Window, none_if_blank
 from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:
@@ -37,6 +34,9 @@ class ConversationToS3Operator(BaseOperator):
     The operator reads ahead, and formats, compresses and uploads each page as it arrives, so memory does not grow with
     the conversation. Readers of the bucket see either the entire object or none. The same messages always give the
     same bytes. Each run replaces the object, so a retry or a backfill ends with the same object as the first run.
+
+    In scripts, notebooks and ``@task`` functions, call
+    :func:`~airflow_provider_ip1.transfers.export_conversations.export_conversations` instead.
 
     .. seealso:: :ref:`howto/operator:ConversationToS3Operator`
 
@@ -156,24 +156,18 @@ class ConversationToS3Operator(BaseOperator):
         self._export: Export | None = None
         self._is_killed = False
         self._finished: tuple[Target, dict[str, Any]] | None = None
-        # These arguments are not templated, so a mistake shows when the DAG is parsed. execute() checks the others.
-        if on_empty not in ON_EMPTY:
-            raise ValueError(f"on_empty: {on_empty!r} is not one of {', '.join(ON_EMPTY)}.")
-        if status_lookback is not None and (
-            not isinstance(status_lookback, timedelta) or status_lookback < timedelta(0)
-        ):
-            raise ValueError("status_lookback: must be None or a timedelta of 0 or more.")
-        if verify_total and since is not None and status_lookback is not None:
-            raise ValueError(
-                "verify_total: with since, the export stops reading at status_lookback, so it cannot compare totals. "
-                "Set status_lookback=None to read entire conversations, or leave verify_total out."
-            )
-        if file_format == "parquet":
-            check_pyarrow()
-        check_argument("page_size", page_size)
-        check_argument("concurrency", concurrency)
-        check_rules(redact)
-        choose_compression(file_format, compression, key="")
+        # A mistake in an argument that is not templated shows when the DAG is parsed. execute() checks the others.
+        check_options(
+            file_format=file_format,
+            compression=compression,
+            since=since,
+            status_lookback=status_lookback,
+            on_empty=on_empty,
+            redact=redact,
+            verify_total=verify_total,
+            page_size=page_size,
+            concurrency=concurrency,
+        )
 
     @cached_property
     def hook(self) -> IP1Hook:
@@ -241,18 +235,18 @@ class ConversationToS3Operator(BaseOperator):
         )
 
     def _plan(self) -> Plan:
-        participants = participants_from_argument(self.participant)
-        target = Target.from_arguments(self.s3_bucket, self.s3_key)
-        target.check_impersonal(participants)
-        return Plan(
-            participants=participants,
-            target=target,
-            direction=none_if_blank(self.direction),
-            window=Window.from_arguments(self.since, self.until, self.status_lookback),
+        return Plan.from_arguments(
+            participant=self.participant,
+            s3_key=self.s3_key,
+            s3_bucket=self.s3_bucket,
+            direction=self.direction,
             file_format=self.file_format,
-            compression=choose_compression(self.file_format, self.compression, target.key),
-            rules=check_rules(self.redact),
+            compression=self.compression,
+            since=self.since,
+            until=self.until,
+            status_lookback=self.status_lookback,
             on_empty=self.on_empty,
+            redact=self.redact,
             replace=self.replace,
             verify_total=self.verify_total,
             encrypt=self.encrypt,

@@ -6,14 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.exceptions import IP1ConnectionError
-from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.redaction import Redaction
@@ -27,10 +25,11 @@ from airflow_provider_ip1.transfers.guarded_write import (
     look_up,
     run_metadata,
 )
-from airflow_provider_ip1.transfers.on_empty import OnEmpty, check_empty, protected_error
+from airflow_provider_ip1.transfers.on_empty import check_empty, protected_error
+from airflow_provider_ip1.transfers.plan import Plan
 from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled, abort_unfinished_uploads
-from airflow_provider_ip1.transfers.selection import Selection, Window
-from airflow_provider_ip1.transfers.target import Target, check_bucket
+from airflow_provider_ip1.transfers.selection import Selection
+from airflow_provider_ip1.transfers.target import check_bucket
 from airflow_provider_ip1.transfers.total_check import TotalCheck
 from airflow_provider_ip1.transfers.totals import Totals
 
@@ -38,34 +37,6 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """
-    The arguments of an export, checked. The operator documents those that are not described here.
-
-    :param participants: the participants, normalized.
-    :param target: the object.
-    :param window: the time window.
-    :param compression: the compression of the object.
-    :param rules: the redaction: iP.1's name of a field -> action.
-    """
-
-    participants: tuple[str, ...]
-    target: Target
-    direction: str | None
-    window: Window
-    file_format: FileFormat
-    compression: Compression | None
-    rules: Mapping[str, str]
-    on_empty: OnEmpty
-    replace: bool
-    verify_total: bool
-    encrypt: bool
-    acl_policy: str | None
-    page_size: int | None
-    concurrency: int | None
 
 
 class Export:
