@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeGuard
 
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat
 
@@ -54,3 +55,15 @@ def _timestamp_or_none(value: str | None) -> datetime | None:
         return parse_timestamp(value)
     except (ValueError, ArithmeticError):
         return None
+
+
+def is_plausible(time: datetime | None, latest: datetime) -> TypeGuard[datetime]:
+    """
+    Return whether a message can have been modified at this time.
+
+    Times before the year 2000 are default values or errors.
+
+    :param time: the time that iP.1 sent, aware; ``None`` if it sent none.
+    :param latest: the latest plausible time, a day after the start of the export.
+    """
+    return time is not None and _EARLIEST <= time <= latest

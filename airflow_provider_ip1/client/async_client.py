@@ -15,7 +15,7 @@ from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.message_list import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.settings import Settings
@@ -27,6 +27,7 @@ from airflow_provider_ip1.client.base_client import (
     Log,
     Pause,
     Send,
+    has_total,
 )
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.tls import aiohttp_options
@@ -171,7 +172,7 @@ class AsyncPages(AsyncIterator[Page]):
     :param concurrency: most requests in flight; ``None`` for the connection's setting.
     """
 
-    def __init__(self, open_client: Any, lists: list[MessageList], concurrency: int | None) -> None:
+    def __init__(self, open_client: Any, lists: Lists, concurrency: int | None) -> None:
         self._open_client = open_client
         self._lists = lists
         self._concurrency = concurrency
@@ -188,13 +189,18 @@ class AsyncPages(AsyncIterator[Page]):
         if self._pages is None:
             client: AsyncClient = await self._open_client()
             self._ahead = client.read_ahead(self._lists, self._concurrency)
-            self._pages = client.pages(self._ahead, has_total=len(self._lists) == 1)
+            self._pages = client.pages(self._ahead, has_total=has_total(self._lists))
         return await anext(self._pages)
 
     def skip_rest(self) -> None:
         """Read no more of the list that the last page came from."""
         if self._ahead is not None:
             self._ahead.skip_rest()
+
+    @property
+    def lists_read(self) -> int:
+        """How many lists were read, or skipped, to their end. Lists without messages count as well."""
+        return 0 if self._ahead is None else self._ahead.lists_read
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield the messages of all pages. Closing the iterator closes the pages."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
@@ -25,7 +25,7 @@ from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, split_page
 from airflow_provider_ip1.api.paging.link_hint import read_link
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.message_list import AccountMessages, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.progress import Progress
@@ -189,11 +189,11 @@ class BaseClient:
             f"(404). Check the host of connection {self.settings.conn_id!r}."
         )
 
-    def read_ahead(self, lists: Iterable[MessageList], concurrency: int | None) -> ReadAhead:
+    def read_ahead(self, lists: Lists, concurrency: int | None) -> ReadAhead:
         """
         Prepare a read of lists.
 
-        :param lists: the lists, in order.
+        :param lists: the lists, in order; or the messages of the account.
         :param concurrency: most requests in flight; ``None`` for the connection's setting.
         """
         return ReadAhead(lists, page_size=self.settings.page_size, concurrency=concurrency or self.settings.concurrency)
@@ -274,6 +274,15 @@ class BaseClient:
             self.log.info("Requesting %s again in %.1f s.", call.request.label, delay)
             if delay > 0:
                 yield Pause(delay)
+
+
+def has_total(lists: Lists) -> bool:
+    """
+    Return whether the total of a page is the total of the whole read.
+
+    :param lists: what is read.
+    """
+    return not isinstance(lists, AccountMessages) and len(lists) == 1
 
 
 def _read_page(response: Response) -> RawPage:

@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.message_list import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.client.base_client import (
@@ -28,6 +28,7 @@ from airflow_provider_ip1.client.base_client import (
     Flow,
     Pause,
     Send,
+    has_total,
 )
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
@@ -87,7 +88,7 @@ class SyncClient(BaseClient):
                 flow.close()
                 raise _Closed
 
-    def pages(self, lists: list[MessageList], concurrency: int | None = None) -> SyncPages:
+    def pages(self, lists: Lists, concurrency: int | None = None) -> SyncPages:
         """
         Read lists, one after the other.
 
@@ -145,10 +146,10 @@ class SyncPages(Iterator[Page]):
     :param concurrency: most requests in flight; ``None`` for the connection's setting.
     """
 
-    def __init__(self, client: SyncClient, lists: list[MessageList], concurrency: int | None) -> None:
+    def __init__(self, client: SyncClient, lists: Lists, concurrency: int | None) -> None:
         self._ahead = client.read_ahead(lists, concurrency)
         # Not a method: the generator must not keep this object alive, or dropping it would not stop its threads.
-        self._pages = _read(client, self._ahead, has_total=len(lists) == 1)
+        self._pages = _read(client, self._ahead, has_total=has_total(lists))
 
     def __iter__(self) -> SyncPages:
         return self
@@ -159,6 +160,11 @@ class SyncPages(Iterator[Page]):
     def skip_rest(self) -> None:
         """Read no more of the list that the last page came from."""
         self._ahead.skip_rest()
+
+    @property
+    def lists_read(self) -> int:
+        """How many lists were read, or skipped, to their end. Lists without messages count as well."""
+        return self._ahead.lists_read
 
     def messages(self) -> Iterator[Message]:
         """Yield the messages of all pages. Closing the iterator closes the pages."""

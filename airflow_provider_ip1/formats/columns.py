@@ -30,9 +30,10 @@ from airflow_provider_ip1.api.enums import (
 from airflow_provider_ip1.api.json_fields import parse_decimal
 from airflow_provider_ip1.api.json_text import UNDECODABLE
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.routes import other_side_of
 from airflow_provider_ip1.api.status import status_category, status_name
 from airflow_provider_ip1.api.timestamps import parse_timestamp
-from airflow_provider_ip1.formats.redacted_page import RedactedPage, other_side_of
+from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.rows import Row, fit_price, is_int32, json_text, name_of, row_at, utc_text
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 

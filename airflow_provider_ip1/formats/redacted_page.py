@@ -6,36 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
-import msgspec
-
-from airflow_provider_ip1.api.decoding import decode_leniently
-from airflow_provider_ip1.api.enums import direction_of, normalize_address
-from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
-
-
-class Route(NamedTuple):
-    """
-    Which way a message went.
-
-    :param direction: ``mt`` or ``mo``; ``None`` if unknown or redacted.
-    :param participant: the other side of the conversation, redacted; ``None`` if unknown or dropped.
-    """
-
-    direction: str | None
-    participant: str | None
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    direction: int | str | None = None
-    sender: str | None = None
-    recipient: str | None = None
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+from airflow_provider_ip1.api.routes import Route, other_side_of
 
 
 @dataclass(frozen=True)
@@ -65,26 +39,14 @@ class RedactedPage:
 
     @cached_property
     def routes(self) -> list[Route]:
-        """The route of each message, which redacted addresses no longer reveal. Read from the original page."""
-        participant = self.original.participant
-        other_side = None if participant is None else normalize_address(participant)
-        return [self._route(raw, other_side) for raw in self.original.raws]
-
-    def _route(self, raw: BytesLike, other_side: str | None) -> Route:
-        page = self.original
-        message: _Envelope | Message
-        try:
-            message = _ENVELOPE.decode(raw)
-        except UNDECODABLE:
-            message, _ = decode_leniently(raw)
-        direction = direction_of(message.direction, page.direction, other_side, message.sender, message.recipient)
-        participant = page.participant
-        if participant is None:
-            participant = other_side_of(direction, message.sender, message.recipient)
-        return Route(
-            direction if direction in ("mt", "mo") and not self.hides_direction else None,
-            None if participant is None else self.redact_participant(participant),
-        )
+        """The redacted route of each message, which redacted addresses no longer reveal."""
+        return [
+            Route(
+                direction if direction in ("mt", "mo") and not self.hides_direction else None,
+                None if participant is None else self.redact_participant(participant),
+            )
+            for direction, participant in self.original.routes
+        ]
 
 
 def participant_of(message: Message, participant: str | None) -> str | None:
@@ -97,10 +59,3 @@ def participant_of(message: Message, participant: str | None) -> str | None:
         one; ``None`` if the direction is unknown.
     """
     return other_side_of(message.direction, message.sender, message.recipient) if participant is None else participant
-
-
-def other_side_of(direction: str | None, sender: str | None, recipient: str | None) -> str | None:
-    """Return the recipient of a sent message and the sender of a received one; ``None`` if the direction is unknown."""
-    if direction == "mt":
-        return recipient
-    return sender if direction == "mo" else None

@@ -9,6 +9,8 @@ and waits. ``IP1AsyncHook``, on aiohttp, can be imported from here as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -17,11 +19,13 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_s
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.paging.message_list import (
-    MessageList,
+    Lists,
+    account_messages,
     batch_list,
     batch_message_list,
     conversation_lists,
 )
+from airflow_provider_ip1.api.participants import ParticipantSearch
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -199,6 +203,66 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
 
+    def iter_batch_pages(
+        self,
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> SyncPages:
+        """
+        Iterate over the pages of messages of every batch of the account, one batch after the other.
+
+        The list of batches and the messages of many batches are requested together, ``concurrency`` requests at a time.
+        A batch with one message costs one request. Memory does not grow with the number of batches.
+
+        :param direction: ``"mt"`` or ``"mo"`` to leave out batches of the other direction; ``None`` (default) for all.
+            A batch of unknown direction is never left out; see ``Message.direction``.
+        :param order: of the batches by creation, ``"ASC"`` (default, oldest first) or ``"DESC"``. The messages of a
+            batch are always read oldest first.
+        :param page_size: messages per request, 1 to 10000; default: the hook's.
+        :param concurrency: most requests in flight, 1 to 64; default: the hook's.
+        :return: an iterator of pages with at least one message each; :attr:`Page.batch` is the batch. ``skip_rest()``
+            skips the rest of the batch that the last page came from. ``lists_read`` counts the batches read so far.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: an argument is out of range; the message names the argument.
+        """
+        return self._pages(
+            account_messages(direction=direction, order=order, page_size=page_size),
+            check_argument("concurrency", concurrency),
+        )
+
+    def iter_participants(self, *, since: datetime | str | None = None) -> Iterator[str]:
+        """
+        Iterate over the participants of the account: the recipients of sent messages, the senders of received ones.
+
+        iP.1 has no list of participants, so this reads the messages of the account's batches. It remembers each
+        participant, in about 70 bytes, to return it once.
+
+        .. warning:: The result consists of phone numbers. A task that returns it, or passes it to another task, stores
+            them in XCom and shows them in Airflow's web interface. Use them in the task that reads them.
+
+        :param since: only participants of messages modified at this time or later: a datetime, or ISO 8601 text, UTC
+            without a zone. The read then starts with the newest batch and ends as described for
+            :class:`~airflow_provider_ip1.transfers.messages_to_s3.MessagesToS3Operator`, with a ``status_lookback`` of
+            three days. ``None`` (default) reads every batch.
+        :return: an iterator of numbers in digits, with country code, and sender names; each of them once, those of the
+            newest batches first.
+        :raises IP1ResponseError: the direction of a message is unknown.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: ``since`` is not a time.
+        """
+        search = ParticipantSearch(since, datetime.now(UTC))
+        return self._participants(search)
+
+    def _participants(self, search: ParticipantSearch) -> Iterator[str]:
+        with closing(self.iter_batch_pages(order="DESC")) as pages:
+            for page in pages:
+                if search.is_over(page):
+                    break
+                yield from search.new_in(page)
+
     def get_summary(self, participant: str) -> ConversationSummary:
         """
         Return how many messages a conversation has, by direction and latest status code.
@@ -333,5 +397,5 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
             return False, str(error)
         return True, f"{self.settings.base_url} accepted the API key."
 
-    def _pages(self, lists: list[MessageList], concurrency: int | None = None) -> SyncPages:
+    def _pages(self, lists: Lists, concurrency: int | None = None) -> SyncPages:
         return self.client.pages(lists, concurrency)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -12,11 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.paging.message_list import (
-    MessageList,
+    Lists,
+    account_messages,
     batch_list,
     batch_message_list,
     conversation_lists,
 )
+from airflow_provider_ip1.api.participants import ParticipantSearch
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -150,6 +154,33 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
         return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
 
+    def iter_batch_pages(
+        self,
+        *,
+        direction: str | None = None,
+        order: str = "ASC",
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> AsyncPages:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_pages`, as an async iterator."""
+        return self._pages(
+            account_messages(direction=direction, order=order, page_size=page_size),
+            check_argument("concurrency", concurrency),
+        )
+
+    def iter_participants(self, *, since: datetime | str | None = None) -> AsyncIterator[str]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_participants`, as an async iterator."""
+        search = ParticipantSearch(since, datetime.now(UTC))
+        return self._participants(search)
+
+    async def _participants(self, search: ParticipantSearch) -> AsyncIterator[str]:
+        async with aclosing(self.iter_batch_pages(order="DESC")) as pages:
+            async for page in pages:
+                if search.is_over(page):
+                    break
+                for participant in search.new_in(page):
+                    yield participant
+
     async def get_summary(self, participant: str) -> ConversationSummary:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_summary`."""
         client = await self.get_client()
@@ -226,7 +257,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             raise self._missing_connection()
         return self._read_settings(connection, await get_async_extra_dejson(connection))
 
-    def _pages(self, lists: list[MessageList], concurrency: int | None = None) -> AsyncPages:
+    def _pages(self, lists: Lists, concurrency: int | None = None) -> AsyncPages:
         from airflow_provider_ip1.client.async_client import AsyncPages
 
         return AsyncPages(self.get_client, lists, concurrency)

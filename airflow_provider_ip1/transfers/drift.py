@@ -9,15 +9,15 @@ from datetime import datetime
 from airflow_provider_ip1.api.decoding import undocumented_names
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.transfers.export_log import counted
-from airflow_provider_ip1.transfers.selection import is_plausible
 
 
 class Drift:
     """
     Collects what iP.1 does not document.
 
-    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.transfers.selection.is_plausible`.
+    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.api.timestamps.is_plausible`.
     """
 
     def __init__(self, latest: datetime) -> None:

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeGuard
+from typing import Any
 
 import pendulum
 
+from airflow_provider_ip1.api.paging.newest_first import NewestFirst
 from airflow_provider_ip1.api.paging.page import Page
-
-log = logging.getLogger(__name__)
-
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+from airflow_provider_ip1.api.timestamps import is_plausible
 
 
 @dataclass(frozen=True)
@@ -127,18 +123,6 @@ def none_if_blank(value: str | None) -> str | None:
     return None if isinstance(value, str) and value.strip() in ("", "None") else value
 
 
-def is_plausible(time: datetime | None, latest: datetime) -> TypeGuard[datetime]:
-    """
-    Return whether a message can have been modified at this time.
-
-    Times before the year 2000 are default values or errors.
-
-    :param time: the time that iP.1 sent, aware; ``None`` if it sent none.
-    :param latest: the latest plausible time, a day after the start of the export.
-    """
-    return time is not None and _EARLIEST <= time <= latest
-
-
 @dataclass(frozen=True)
 class Selected:
     """
@@ -159,7 +143,8 @@ class Selection:
     Implausible times count as missing, so they never end the reading of a conversation.
 
     :param window: the time window.
-    :param latest: the latest plausible time, see :func:`is_plausible`.
+    :param latest: the latest plausible time, see
+        :func:`~airflow_provider_ip1.api.timestamps.is_plausible`.
     """
 
     def __init__(self, window: Window, latest: datetime) -> None:
@@ -188,55 +173,3 @@ class Selection:
         self.undated += times.count(None)
         indexes = [index for index, time in enumerate(times) if window.contains(time)]
         return Selected(page.only(indexes), is_last=end is not None)
-
-
-class NewestFirst:
-    """
-    Decides where reading a conversation from its newest message backwards may stop.
-
-    A message is never modified before it is created. So in a list ordered newest first, every message after one that
-    was modified before the limit is older than the limit as well. A server that ignores ``order=DESC`` would turn this
-    rule into data loss. Therefore the end is trusted only if the list looks newest first: its first message is newer
-    than the latest one read, and times fall more often than they rise from one message to the next.
-
-    :param read_back_to: the limit, aware.
-    """
-
-    def __init__(self, read_back_to: datetime) -> None:
-        self._limit = read_back_to
-        self._first: datetime | None = None
-        self._last: datetime | None = None
-        self._rises = 0
-        self._falls = 0
-        self._has_warned = False
-
-    def end_in(self, times: Sequence[datetime | None]) -> int | None:
-        """
-        Look at the next messages.
-
-        :param times: when each message was last modified. Messages without a time are ignored.
-        :return: the index of the first message that need not be read; ``None`` to continue reading.
-        """
-        end = None
-        for position, time in enumerate(times):
-            if time is None:
-                continue
-            if self._last is None:
-                self._first = time
-            else:
-                self._rises += time > self._last
-                self._falls += time < self._last
-            self._last = time
-            if end is None and time < self._limit:
-                end = position
-        if end is None or self._first is None or self._last is None:
-            return None
-        if self._first > self._last and self._falls > self._rises:
-            return end
-        if self._first < self._last and self._rises > self._falls and not self._has_warned:
-            self._has_warned = True
-            log.warning(
-                "iP.1 does not list this conversation newest first, although the request asked for it. The export "
-                "reads the entire conversation so that it misses no message."
-            )
-        return None

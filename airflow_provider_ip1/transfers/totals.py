@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.transfers.pending import pending_indexes
-from airflow_provider_ip1.transfers.selection import is_plausible
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Totals:
     """
     Counts for the result of an export.
 
-    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.transfers.selection.is_plausible`.
+    :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.api.timestamps.is_plausible`.
     :param messages: messages written.
     :param conversations: conversations that have at least one message, in the window or not.
     :param pages: pages read.

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import logging
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pendulum
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_ip1.transfers.selection import NewestFirst, Window, timestamp
+from airflow_provider_ip1.transfers.selection import Window, timestamp
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -88,66 +85,3 @@ def test_the_window_includes_its_start_and_excludes_its_end() -> None:
     times = [NOON - timedelta(microseconds=1), NOON, NOON + second - timedelta(microseconds=1), NOON + second, None]
     assert [window.contains(time) for time in times] == [False, True, True, False, False]
     assert Window().contains(None)
-
-
-def hours_ago(*hours: float | None) -> list[datetime | None]:
-    return [None if hour is None else NOON - timedelta(hours=hour) for hour in hours]
-
-
-LIMIT = NOON - timedelta(hours=10)
-
-
-@pytest.mark.parametrize(
-    ("pages", "ends"),
-    [
-        # Newest first: reading ends at the first message before the limit.
-        ([(1, 2, 9, 11, 12)], [3]),
-        ([(1, 2, 9), (10, 10.5, 30)], [None, 1]),
-        # Nothing new: even the first message is before the limit.
-        ([(20, 21, 22)], [0]),
-        # A late delivery report does not obscure the order.
-        ([(1, 5, 3, 9, 11, 9.5, 12)], [4]),
-        # Neither a single message nor equal times prove the order: continue reading.
-        ([(20,), (21, 22)], [None, 0]),
-        ([(20, 20, 20), (20, 20)], [None, None]),
-        ([(None, None), (20, None, 21)], [None, 0]),
-        # Oldest first, although the request said newest first: never end.
-        ([(30, 29, 28), (12, 11, 1)], [None, None]),
-        ([(30,), (29,), (1,)], [None, None, None]),
-        # No order.
-        ([(5, 30, 1, 40, 2)], [None]),
-        # No message is before the limit.
-        ([(1, 2), (3, 10)], [None, None]),
-    ],
-)
-def test_where_reading_ends(pages: list[tuple[float | None, ...]], ends: list[int | None]) -> None:
-    newest_first = NewestFirst(LIMIT)
-    assert [newest_first.end_in(hours_ago(*page)) for page in pages] == ends
-
-
-def test_a_list_in_the_wrong_order_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    newest_first = NewestFirst(LIMIT)
-    with caplog.at_level(logging.WARNING):
-        newest_first.end_in(hours_ago(30, 29, 28))
-        newest_first.end_in(hours_ago(27, 26))
-    assert [record.message.count("newest first") for record in caplog.records] == [1]
-
-
-@given(st.lists(st.floats(min_value=0, max_value=100), min_size=1, max_size=50), st.integers(1, 10))
-def test_an_ascending_list_is_read_to_its_end(hours: list[float], page_size: int) -> None:
-    newest_first = NewestFirst(LIMIT)
-    times = hours_ago(*sorted(hours, reverse=True))
-    for start in range(0, len(times), page_size):
-        assert newest_first.end_in(times[start : start + page_size]) is None
-
-
-@given(st.lists(st.floats(min_value=0, max_value=100), min_size=1, max_size=50, unique=True), st.integers(1, 10))
-def test_a_descending_list_is_read_to_the_limit(hours: list[float], page_size: int) -> None:
-    newest_first = NewestFirst(LIMIT)
-    times = hours_ago(*sorted(hours))
-    for start in range(0, len(times), page_size):
-        end = newest_first.end_in(page := times[start : start + page_size])
-        if end is not None:
-            assert all(time is not None and time < LIMIT for time in page[end:] + times[start + page_size :])
-            assert all(time is not None and time >= LIMIT for time in page[:end]) or start > 0 or end == 0
-            return

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.requests import (
     Direction,
     Order,
@@ -18,6 +20,9 @@ from airflow_provider_ip1.api.requests import (
 )
 from airflow_provider_ip1.api.settings import check_argument
 
+#: Batches per request while the account is read. iP.1's documentation requests as many rows in its examples.
+BATCHES_PER_PAGE: Final = 200
+
 
 @dataclass(frozen=True, slots=True)
 class MessageList:
@@ -26,9 +31,10 @@ class MessageList:
 
     :param request: the request for the list, without paging.
     :param participant: whose conversation it is, normalized; ``None`` for a list that is not a conversation.
-    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+    :param direction: ``"mt"`` or ``"mo"`` if the list has only these; ``None`` for both, or if unknown.
     :param order: by creation, ``"ASC"`` (oldest first) or ``"DESC"``.
     :param page_size: rows to request per page, from 1; ``None`` for the connection's setting.
+    :param batch: the batch whose messages it lists, if it was found in the list of batches.
     """
 
     request: Request
@@ -36,6 +42,42 @@ class MessageList:
     direction: Direction | None = None
     order: Order = "ASC"
     page_size: int | None = None
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMessages:
+    """
+    All messages of the account, batch by batch.
+
+    :param batches: the list of batches.
+    :param direction: ``"mt"`` or ``"mo"`` to leave out batches of the other direction; ``None`` for all.
+    :param page_size: messages to request per page, from 1; ``None`` for the connection's setting.
+    """
+
+    batches: MessageList
+    direction: Direction | None = None
+    page_size: int | None = None
+
+    def lists_of(self, batches: Iterable[Batch]) -> Iterator[MessageList]:
+        """
+        Return the list of messages of each batch, oldest first.
+
+        :param batches: some of the batches. A batch of unknown direction is always among those to read.
+        """
+        for batch in batches:
+            known = batch.direction if batch.direction in ("mt", "mo") else None
+            if self.direction is None or known is None or known == self.direction:
+                yield MessageList(
+                    request=batch_messages_request(check_id(batch.id, "batch_id")),
+                    direction=check_direction(known),
+                    page_size=self.page_size,
+                    batch=batch,
+                )
+
+
+Lists: TypeAlias = Sequence[MessageList] | AccountMessages
+"""What one read reads: lists that are known, or those that the list of batches leads to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +154,24 @@ def batch_list(*, order: str = "DESC", page_size: int | None = None) -> MessageL
     """
     return MessageList(
         request=batches_request(), order=check_order(order), page_size=check_argument("page_size", page_size)
+    )
+
+
+def account_messages(
+    *, direction: str | None = None, order: str = "ASC", page_size: int | None = None
+) -> AccountMessages:
+    """
+    Describe the messages of all batches of the account.
+
+    :param direction: ``"mt"`` or ``"mo"`` to leave out batches of the other direction, ``None`` for all.
+    :param order: of the batches, ``"ASC"`` (oldest first) or ``"DESC"``.
+    :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
+    :raises ValueError: an argument is out of range; the message names the argument.
+    """
+    return AccountMessages(
+        batch_list(order=order, page_size=BATCHES_PER_PAGE),
+        check_direction(direction),
+        check_argument("page_size", page_size),
     )
 
 

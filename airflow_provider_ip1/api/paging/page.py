@@ -13,6 +13,7 @@ from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.decoding import decode_batch, decode_messages
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.requests import Direction
+from airflow_provider_ip1.api.routes import Route, routes_of
 from airflow_provider_ip1.api.timestamps import read_timestamps
 
 
@@ -22,14 +23,15 @@ class Page:
     Messages that one response of iP.1 added. None of them was in an earlier page of the same read.
 
     :param participant: whose conversation it is, normalized; ``None`` for the messages of a batch.
-    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
-    :param number: how many pages came before it, from 0, counted per conversation.
+    :param direction: ``"mt"`` or ``"mo"`` if the list has only these; ``None`` for both, or if unknown.
+    :param number: how many pages came before it, from 0, counted per conversation or batch.
     :param start: the requested offset, in rows.
     :param ids: the messages' ids, in the order of the list.
     :param raws: the messages as iP.1 sent them, each the bytes of one JSON object.
     :param total_hint: about how many messages the list has, rounded up to a whole page, according to a ``Link``
         header; ``None`` without one.
     :param modified_values: each message's ``modified`` as iP.1 sent it, for :attr:`modified`.
+    :param batch: the batch that the messages belong to, if it was found in the list of batches.
     """
 
     participant: str | None = field(repr=False)
@@ -40,6 +42,7 @@ class Page:
     raws: tuple[Any, ...] = field(repr=False)
     total_hint: int | None
     modified_values: tuple[Any, ...] = field(default=(), repr=False)
+    batch: Batch | None = None
 
     @cached_property
     def modified(self) -> tuple[datetime | None, ...]:
@@ -54,6 +57,15 @@ class Page:
         :raises IP1ResponseError: one of them cannot be a message; the error names its field and id.
         """
         return tuple(decode_messages(self.raws, participant=self.participant, direction=self.direction))
+
+    @cached_property
+    def routes(self) -> list[Route]:
+        """
+        The direction and the other side of each message, decoded from :attr:`raws` on first use.
+
+        :raises IP1ResponseError: one of them is not an object, or has no usable id.
+        """
+        return routes_of(self.raws, participant=self.participant, direction=self.direction)
 
     @cached_property
     def batches(self) -> tuple[Batch, ...]:

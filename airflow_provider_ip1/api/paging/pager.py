@@ -345,6 +345,7 @@ class Pager:
                 raws=tuple(raws),
                 total_hint=self._bounds.total_hint,
                 modified_values=tuple(modified),
+                batch=self.messages.batch,
             )
         )
         self._pages += 1

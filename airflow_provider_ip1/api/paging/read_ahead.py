@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.batch_index import BatchIndex
+from airflow_provider_ip1.api.paging.message_list import AccountMessages, Lists, MessageList, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 
@@ -26,16 +27,24 @@ class ReadAhead:
     The first requests of the next lists are sent while the end of a short list is awaited. As soon as a long list can
     use the room itself, those lists are put back.
 
-    :param lists: the lists, in order. Taken one by one when there is room.
+    :param lists: the lists, in order. Taken one by one when there is room. Requests for the list of batches, which
+        leads to the messages of the account, share the room.
     :param page_size: rows per page for lists that do not say.
     :param concurrency: most requests in flight plus full pages held, from 1.
     """
 
-    def __init__(self, lists: Iterable[MessageList], *, page_size: int, concurrency: int) -> None:
-        self._upcoming: Iterator[MessageList] = iter(lists)
+    def __init__(self, lists: Lists, *, page_size: int, concurrency: int) -> None:
+        self._index: BatchIndex | None = None
+        self._upcoming: Iterator[MessageList] = iter(())
+        if isinstance(lists, AccountMessages):
+            self._index = BatchIndex(lists, page_size=page_size, enough=_LISTS_PER_REQUEST * concurrency)
+        else:
+            self._upcoming = iter(lists)
+        #: Lists that were read, or skipped, to their end.
+        self.lists_read = 0
         self._put_back: list[MessageList] = []
         self._active: deque[Pager] = deque()
-        self._owners: dict[PageRequest, Pager] = {}
+        self._owners: dict[PageRequest, Pager | BatchIndex] = {}
         self._page_size = page_size
         self._concurrency = concurrency
 
@@ -67,7 +76,7 @@ class ReadAhead:
         """Return the requests to send now. The outcome of each has to be passed to :meth:`receive`."""
         if not self._active:
             self._activate()
-        requests: list[PageRequest] = []
+        requests = self._requests_for_batches()
         while self._active:
             room = self._room()
             if room <= 0:
@@ -108,6 +117,7 @@ class ReadAhead:
             if not self._active[0].done:
                 return None
             self._active.popleft()
+            self.lists_read += 1
             if not self._active:
                 self._activate()
         return None
@@ -119,8 +129,12 @@ class ReadAhead:
 
     @property
     def done(self) -> bool:
-        """Whether every list was read to its end."""
-        return not self._active and not self._activate()
+        """
+        Whether every list was read to its end.
+
+        :raises Exception: every list that is known was read, and the error that the list of batches ended with.
+        """
+        return not self._active and not self._activate() and (self._index is None or self._index.is_done())
 
     def _room(self) -> int:
         return self._concurrency - len(self._owners) - int(sum(pager.held for pager in self._active))
@@ -128,12 +142,22 @@ class ReadAhead:
     def _activate(self) -> bool:
         if len(self._active) >= _LISTS_PER_REQUEST * self._concurrency:
             return False
-        messages = self._put_back.pop() if self._put_back else next(self._upcoming, None)
+        messages = self._put_back.pop() if self._put_back else self._next_list()
         if messages is None:
             return False
         page_size = messages.page_size or self._page_size
         self._active.append(Pager(messages, page_size=page_size, window=self._concurrency))
         return True
+
+    def _next_list(self) -> MessageList | None:
+        return next(self._upcoming, None) if self._index is None else self._index.next_list()
+
+    def _requests_for_batches(self) -> list[PageRequest]:
+        if self._index is None:
+            return []
+        requests = self._index.next_requests(max(self._room(), 0))
+        self._owners.update(dict.fromkeys(requests, self._index))
+        return requests
 
     def _put_back_last(self) -> bool:
         if len(self._active) < 2:

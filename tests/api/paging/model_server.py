@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_ip1.api.page_body import RawPage
@@ -90,9 +90,15 @@ def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.
     return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
 
 
+def name_of(request: PageRequest) -> str | None:
+    """Return what tells the lists of one read apart."""
+    batch = request.messages.batch
+    return request.messages.participant if batch is None else batch.id
+
+
 def pages_of(
     ahead: ReadAhead,
-    servers: dict[str | None, ModelServer],
+    servers: Mapping[str | None, ModelServer],
     concurrency: int,
     shuffle: random.Random | None = None,
 ) -> list[Page]:
@@ -101,7 +107,7 @@ def pages_of(
     for _ in range(20_000):
         for request in ahead.next_requests():
             # The server answers at once; the answer may arrive much later.
-            in_flight.append((request, servers[request.messages.participant].respond(request.start, request.limit)))
+            in_flight.append((request, servers[name_of(request)].respond(request.start, request.limit)))
         assert len(in_flight) <= concurrency
         if shuffle is not None:
             shuffle.shuffle(in_flight)
