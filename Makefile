@@ -8,8 +8,8 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/
 export UV_SYSTEM_CERTS ?= true
 endif
 # The first supported Python on this machine. Choose another one with: make install PYTHON=python3.13
-SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 
 UV := .tools/venv/bin/uv
@@ -117,8 +117,8 @@ clean: ## Delete everything that the other targets created here
 
 # Environments: each is installed again when its pinned versions change.
 
-$(UV):
-	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or choose it: make PYTHON=/path/to/python" >&2; exit 1; }
+$(UV): dev/requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 found. Install one, or choose it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -m dev.setup_uv
 
 $(INSTALLED): dev/requirements/dev.txt pyproject.toml | $(UV)
@@ -126,10 +126,10 @@ $(INSTALLED): dev/requirements/dev.txt pyproject.toml | $(UV)
 $(INSTALLED) .venv-bench/.installed:
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(@D)
 	@echo "Installing into $(@D)"
-	@$(UV) pip install --quiet --python $(@D)/bin/python --requirements $<
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirements $<
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
 .venv/.installed-ui: dev/requirements/ui.txt $(INSTALLED)
-	@$(UV) pip install --quiet --python $(RUN) --requirements $<
+	@$(UV) pip install --quiet --python $(RUN) --require-hashes --requirements $<
 	@touch $@

@@ -42,7 +42,8 @@ MATRIX = {
     "2.11": ("dev/requirements/airflow-2.11.txt", ["3.11", "3.12"]),
     "3.0": ("dev/requirements/airflow-3.0.txt", ["3.11", "3.12"]),
     "3.1": ("dev/requirements/airflow-3.1.txt", ["3.11", "3.12", "3.13"]),
-    "3.3": ("dev/requirements/dev.txt", ["3.11", "3.12", "3.13"]),
+    "3.2": ("dev/requirements/airflow-3.2.txt", ["3.11", "3.12", "3.13", "3.14"]),
+    "3.3": ("dev/requirements/dev.txt", ["3.11", "3.12", "3.13", "3.14"]),
 }
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -80,7 +81,7 @@ def tests(session: nox.Session, airflow: str) -> None:
     """Run the tests with pinned versions."""
     session.chdir(PROJECT)
     requirements, _ = MATRIX[airflow]
-    session.run_install("uv", "pip", "sync", "--quiet", requirements)
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", requirements)
     session.install("--quiet", "--no-deps", "--editable", ".")
     running = running_airflow(session)
     if f"{running.major}.{running.minor}" != airflow:
@@ -92,7 +93,7 @@ def tests(session: nox.Session, airflow: str) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml allows."""
     session.chdir(PROJECT)
-    session.run_install("uv", "pip", "sync", "--quiet", "dev/requirements/lowest.txt")
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", "dev/requirements/lowest.txt")
     session.install("--quiet", "--no-deps", "--editable", ".")
     project = PYPROJECT["project"]
     bounds = [*map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"])]
@@ -105,7 +106,7 @@ def lowest(session: nox.Session) -> None:
     run_tests(session)
 
 
-@nox.session(python="3.13")
+@nox.session(python="3.14")
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions of everything, as a user without pins would install them today."""
     session.chdir(PROJECT)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the pinned versions in dev/requirements, with uv. Uses only the standard library.
+Write the pinned versions in dev/requirements, and the hashes of their files, with uv. Uses only the standard library.
 
 ``newest`` pins what ``make install``, ``make test-ui`` and ``make bench`` install; ``matrix`` pins what nox installs
 for each older Airflow and for the lower bounds in pyproject.toml.
@@ -14,7 +14,7 @@ import subprocess
 from dev import PROJECT
 
 FOLDER = "dev/requirements"
-OLDER_AIRFLOWS = ("2.11", "3.0", "3.1")
+OLDER_AIRFLOWS = ("2.11", "3.0", "3.1", "3.2")
 PROJECT_AND_PARQUET = ("pyproject.toml", "--extra", "parquet")
 
 
@@ -28,12 +28,20 @@ def write_pins(name: str, target: str, *arguments: str, requirements: str | None
     :param requirements: what "-" among the arguments stands for.
     """
     command = [".tools/venv/bin/uv", "pip", "compile", "--quiet", "--python-version", "3.11", *arguments]
-    command += ["--custom-compile-command", f"make {target}", "--output-file", f"{FOLDER}/{name}.txt"]
+    command += [
+        "--generate-hashes",
+        "--custom-compile-command",
+        f"make {target}",
+        "--output-file",
+        f"{FOLDER}/{name}.txt",
+    ]
     subprocess.run(command, cwd=PROJECT, input=requirements, text=True, check=True)
 
 
 def pin_newest(*options: str) -> None:
     """Pin the environments of the newest Airflow, with further options for uv."""
+    # What installs everything else, so its own pins come first.
+    write_pins("uv", "requirements", "-", "--universal", *options, requirements="uv\n")
     for name in ("dev", "bench"):
         write_pins(name, "requirements", *PROJECT_AND_PARQUET, "--group", name, "--universal", *options)
     write_pins("ui", "requirements", "--group", "ui", "--constraints", f"{FOLDER}/dev.txt", "--universal", *options)

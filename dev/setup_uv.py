@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dev import PROJECT
 
+REQUIREMENTS = PROJECT / "dev" / "requirements" / "uv.txt"
 VENV = PROJECT / ".tools" / "venv"
 PYTHON = VENV / "bin" / "python"
 
@@ -23,7 +24,8 @@ def main() -> None:
         # Debian without python3-venv has no ensurepip, but its own pip can install into the new environment.
         subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], check=True)
         pip = [sys.executable, "-m", "pip", "--python", PYTHON]
-    done = subprocess.run([*pip, "install", "--quiet", "--disable-pip-version-check", "uv"], check=False)
+    pip += ["install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "--require-hashes", "--requirement", REQUIREMENTS], check=False)
     if done.returncode != 0:
         shutil.rmtree(VENV, ignore_errors=True)
         sys.exit("Could not install uv: see above. If this Python has no pip, install python3-venv or python3-pip.")

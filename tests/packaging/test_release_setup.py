@@ -14,6 +14,7 @@ import yaml
 from dev import PROJECT, release
 
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+MAKEFILE = (PROJECT / "Makefile").read_text()
 PACKAGE = '__version__ = "1.2.3"\n'
 CHANGELOG = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n### Features\n\n## 1.2.2 (2026-11-01)\n"
 
@@ -85,3 +86,35 @@ def test_every_claimed_python_and_airflow_has_a_session_and_every_session_a_job(
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     claimed = {text.rpartition(" ")[2] for text in project["classifiers"] if "Python :: 3." in text}
     assert claimed == {python for _, pythons in noxfile.MATRIX.values() for python in pythons}
+
+
+def test_make_install_accepts_the_claimed_pythons_and_no_others() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    claimed = sorted(int(text.rpartition(".")[2]) for text in project["classifiers"] if "Python :: 3." in text)
+    (lowest, highest) = re.findall(r"\(3, (\d+)\) <= sys.version_info\[:2\] <= \(3, (\d+)\)", MAKEFILE)[0]
+    assert claimed == [*range(int(lowest), int(highest) + 1)]
+    for page in ("README.md", "CONTRIBUTING.md", "docs/index.md", "docs/tutorial.md"):
+        named = re.findall(r"Python 3\.(\d+) to 3\.(\d+)", (PROJECT / page).read_text())
+        assert set(named) == {(lowest, highest)}, page
+
+
+REQUIREMENTS = sorted((PROJECT / "dev" / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.stem)
+def test_every_pin_has_hashes_and_no_address(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    pins = re.findall(r"(?m)^\S+==\S+.*(?:\n    --hash=.*)*", text)
+    assert pins
+    assert [pin for pin in pins if not re.search(r"(?m)^    --hash=sha256:[0-9a-f]{64}( \\)?$", pin)] == []
+    # Anything else, such as an option or a requirement without a version, would be installed without a check.
+    others = [line for line in text.splitlines() if not line.startswith(("#", "    #", "    --hash="))]
+    assert len(others) == len(pins)
+
+
+def test_whatever_installs_pinned_versions_requires_their_hashes() -> None:
+    for name in ("Makefile", "dev/noxfile.py", "dev/setup_uv.py"):
+        commands = re.findall(r"(?mi)^.*(?:install|sync|\*pip)\b.*requirement.*$", (PROJECT / name).read_text())
+        assert commands, name
+        assert [command for command in commands if "require-hashes" not in command] == [], name
