@@ -160,9 +160,19 @@ def test_a_repr_shows_only_documented_durations(duration, shown):
 
 
 def test_a_repr_helps_to_find_the_message():
-    shown = repr(decode_message(OUTGOING, participant=PARTICIPANT))
-    for part in (ID, "mt", "iP1", "46***05", "201", "2018-10-23T17:43:19"):
-        assert part in shown
+    message = decode_message(OUTGOING, participant=PARTICIPANT)
+    assert repr(message) == (
+        f"Message(id='{ID}', direction='mt', sender='iP1', recipient='46***05', status_code=201, "
+        "modified='2018-10-23T17:43:19+00:00')"
+    )
+    assert repr(message.latest_status) == (
+        "MessageStatus(code=201, duration=1, created='2018-10-23T17:43:19.123456+00:00')"
+    )
+
+
+@pytest.mark.parametrize(("direction", "shown"), [("mo", "'mo'"), (None, "None"), ("46701740605", "'...'")])
+def test_a_repr_shows_only_documented_directions(direction, shown):
+    assert f"direction={shown}," in repr(Message(id=ID, direction=direction))
 
 
 # --- The documented schema -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.requests import (
+    Request,
     batch_messages_request,
     batch_request,
     batches_request,
@@ -94,12 +95,26 @@ def test_a_participant_is_exactly_one_path_segment(text: str) -> None:
         assert segments[5:] == (["mt"] if request.path.endswith("/mt") else [])
 
 
-def test_paths() -> None:
-    assert conversation_request(NUMBER).url(BASE) == f"{BASE}/v2/conversations/{NUMBER}"
-    assert conversation_request("Min skola", "mo").path == "/v2/conversations/Min%20skola/mo"
-    assert summary_request("A/B").path == "/v2/conversations/A%2FB/summary"
-    assert batch_messages_request("b/1").path == "/v2/batches/b%2F1/messages"
-    assert message_request("b1", "m?").path == "/v2/batches/b1/messages/m%3F"
+@pytest.mark.parametrize(
+    ("request_", "method", "path", "is_list", "names_participant"),
+    [
+        (conversation_request(NUMBER), "GET", f"/v2/conversations/{NUMBER}", True, True),
+        (conversation_request("Min skola", "mo"), "GET", "/v2/conversations/Min%20skola/mo", True, True),
+        (summary_request("A/B"), "GET", "/v2/conversations/A%2FB/summary", True, True),
+        (batches_request(), "GET", "/v2/batches", True, False),
+        (batch_request("b/1"), "GET", "/v2/batches/b%2F1", False, False),
+        (batch_messages_request("b/1"), "GET", "/v2/batches/b%2F1/messages", True, False),
+        (message_request("b1", "m?"), "GET", "/v2/batches/b1/messages/m%3F", False, False),
+        (senders_request(), "GET", "/v2/me/senders", True, False),
+        (send_request(b"{}"), "POST", "/v2/batches", False, False),
+        (cancel_request("b/1"), "DELETE", "/v2/batches/b%2F1", False, False),
+    ],
+)
+def test_requests(request_: Request, method: str, path: str, is_list: bool, names_participant: bool) -> None:
+    assert (request_.method, request_.path, request_.url(BASE)) == (method, path, BASE + path)
+    assert (request_.is_list, request_.names_participant) == (is_list, names_participant)
+    if not names_participant:
+        assert request_.label == path
 
 
 def test_labels_and_reprs_show_no_number() -> None:
@@ -110,7 +125,8 @@ def test_labels_and_reprs_show_no_number() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", ".", "..", "a\nb", None, 7])
 def test_ids_that_are_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="^message_id "):
+    problem = "(is empty|has control characters|is a path, not a name|must be a string, not (NoneType|int))$"
+    with pytest.raises(ValueError, match=f"^message_id {problem}"):
         check_id(value, "message_id")  # type: ignore[arg-type]
 
 
@@ -144,6 +160,7 @@ def test_international_notations_mean_the_same_number(number: str) -> None:
 
 def test_which_requests_may_be_repeated() -> None:
     sending = send_request(b'{"body":"secret"}')
+    assert sending.body == b'{"body":"secret"}'
     assert (sending.method, sending.path, sending.retry) == ("POST", "/v2/batches", "unless_sent")
     assert "secret" not in repr(sending)
     assert (cancel_request("b/1").method, cancel_request("b/1").path) == ("DELETE", "/v2/batches/b%2F1")

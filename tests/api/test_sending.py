@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -184,12 +185,34 @@ def test_sends_delivery_windows_in_utc(opens: Any, expected: str) -> None:
     assert sent(delivery_windows=[{"opens": opens, "closes": None}])["deliveryWindows"] == [{"opens": expected}]
 
 
+def test_a_window_may_stay_open_and_times_without_zone_are_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        windows = sent(delivery_windows=[{"opens": "2026-11-01T12:00:00"}, {"opens": NOON}])["deliveryWindows"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert windows == [{"opens": "2026-11-01T12:00:00Z"}] * 2
+
+
+def test_the_error_says_which_time_of_which_window() -> None:
+    with pytest.raises(ValueError, match="^delivery_windows: window 2: closes must be a datetime, or ISO 8601"):
+        outgoing(delivery_windows=[{"opens": NOON}, {"opens": NOON, "closes": "later"}])
+
+
 def test_a_missing_value_of_a_placeholder_is_an_error() -> None:
-    with pytest.raises(ValueError, match="recipient 2 has no value for a placeholder") as raised:
+    with pytest.raises(ValueError, match=r"recipient 2 has no value .* \(placeholder 2\)") as raised:
         outgoing(
             body="Dear {title} {surname}", recipients={NUMBER: {"title": "x", "surname": "y"}, OTHER: {"title": "x"}}
         )
     assert "surname" not in str(raised.value)
+
+
+def test_a_default_excuses_only_its_own_placeholder() -> None:
+    recipients = {NUMBER: {"name": "Ann"}, "default": {"title": "x"}}
+    with pytest.raises(ValueError, match=r"\(placeholder 2\)"):
+        outgoing(body="Dear {title} {surname}", recipients=recipients)
 
 
 def test_braces_are_text_unless_recipients_have_values() -> None:
@@ -199,7 +222,7 @@ def test_braces_are_text_unless_recipients_have_values() -> None:
 def test_limits_the_recipients() -> None:
     batch = outgoing(recipients=[NUMBER, OTHER])
     check_limits(batch, max_recipients=2, max_segments=1)
-    with pytest.raises(ValueError, match="max_recipients is 1, but there are 2 recipients"):
+    with pytest.raises(ValueError, match="max_recipients is 1, but there are 2 recipients. Nothing was sent. Raise"):
         check_limits(batch, max_recipients=1, max_segments=1)
 
 
@@ -209,8 +232,10 @@ def test_limits_the_longest_rendering() -> None:
         recipients={NUMBER: {"name": "A"}, OTHER: {}, "default": {"name": "x" * 200}},
     )
     assert batch.segments == 2
-    with pytest.raises(ValueError, match="max_segments is 1, but the longest text takes 2 SMS"):
+    with pytest.raises(ValueError, match="max_segments is 1, but the longest text takes 2 SMS. Nothing was sent. S"):
         check_limits(batch, max_recipients=2, max_segments=1)
+    with pytest.raises(ValueError, match="max_segments is 1, but the text takes 2 SMS"):
+        check_limits(outgoing(body="x" * 161), max_recipients=1, max_segments=1)
     # The text alone would take two SMS, but no recipient gets more than one.
     assert outgoing(body="{name}" * 30, recipients={NUMBER: {"name": "abc"}}).segments == 1
     # A value is text, even if it looks like a placeholder.
@@ -220,7 +245,7 @@ def test_limits_the_longest_rendering() -> None:
 @pytest.mark.parametrize("limit", [0, -1, True, None, "3", 1.5])
 @pytest.mark.parametrize("argument", ["max_recipients", "max_segments"])
 def test_rejects_limits_that_are_not_positive(argument: str, limit: Any) -> None:
-    with pytest.raises(ValueError, match=argument):
+    with pytest.raises(ValueError, match=f"^{argument} must be a whole number from 1"):
         check_limits(outgoing(), **{"max_recipients": 1, "max_segments": 1, argument: limit})
 
 

@@ -182,6 +182,7 @@ def test_defaults() -> None:
         ("timeout", (3, "40"), (3.0, 40.0)),
         ("timeout", "[3, 40]", (3.0, 40.0)),
         ("timeout", "3,40", (3.0, 40.0)),
+        ("timeout", 86_400, (86_400.0, 86_400.0)),
         ("page_size", 1, 1),
         ("page_size", 10_000, 10_000),
         ("page_size", "50", 50),
@@ -220,7 +221,22 @@ def test_verify_takes_the_path_of_a_file(tmp_path: Path) -> None:
 
 
 BAD = {
-    "timeout": [0, -1, "x", True, [1], [1, 2, 3], [1, 0], [1, None], {}, "[1,", "[1, 2, 3]", float("inf"), 10**400],
+    "timeout": [
+        0,
+        -1,
+        86_401,
+        "x",
+        True,
+        [1],
+        [1, 2, 3],
+        [1, 0],
+        [1, None],
+        {},
+        "[1,",
+        "[1, 2, 3]",
+        float("inf"),
+        10**400,
+    ],
     "page_size": [0, 10_001, -1, 1.5, "x", "1.5", True, [], {}, float("nan"), 10**400],
     "concurrency": [0, 65, 1.5, "four", False, []],
     "max_attempts": [0, 21, "", None, "2 times", 2.5, True],
@@ -233,13 +249,25 @@ BAD = {
     "allow_http": ["yes", 1, 0, [], "tru"],
 }
 
+WHAT = {
+    "timeout": r"seconds above 0, or \[connect, read\]\.$",
+    "page_size": r"a whole number from 1 to 10000\.$",
+    "concurrency": r"a whole number from 1 to 64\.$",
+    "max_attempts": r"a whole number from 1 to 20\.$",
+    "requests_per_second": r"a number from 0 \(no limit\) up\.$",
+    "verify": r"true, false or the path of an existing file with CA certificates\.$",
+    "proxies": r'an object of proxy URLs, such as \{"https": "http://proxy\.example:3128"\}\.$',
+}
+
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
 def test_extras_that_are_refused(name: str, value: object) -> None:
     if value in ("", None) and not isinstance(value, bool):
         assert getattr(read({name: value}), name) == getattr(read(), name)  # counts as not set
         return
-    with pytest.raises(IP1ConnectionError, match=f"^Connection 'ip1_test': extra '{name}' must be ") as caught:
+    with pytest.raises(
+        IP1ConnectionError, match=f"^Connection 'ip1_test': extra '{name}' must be {WHAT.get(name, '')}"
+    ) as caught:
         read({name: value})
     assert caught.value.__cause__ is None and caught.value.__context__ is None
 
@@ -279,6 +307,6 @@ def test_arguments_are_checked_like_extras(name: str) -> None:
     for value in BAD[name]:
         if value in ("", None) and not isinstance(value, bool):
             continue
-        with pytest.raises(ValueError, match=f"^{name} must be ") as caught:
+        with pytest.raises(ValueError, match=f"^{name} must be {WHAT[name]}") as caught:
             check_argument(name, value)
         assert caught.value.__context__ is None

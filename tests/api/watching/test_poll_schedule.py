@@ -119,6 +119,9 @@ class TestFailures:
         assert schedule().after_failure(IP1RateLimitError("x", 5.0), 100.0) == 130.0
         assert schedule().after_failure(IP1ServerError("x", 900.0), 100.0) == 1000.0
 
+    def test_without_retry_after_the_deadline_counts_alone(self) -> None:
+        assert schedule(poke_interval=MIN_PAUSE).after_failure(FAILURE, 999.5) == 1000.0
+
     def test_a_retry_after_beyond_the_deadline_ends_the_wait(self) -> None:
         assert schedule().after_failure(IP1ServerError("x", 900.5), 100.0) is None
 

@@ -30,6 +30,11 @@ def test_survives_json(expected: set[str], code: int) -> None:
     assert copy.verdict_for(code) == rule.verdict_for(code)
 
 
+def test_arguments_come_in_a_stable_order() -> None:
+    rule = from_arguments(["delivered", 202, "pending"], ["undelivered", 301])
+    assert rule.as_arguments() == {"expected": [202, "delivered", "pending"], "failed": [301, "undelivered"]}
+
+
 def test_a_code_takes_precedence_over_its_category() -> None:
     rule = from_arguments(["delivered", 202], ["undelivered"])
     assert [rule.verdict_for(code) for code in (201, 202, 203, 112, 511, None)] == [
