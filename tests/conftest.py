@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +25,12 @@ _environment = stack.airflow_environment(AIRFLOW_HOME)
 os.environ.clear()
 os.environ.update(_environment)
 
+# The plugin that this project installs would be loaded before the coverage of its code is measured, see pyproject.toml.
+pytest_plugins = ["airflow_provider_ip1.testing.plugin"]
+
 if TYPE_CHECKING:
     from airflow_provider_ip1.sandbox.server import SandboxServer
+    from airflow_provider_ip1.testing.s3_store import S3Store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,47 +54,30 @@ def airflow_db() -> Path:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    """A new iP.1 sandbox on a free port, in a thread of this process."""
-    from airflow_provider_ip1.sandbox.server import SandboxServer
-
-    with SandboxServer() as server:
-        yield server
+def ip1_sandbox_options() -> dict[str, Any]:
+    """The sandbox's defaults."""
+    return {}
 
 
 @pytest.fixture
-def ip1_connection(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of an Airflow connection to this test's ``sandbox``."""
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(sandbox.url))
-    return "ip1_default"
+def sandbox(ip1_sandbox: SandboxServer) -> SandboxServer:
+    return ip1_sandbox
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[stack.S3Server]:
-    """A real S3 server for the whole session. Use ``s3_bucket`` to separate tests."""
-    directory = Path(tempfile.mkdtemp(prefix="ip1-tests-s3-"))
-    try:
-        with stack.s3_server(directory) as server:
-            yield server
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+def s3_server(ip1_s3_server: stack.S3Server) -> stack.S3Server:
+    return ip1_s3_server
 
 
 @pytest.fixture
-def s3_bucket(s3_server: stack.S3Server) -> Iterator[str]:
+def s3_bucket(ip1_s3: S3Store) -> str:
     """The name of an empty bucket that only this test uses."""
-    name = f"test-{secrets.token_hex(6)}"
-    client = s3_server.client()
-    client.create_bucket(Bucket=name)
-    yield name
-    # This server deletes the bucket's objects as well.
-    client.delete_bucket(Bucket=name)
+    return ip1_s3.create_bucket().name
 
 
 @pytest.fixture
-def aws_connection(s3_server: stack.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of an Airflow connection to the S3 server."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", stack.aws_connection(s3_server))
+def aws_connection(ip1_s3: S3Store) -> str:
+    """The id of the Airflow connection to the S3 server."""
     return "aws_default"
 
 

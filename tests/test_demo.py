@@ -68,7 +68,7 @@ def test_a_missing_object_is_a_failure(s3_server: stack.S3Server) -> None:
     client = s3_server.client()
     client.create_bucket(Bucket=demo.BUCKET)
     try:
-        with pytest.raises(stack.StackError, match="is not there"):
+        with pytest.raises(stack.ProgramError, match="is not there"):
             demo.show(s3_server)
     finally:
         client.delete_bucket(Bucket=demo.BUCKET)

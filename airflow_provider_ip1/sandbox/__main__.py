@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import shlex
 import signal
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow_provider_ip1.sandbox import participants
+from airflow_provider_ip1.sandbox.airflow_connection import airflow_connection
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
 from airflow_provider_ip1.sandbox.faults import GRAMMAR as FAULTS
 from airflow_provider_ip1.sandbox.replies import GRAMMAR as REPLIES
@@ -136,9 +136,9 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
     print(f"iP.1 sandbox (a stand-in, not iP.1) ready on http://{_shown(host)}:{port}")
     # A server that listens on all addresses is reached on this machine's.
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compares, does not bind
-    connection = {"conn_type": "ip1", "host": f"http://{_shown(reached)}:{port}", "password": sandbox.key}
+    connection = airflow_connection(f"http://{_shown(reached)}:{port}", sandbox.key)
     print(f"API key: {sandbox.key}")
-    print(f"AIRFLOW_CONN_IP1_DEFAULT={shlex.quote(json.dumps(connection))}", flush=True)
+    print(f"AIRFLOW_CONN_IP1_DEFAULT={shlex.quote(connection)}", flush=True)
     try:
         await stop.wait()
     finally:

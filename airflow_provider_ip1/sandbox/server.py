@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from airflow_provider_ip1.sandbox.airflow_connection import airflow_connection
 from airflow_provider_ip1.sandbox.app import Sandbox
 from airflow_provider_ip1.sandbox.conversation import Direction
 from airflow_provider_ip1.sandbox.endpoints import enum_style
@@ -104,6 +105,15 @@ class SandboxServer:
     @key.setter
     def key(self, key: str) -> None:
         self.sandbox.key = key
+
+    def airflow_connection(self, **extra: Any) -> str:
+        """
+        Return an Airflow connection to this sandbox.
+
+        :param extra: the connection's extras, such as ``max_attempts=2``.
+        :return: JSON for an environment variable ``AIRFLOW_CONN_<ID>``.
+        """
+        return airflow_connection(self.url, self.key, **extra)
 
     @property
     def faults(self) -> Faults:

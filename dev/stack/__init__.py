@@ -6,18 +6,20 @@ Start the iP.1 sandbox, a real S3 server and Airflow on free loopback ports.
 nothing, and every server stops with the program that started it.
 """
 
+from airflow_provider_ip1.testing.loopback import free_ports, get
+from airflow_provider_ip1.testing.processes import Process, ProgramError, running
+from airflow_provider_ip1.testing.seaweedfs import S3Server, aws_connection, s3_server
 from dev.stack.ip1_sandbox import SANDBOX_KEY, ip1_connection, sandbox
 from dev.stack.local_airflow import AirflowServer, airflow_environment, airflow_standalone, run_airflow
-from dev.stack.loopback import free_ports, get
-from dev.stack.processes import Process, StackError, python_server, running, stop_on_signals
-from dev.stack.seaweedfs import S3Server, aws_connection, s3_server
+from dev.stack.python_server import python_server
+from dev.stack.stop_signals import stop_on_signals
 
 __all__ = [
     "SANDBOX_KEY",
     "AirflowServer",
     "Process",
     "S3Server",
-    "StackError",
+    "ProgramError",
     "airflow_environment",
     "airflow_standalone",
     "aws_connection",

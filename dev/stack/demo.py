@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow_provider_ip1.api.privacy import mask_number
 from dev import stack
-from dev.stack import S3Server, StackError
+from dev.stack import ProgramError, S3Server
 
 DAG_ID = "ip1_conversation_to_s3"
 BUCKET = "ip1-demo"
@@ -48,15 +48,15 @@ def show(store: S3Server) -> None:
     """
     Print what arrived in S3.
 
-    :raises StackError: if the object is missing or contains no messages.
+    :raises ProgramError: if the object is missing or contains no messages.
     """
     client = store.client()
     if "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix=KEY):
-        raise StackError(f"Airflow has finished, but s3://{BUCKET}/{KEY} is not there")
+        raise ProgramError(f"Airflow has finished, but s3://{BUCKET}/{KEY} is not there")
     content: bytes = client.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
     lines = gzip.decompress(content).splitlines()
     if not lines:
-        raise StackError(f"s3://{BUCKET}/{KEY} contains no messages")
+        raise ProgramError(f"s3://{BUCKET}/{KEY} contains no messages")
     say(f"In S3:    {store.endpoint_url}/{BUCKET}/{KEY}")
     say(f"Size:     {len(content):,} bytes, compressed")
     say(f"Messages: {len(lines):,}")
@@ -71,7 +71,7 @@ def demo(directory: Path, messages: int) -> None:
 
     :param directory: an empty or new folder for data and logs.
     :param messages: the number of messages in the conversation, at least 1.
-    :raises StackError: if the conversation does not arrive.
+    :raises ProgramError: if the conversation does not arrive.
     """
     home = directory / "airflow"
     home.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def main() -> None:
         else:
             with tempfile.TemporaryDirectory(prefix="ip1-demo-", ignore_cleanup_errors=True) as directory:
                 demo(Path(directory), options.messages)
-    except StackError as error:
+    except ProgramError as error:
         say(f"Failed: {error}")
         sys.exit(1)
     say("Done. All servers have been stopped.")

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dev.stack.processes import python_server
+from airflow_provider_ip1.sandbox.airflow_connection import airflow_connection
+from dev.stack.python_server import python_server
 
 SANDBOX_KEY = "sandbox-key"
 
@@ -37,5 +37,4 @@ def ip1_connection(base_url: str, **extra: Any) -> str:
     :param extra: the connection's extras.
     :return: the value for an environment variable ``AIRFLOW_CONN_<ID>``.
     """
-    connection: dict[str, Any] = {"conn_type": "ip1", "host": base_url, "password": SANDBOX_KEY}
-    return json.dumps(connection | ({"extra": extra} if extra else {}))
+    return airflow_connection(base_url, SANDBOX_KEY, **extra)

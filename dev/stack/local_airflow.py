@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_provider_ip1.testing.loopback import free_ports, get, no_proxy
+from airflow_provider_ip1.testing.processes import Process, running
 from dev import EXAMPLE_DAGS
-from dev.stack.loopback import free_ports, get
-from dev.stack.processes import Process, running
 
 
 def airflow_environment(home: Path) -> dict[str, str]:
@@ -26,7 +26,7 @@ def airflow_environment(home: Path) -> dict[str, str]:
     :return: this program's environment, with the settings of Airflow and AWS replaced.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AWS_"))}
-    no_proxy = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost"]))
+    direct = no_proxy(kept)
     return kept | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
@@ -36,8 +36,8 @@ def airflow_environment(home: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
+        "NO_PROXY": direct,
+        "no_proxy": direct,
     }
 
 
@@ -48,7 +48,7 @@ def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None
     :param env: an environment from :func:`airflow_environment`.
     :param arguments: the arguments of ``airflow``.
     :param seconds: the longest that the command may take.
-    :raises StackError: if it fails or takes longer.
+    :raises ProgramError: if it fails or takes longer.
     """
     log_path = Path(env["AIRFLOW_HOME"]).parent / "airflow.log"
     command = [sys.executable, "-m", "airflow", *arguments]

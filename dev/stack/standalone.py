@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from dev import PROJECT, stack
-from dev.stack import StackError
+from dev.stack import ProgramError
 
 BUCKET = "ip1-demo"
 DIRECTORY = PROJECT / ".airflow"
@@ -51,7 +51,7 @@ def serve(directory: Path, port: int) -> None:
 
     :param directory: the folder for AIRFLOW_HOME, data and logs.
     :param port: the web interface's port on 127.0.0.1.
-    :raises StackError: if a server does not start, or ends by itself.
+    :raises ProgramError: if a server does not start, or ends by itself.
     """
     home = directory / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def main() -> None:
     stack.stop_on_signals()
     try:
         serve(options.directory.resolve(), port)
-    except StackError as error:
+    except ProgramError as error:
         print(f"Failed: {error}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +16,8 @@ from pathlib import Path
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class StackError(RuntimeError):
-    """A program of the local stack did not start, or failed. The message contains the end of its log."""
+class ProgramError(RuntimeError):
+    """A local program did not start, or failed. The message contains the end of its log."""
 
 
 @dataclass
@@ -30,17 +28,18 @@ class Process:
     popen: subprocess.Popen[bytes]
     log_path: Path
 
-    def failure(self, what: str) -> StackError:
+    def failure(self, what: str) -> ProgramError:
+        """Return an error that says what happened to the program, with the end of its log."""
         tail = "\n".join(self.log_path.read_text(errors="replace").splitlines()[-20:])
-        return StackError(f"{self.name} {what}. The end of {self.log_path.name}:\n{tail}")
+        return ProgramError(f"{self.name} {what}. The end of {self.log_path.name}:\n{tail}")
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """
         Wait until the program serves.
 
-        :param ready: returns True once it does; called every 50 ms.
-        :param seconds: the longest time to wait.
-        :raises StackError: if the program ends, or does not serve in time.
+        :param ready: returns whether it does; called every 50 ms.
+        :param seconds: how long to wait, in seconds.
+        :raises ProgramError: the program ends, or does not serve in time.
         """
         deadline = time.monotonic() + seconds
         while self.popen.poll() is None:
@@ -95,7 +94,7 @@ def running(
             try:
                 process = Process(
                     name,
-                    subprocess.Popen(
+                    subprocess.Popen(  # noqa: S603 - the caller's own program
                         command,
                         env=env,
                         cwd=log_path.parent,
@@ -117,47 +116,3 @@ def running(
                 process.stop()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-@contextmanager
-def python_server(
-    name: str,
-    directory: Path,
-    module: str,
-    *arguments: str,
-    env: Mapping[str, str] | None = None,
-    seconds: float = 60,
-) -> Iterator[str]:
-    """
-    Run a Python module that prints "ready on", followed by its URL, once it serves.
-
-    :param name: the name in errors.
-    :param directory: the folder for its log, which has the module's name.
-    :param module: for ``python -m``.
-    :param arguments: the module's arguments.
-    :param env: its environment; default: this program's.
-    :param seconds: the longest that it may take to start.
-    :return: the URL.
-    :raises StackError: if it ends, or does not serve in time.
-    """
-    log_path = directory / f"{module.rpartition('.')[2]}.log"
-    with running(name, [sys.executable, "-m", module, *arguments], log_path=log_path, env=env) as process:
-
-        def url() -> str:
-            ready = re.search(r"ready on (http://\S+)\n", log_path.read_text())
-            return ready[1] if ready else ""
-
-        process.wait_until(lambda: bool(url()), seconds=seconds)
-        yield url()
-
-
-def stop_on_signals() -> None:
-    """Make Ctrl-C, a closed terminal and ``kill`` run this program's ``finally`` blocks. Later signals are ignored."""
-
-    def stop(number: int, _frame: object) -> None:
-        for each in END_SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    for each in END_SIGNALS:
-        signal.signal(each, stop)

