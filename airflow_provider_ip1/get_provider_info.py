@@ -39,10 +39,23 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.operators.send_sms"]}],
         "sensors": [
-            {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.sensors.message_status"]}
+            {
+                "integration-name": "iP.1 SMS",
+                "python-modules": [
+                    "airflow_provider_ip1.sensors.message_status",
+                    "airflow_provider_ip1.sensors.incoming_sms",
+                ],
+            }
         ],
         "triggers": [
-            {"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.triggers.message_status"]}
+            {
+                "integration-name": "iP.1 SMS",
+                "python-modules": [
+                    "airflow_provider_ip1.triggers.message_status",
+                    "airflow_provider_ip1.triggers.incoming_sms",
+                    "airflow_provider_ip1.triggers.incoming_sms_wait",
+                ],
+            }
         ],
         "transfers": [
             {

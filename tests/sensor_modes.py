@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs MessageStatusSensor in each of its modes, on a clock that jumps instead of waiting."""
+"""Runs our sensors in each of their modes, on a clock that jumps instead of waiting."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import importlib
 import itertools
 import json
 import sys
@@ -18,9 +19,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, TaskDeferred
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.sensors import message_status as sensor_module
+from airflow_provider_ip1.sensors import base as sensor_module
+from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
-from airflow_provider_ip1.triggers import message_status as trigger_module
+from airflow_provider_ip1.triggers import base as trigger_module
+from airflow_provider_ip1.triggers.base import BasePollingTrigger
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from dev import stack
 
@@ -29,6 +32,7 @@ try:
 except ImportError:  # Airflow 2
     from airflow.exceptions import AirflowRescheduleException
 
+Make = Callable[..., BasePollingSensor[Any]]
 MODES = ("poke", "reschedule", "deferrable")
 
 
@@ -44,7 +48,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         self.start = self.now
-        self._plans: list[tuple[float, int, Callable[[], None]]] = []
+        self._plans: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
 
     def time(self) -> float:
@@ -54,7 +58,7 @@ class Clock:
     def elapsed(self) -> float:
         return self.now - self.start
 
-    def after(self, seconds: float, do: Callable[[], None]) -> None:
+    def after(self, seconds: float, do: Callable[[], object]) -> None:
         """Plan an action for a number of seconds after the start."""
         heapq.heappush(self._plans, (self.start + seconds, next(self._order), do))
 
@@ -126,17 +130,28 @@ class Outcome:
         return type(error).__name__ if error is not None else self.state
 
 
-def run_sensor(mode: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> Outcome:
+def run_sensor(
+    mode: str,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    sensor: type[BasePollingSensor[Any]] = MessageStatusSensor,
+    **arguments: Any,
+) -> Outcome:
     """
     Run a sensor to its end.
 
     :param mode: one of ``MODES``.
     :param clock: the clock, which moves forward while the sensor waits.
+    :param sensor: its class.
     :param arguments: the sensor's arguments.
     """
+
+    def make(**more: Any) -> BasePollingSensor[Any]:
+        return sensor(**{"task_id": "wait", "deferrable": False, **arguments, **more})
+
     clock.rule(monkeypatch)
     try:
-        return Outcome("success", _MODES[mode](clock, monkeypatch, arguments))
+        return Outcome("success", _MODES[mode](clock, monkeypatch, make))
     except AirflowSkipException as error:
         return Outcome("skipped", error=error)
     except Exception as error:
@@ -147,15 +162,11 @@ def _context(task_instance: TaskInstance) -> Any:
     return {"ti": task_instance}
 
 
-def _sensor(**arguments: Any) -> MessageStatusSensor:
-    return MessageStatusSensor(**{"task_id": "wait", "deferrable": False, **arguments})
+def _poke(clock: Clock, monkeypatch: pytest.MonkeyPatch, make: Make) -> Any:
+    return make(mode="poke").execute(_context(TaskInstance(clock)))
 
 
-def _poke(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
-    return _sensor(mode="poke", **arguments).execute(_context(TaskInstance(clock)))
-
-
-def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
+def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, make: Make) -> Any:
     task_instance = TaskInstance(clock)
     base_module = sys.modules[BaseSensorOperator.__module__]
     if hasattr(base_module, "_orig_start_date"):  # Airflow 2 asks the database
@@ -163,29 +174,34 @@ def _reschedule(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[s
     while True:
         try:
             # Each poke is another process, which knows nothing of the previous one.
-            return _sensor(mode="reschedule", **arguments).execute(_context(task_instance))
+            return make(mode="reschedule").execute(_context(task_instance))
         except AirflowRescheduleException as later:
             task_instance.first_start = task_instance.first_start or task_instance.start_date
             clock.sleep(max(0.0, later.reschedule_date.timestamp() - clock.now))
 
 
-def _deferrable(clock: Clock, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> Any:
+def _deferrable(clock: Clock, monkeypatch: pytest.MonkeyPatch, make: Make) -> Any:
     try:
-        return _sensor(**{**arguments, "deferrable": True}).execute(_context(TaskInstance(clock)))
+        return make(deferrable=True).execute(_context(TaskInstance(clock)))
     except TaskDeferred as deferred:
         path, kwargs = deferred.trigger.serialize()
         method = deferred.method_name
-    assert path == f"{MessageStatusTrigger.__module__}.{MessageStatusTrigger.__name__}"
-    payload = run_trigger(json.loads(json.dumps(kwargs)))
-    sensor = _sensor(**{**arguments, "deferrable": True})
+    payload = run_trigger(json.loads(json.dumps(kwargs)), _class_at(path))
+    sensor = make(deferrable=True)
     return sensor.resume_execution(method, {"event": payload}, _context(TaskInstance(clock)))
 
 
-def run_trigger(kwargs: dict[str, Any]) -> Any:
+def _class_at(path: str) -> type[BasePollingTrigger]:
+    module, _, name = path.rpartition(".")
+    found: type[BasePollingTrigger] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def run_trigger(kwargs: dict[str, Any], trigger: type[BasePollingTrigger] = MessageStatusTrigger) -> Any:
     """Run a trigger in a new event loop until it sends its event. Return the payload after a trip through JSON."""
 
     async def events() -> list[Any]:
-        return [event.payload async for event in MessageStatusTrigger(**kwargs).run()]
+        return [event.payload async for event in trigger(**kwargs).run()]
 
     (payload,) = asyncio.run(events())
     return json.loads(json.dumps(payload))

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One poll of the watched messages, for each of the hooks.
+One poll of a watch, for each of the hooks.
 
-:meth:`Watch.poll` decides what to ask for; the two functions only send its queries and hand it the responses.
+The watch decides what to ask for; the two functions only send its queries and hand it the responses.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ip1.api.watching.watch import (
     BATCH_PAGE_SIZE,
+    Pollable,
     PollResult,
     Query,
     ReadBatch,
     ReadConversation,
-    Watch,
 )
 from airflow_provider_ip1.exceptions import IP1NotFoundError
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 
 
-def poll(hook: IP1Hook, watch: Watch) -> PollResult:
+def poll(hook: IP1Hook, watch: Pollable) -> PollResult:
     """
-    Look at the watched messages once.
+    Poll iP.1 once.
 
     :param hook: sends the requests.
-    :param watch: the messages.
+    :param watch: what to look for.
     :return: what was found.
     :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
     """
@@ -52,7 +52,7 @@ def poll(hook: IP1Hook, watch: Watch) -> PollResult:
 
 def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, None]:
     if isinstance(query, ReadConversation):
-        with closing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
+        with closing(hook.iter_pages(query.participant, **_options(query))) as pages:
             yield from pages
     elif isinstance(query, ReadBatch):
         yield from hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
@@ -61,7 +61,7 @@ def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, N
             yield hook.get_message(query.batch_id, query.message_id)
 
 
-async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
+async def poll_async(hook: IP1AsyncHook, watch: Pollable) -> PollResult:
     """Like :func:`poll`, for :class:`IP1AsyncHook`."""
     steps = watch.poll()
     step = next(steps)
@@ -79,7 +79,7 @@ async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
 
 async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[Page | Message, None]:
     if isinstance(query, ReadConversation):
-        async with aclosing(hook.iter_pages_of([query.participant], order="DESC")) as pages:
+        async with aclosing(hook.iter_pages(query.participant, **_options(query))) as pages:
             async for page in pages:
                 yield page
     elif isinstance(query, ReadBatch):
@@ -88,3 +88,7 @@ async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[P
     else:
         with suppress(IP1NotFoundError):
             yield await hook.get_message(query.batch_id, query.message_id)
+
+
+def _options(query: ReadConversation) -> dict[str, Any]:
+    return {"direction": query.direction, "order": "DESC", "page_size": query.page_size}

@@ -3,26 +3,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
-from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target, check_target
-from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, check_not_found_timeout, duration_text
+from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
     Require,
@@ -31,17 +20,14 @@ from airflow_provider_ip1.api.watching.watch import (
     check_require,
     count_text,
 )
-from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
+from airflow_provider_ip1.sensors.base import BasePollingSensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
-TRIGGER_GRACE = 600.0
+    from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
 _STATE_KEY = "ip1_message_status"
-_ERRORS: Mapping[str, type[IP1Error]] = {
-    name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
-}
 
 
 class IP1DeliveryError(AirflowFailException):
@@ -57,7 +43,7 @@ class IP1DeliveryError(AirflowFailException):
         self.messages = list(messages)
 
 
-class MessageStatusSensor(BaseSensorOperator):
+class MessageStatusSensor(BasePollingSensor[Watch]):
     """
     Waits until messages sent through iP.1 are delivered, or reach another status.
 
@@ -150,180 +136,55 @@ class MessageStatusSensor(BaseSensorOperator):
         self.on_failure = on_failure
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
-        self._wait: Wait | None = None
-        self._next_poll: float | None = None
-        self._sleep_until = 0.0
 
-    def execute(self, context: Context) -> Any:
-        """
-        Wait for the messages.
-
-        :return: the statuses, see :class:`MessageStatusSensor`.
-        """
-        wait = self._begin(context)
-        if not self.deferrable:
-            return super().execute(context)
-        with self._skipping_like_poke():
-            return self._poll_once_and_defer(wait)
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """
-        Poll once, and wait out an outage.
-
-        A rescheduled task could not count failed polls, so it keeps its worker until iP.1 responds.
-
-        :return: whether the wait is over, with the statuses.
-        :raises IP1DeliveryError: a message failed.
-        :raises AirflowSensorTimeout: time is up.
-        :raises IP1Error: iP.1 refused the request, or did not respond for too long.
-        """
-        wait = self._wait or self._begin(context)
-        poll_at, self._sleep_until, self._next_poll = self._sleep_until, 0.0, None
-        step = self._drive(wait, poll_at, lambda outcome: isinstance(outcome, PollResult))
-        self._remember(context, wait)
-        if isinstance(step, WaitResult):
-            # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
-            return PokeReturnValue(True, self._finish(step.status, step.text, step.as_dicts()))
-        self._next_poll = step.poll_at
-        return PokeReturnValue(False)
-
-    def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
-        """
-        Resume with the trigger's event.
-
-        :param event: what :class:`~airflow_provider_ip1.triggers.message_status.MessageStatusTrigger` sent.
-        :return: the statuses, see :class:`MessageStatusSensor`.
-        :raises IP1DeliveryError: a message failed.
-        :raises AirflowSensorTimeout: time is up.
-        :raises IP1Error: iP.1 refused the request or did not respond for too long, or the trigger does not send such
-            an event.
-        """
-        with self._skipping_like_poke():
-            match event:
-                case {"status": "success", "messages": list(messages)}:
-                    return self._finish("success", "", messages)
-                case {"status": "success", "count": int(count)}:
-                    return self._finish("success", "", self._read_messages(context, count))
-                case {"status": "failure", "messages": list(messages), "text": str(text)}:
-                    return self._finish("failure", text, messages)
-                case {"status": "failure", "count": int(count), "text": str(text)}:
-                    return self._finish("failure", text, self._read_messages(context, count))
-                case {"status": "timeout", "text": str(text)}:
-                    return self._finish("timeout", text, [])
-                case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
-                    raise _ERRORS[name](text)
-            raise IP1Error(
-                "The task was resumed with an event that MessageStatusTrigger does not send, so the state of the "
-                "messages is unknown. Clear the task to wait again, and check that worker and triggerer run the same "
-                "version of this provider."
-            )
-
-    # -- all modes
-
-    def _begin(self, context: Context) -> Wait:
-        self._wait = self._make_wait(context)
-        for code in self._wait.watch.rule.undocumented_codes:
+    def _begin(self, context: Context) -> Wait[Watch]:
+        wait = super()._begin(context)
+        for code in wait.watch.rule.undocumented_codes:
             self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
-        self.log.info("%s", self._wait)
-        return self._wait
+        return wait
 
-    def _make_wait(self, context: Context) -> Wait:
+    def _make_wait(self, context: Context) -> Wait[Watch]:
         target = Target(self.participant, self.batch_id, self.message_id, self.reference)
         rule = StatusRule.from_arguments(self.expected, self.failed)
         expected_count = check_expected_count(self.expected_count, target)
-        started_at = self._start_of_wait(context)
-        schedule = PollSchedule(
-            poke_interval=self.poke_interval,
-            deadline=started_at + self.timeout,
-            started_at=started_at,
-            exponential_backoff=self.exponential_backoff,
-            max_wait=self._max_wait_seconds,
-            # In the other modes, BaseSensorOperator implements silent_fail.
-            never_gives_up=self.silent_fail and self.deferrable,
-        )
+        schedule = self._make_schedule(context)
         state = self._recall(context, target)
         return Wait(
             Watch(target, rule, self.require, expected_count, state),
             schedule,
             # What another run of this task remembered may be older than this wait.
-            known_at=max(started_at, state.get("known_at", 0.0)),
+            known_at=max(schedule.started_at, state.get("known_at", 0.0)),
             not_found_timeout=self.not_found_timeout,
         )
 
-    def _start_of_wait(self, context: Context) -> float:
-        started: datetime | None = None
-        task_instance: Any = context.get("ti")
-        if self.reschedule and not self.deferrable and task_instance is not None:
-            # Airflow 3 has a method for this. Airflow 2 keeps the start of the first poke as the start of the task.
-            find = getattr(task_instance, "get_first_reschedule_date", None)
-            started = find(context) if find else task_instance.start_date
-        return time.time() if started is None else started.timestamp()
+    def _make_trigger(self, wait: Wait[Watch], poll_at: float) -> MessageStatusTrigger:
+        from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
-    @property
-    def _max_wait_seconds(self) -> float | None:
-        return self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
-
-    def _drive(
-        self, wait: Wait, poll_at: float, is_enough: Callable[[PollResult | IP1Error | None], bool], least: int = 0
-    ) -> Pause | WaitResult:
-        """
-        Run a wait until it ends, or until an outcome is enough.
-
-        :param wait: the wait.
-        :param poll_at: when to poll first, in seconds since 1970.
-        :param is_enough: whether an outcome is enough.
-        :param least: a poll that finds fewer messages counts as failed.
-        :return: the result of the wait, or the pause before its next poll.
-        """
-        steps = wait.steps(poll_at, time.time())
-        step, outcome = next(steps), None
-        while True:
-            for level, text in step.lines:
-                self.log.log(level, "%s", text)
-            if isinstance(step, WaitResult) or is_enough(outcome):
-                return step
-            time.sleep(max(0.0, step.until - time.time()))
-            outcome = self._poll(wait.watch, least) if step.polls else None
-            step = steps.send((outcome, time.time()))
-
-    def _poll(self, watch: Watch, least: int) -> PollResult | IP1Error:
-        from airflow_provider_ip1.hooks.ip1 import IP1Hook
-        from airflow_provider_ip1.hooks.poll import poll
-
-        # Return errors instead of raising them here, so that no other exception becomes their context.
-        try:
-            # Use a new hook for each poll, because the key may have been changed since the last one.
-            with IP1Hook(self.ip1_conn_id) as hook:
-                result = poll(hook, watch)
-            found = len(result.messages)
-            return result if found >= least else IP1ResponseError(f"iP.1 returned only {found} of {least} messages.")
-        except IP1Error as error:
-            return error
+        watch, arguments = wait.watch, wait.watch.rule.as_arguments()
+        return MessageStatusTrigger(
+            participant=watch.target.participant,
+            batch_id=watch.target.batch_id,
+            message_id=watch.target.message_id,
+            reference=watch.target.reference,
+            expected=arguments["expected"],
+            failed=arguments["failed"],
+            require=watch.require,
+            expected_count=watch.expected_count,
+            not_found_timeout=self.not_found_timeout,
+            known_at=wait.known_at,
+            state=watch.state(),
+            **self._schedule_arguments(wait, poll_at),
+        )
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
             if self.on_failure == "fail":
                 raise IP1DeliveryError(text, messages)
             self.log.warning("The task succeeds because of on_failure='return'. %s", text)
-        if status == "timeout":
-            raise AirflowSensorTimeout(f"Time is up after {duration_text(self.timeout)}. Last poll: {text}")
+        super()._finish(status, text, messages)
         return messages
 
-    # -- poke and reschedule
-
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        now = time.time()
-        next_poll = self._next_poll
-        if next_poll is None:  # The poke failed, and silent_fail ignores that.
-            pause = max(MIN_PAUSE, self.poke_interval)
-            next_poll = now + min(pause, self.timeout - run_duration())
-        if self.reschedule:
-            return max(0.0, next_poll - now)
-        # The next poke sleeps, because it logs signs of life meanwhile.
-        self._sleep_until = next_poll
-        return 0.0
+    # -- reschedule
 
     def _recall(self, context: Context, target: Target) -> Mapping[str, Any]:
         """Return what earlier pokes of a rescheduled task found, so that it need not search again (Airflow 3.3)."""
@@ -331,7 +192,7 @@ class MessageStatusSensor(BaseSensorOperator):
         stored = store.get(_STATE_KEY) if store is not None else None
         return stored if isinstance(stored, dict) and stored.get("target") == target.digest else {}
 
-    def _remember(self, context: Context, wait: Wait) -> None:
+    def _remember(self, context: Context, wait: Wait[Watch]) -> None:
         store = self._store(context)
         if store is not None:
             watch = wait.watch
@@ -342,38 +203,11 @@ class MessageStatusSensor(BaseSensorOperator):
 
     # -- deferrable
 
-    def _poll_once_and_defer(self, wait: Wait) -> list[dict[str, Any]]:
-        from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
-
-        step = self._drive(wait, 0.0, lambda outcome: outcome is not None)
-        if isinstance(step, WaitResult):
-            return self._finish(step.status, step.text, step.as_dicts())
-        watch, schedule = wait.watch, wait.schedule
-        self.defer(
-            trigger=MessageStatusTrigger(
-                participant=watch.target.participant,
-                batch_id=watch.target.batch_id,
-                message_id=watch.target.message_id,
-                reference=watch.target.reference,
-                **watch.rule.as_arguments(),
-                require=watch.require,
-                expected_count=watch.expected_count,
-                not_found_timeout=self.not_found_timeout,
-                known_at=wait.known_at,
-                ip1_conn_id=self.ip1_conn_id,
-                deadline=schedule.deadline,
-                started_at=schedule.started_at,
-                poll_at=step.poll_at,
-                poke_interval=self.poke_interval,
-                exponential_backoff=self.exponential_backoff,
-                max_wait=self._max_wait_seconds,
-                silent_fail=self.silent_fail,
-                failures=schedule.failures,
-                state=watch.state(),
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, schedule.deadline - time.time()) + TRIGGER_GRACE),
-        )
+    def _with_messages(self, context: Context, event: Any) -> Any:
+        match event:
+            case {"status": "success", "count": int(count)} | {"status": "failure", "count": int(count), "text": str()}:
+                return {**event, "messages": self._read_messages(context, count)}
+        return event
 
     def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
         """Read the messages that did not fit into the trigger's event, which has the verdict."""
@@ -383,17 +217,3 @@ class MessageStatusSensor(BaseSensorOperator):
         if len(wait.watch.messages) < count and isinstance(step, WaitResult):
             return self._finish(step.status, step.text, [])
         return [message.as_dict() for message in wait.watch.messages]
-
-    @contextmanager
-    def _skipping_like_poke(self) -> Iterator[None]:
-        """Apply ``soft_fail`` and ``never_fail`` as BaseSensorOperator does when it pokes."""
-        try:
-            yield
-        except AirflowSkipException:
-            raise
-        except Exception as error:
-            is_soft = self.soft_fail and isinstance(error, (AirflowSensorTimeout, AirflowFailException))
-            if not is_soft and not self.never_fail:
-                raise
-            name = "soft_fail" if is_soft else "never_fail"
-            raise AirflowSkipException(f"Skipped because of {name}: {error}") from error

@@ -721,7 +721,7 @@ class TestEvents:
     @pytest.mark.parametrize("soft_fail", [False, True])
     def test_an_unexpected_event_is_an_error(self, event: Any, soft_fail: bool) -> None:
         sensor = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=True, soft_fail=soft_fail)
-        with pytest.raises(IP1Error, match="event that MessageStatusTrigger does not send"):
+        with pytest.raises(IP1Error, match="event that the trigger of MessageStatusSensor does not send"):
             sensor.resume_execution("execute_complete", {"event": event}, {})
         if event is None:
             with pytest.raises(IP1Error):

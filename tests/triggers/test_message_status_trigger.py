@@ -18,7 +18,7 @@ from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.participants import LIVE
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
-from airflow_provider_ip1.triggers import message_status as trigger_module
+from airflow_provider_ip1.triggers import base as trigger_module
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from tests.sensor_modes import Clock, connect, run_trigger
 

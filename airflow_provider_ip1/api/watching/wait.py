@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The loop of a wait: poll, pause, and poll again until the messages have a final verdict or time is up.
+The loop of a wait: poll, pause, and poll again until there is a verdict or time is up.
 
-The poking sensor, the deferring sensor and the trigger all drive :meth:`Wait.steps`, so a wait ends the same way in
+Poking sensors, deferring sensors and their triggers all drive :meth:`Wait.steps`, so a wait ends the same way in
 every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, polls, logs and says what time it is.
 """
 
@@ -14,14 +14,16 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
-from airflow_provider_ip1.api.watching.watch import PollResult, Watch, WatchedMessage
+from airflow_provider_ip1.api.watching.watch import Pollable, PollResult, Reported
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 
 #: A wait logs at least one line in this many seconds, so that people can see that it is alive.
 SIGN_OF_LIFE = 300.0
+
+WatchT = TypeVar("WatchT", bound=Pollable)
 
 LogLine: TypeAlias = tuple[int, str]
 """A level of :mod:`logging`, and a text without personal data."""
@@ -61,13 +63,13 @@ class WaitResult:
 
     :param status: ``"success"``, ``"failure"`` or ``"timeout"``.
     :param text: what the last poll found, or why it failed.
-    :param messages: the watched messages; empty after a timeout.
+    :param messages: the messages that the wait was about; empty after a timeout.
     :param lines: what to log.
     """
 
     status: Literal["success", "failure", "timeout"]
     text: str
-    messages: tuple[WatchedMessage, ...] = ()
+    messages: tuple[Reported, ...] = ()
     lines: tuple[LogLine, ...] = ()
 
     def as_dicts(self) -> list[dict[str, Any]]:
@@ -102,19 +104,19 @@ def error_event(error: str, text: str) -> dict[str, Any]:
     return {"status": "error", "error": error, "text": _shortened(text)}
 
 
-class Wait:
+class Wait(Generic[WatchT]):
     """
     One wait, from its first poll in this process to its end. Its text is what to log first.
 
-    :param watch: the messages to watch.
+    :param watch: what to wait for.
     :param schedule: when to poll.
     :param known_at: when iP.1 last returned one of the messages, or else the start of the wait, in seconds since 1970.
     :param not_found_timeout: seconds after ``known_at`` at which a poll that finds none of the messages ends the wait.
-        ``None`` means never.
+        ``None`` (default) means never.
     """
 
     def __init__(
-        self, watch: Watch, schedule: PollSchedule, *, known_at: float, not_found_timeout: float | None
+        self, watch: WatchT, schedule: PollSchedule, *, known_at: float = 0.0, not_found_timeout: float | None = None
     ) -> None:
         self.watch = watch
         self.schedule = schedule
@@ -124,10 +126,9 @@ class Wait:
         self._logged_at: float | None = None
 
     def __str__(self) -> str:
-        target, rule, schedule = self.watch.target, self.watch.rule, self.schedule
-        quantity = "" if target.is_single_message else f"{self.watch.require} of "
+        schedule = self.schedule
         return (
-            f"Waiting for {quantity}{target} to reach {rule.expected_text}. "
+            f"Waiting for {self.watch.title}. "
             f"Polling every {duration_text(schedule.interval)} until {_time_text(schedule.deadline)}."
         )
 
@@ -179,7 +180,7 @@ class Wait:
         if self._not_found_timeout is None or now - self.known_at < self._not_found_timeout:
             return None
         return IP1NotFoundError(
-            f"iP.1 has not known {self.watch.target} for {duration_text(now - self.known_at)}, and not_found_timeout "
+            f"iP.1 has not known {self.watch.subject} for {duration_text(now - self.known_at)}, and not_found_timeout "
             f"is {duration_text(self._not_found_timeout)}. Check the id or reference, and that the API key of the "
             "connection belongs to the account that sent the messages. If they are sent later, raise not_found_timeout."
         )

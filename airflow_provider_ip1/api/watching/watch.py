@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.status import KNOWN_CODES, is_terminal, status_category, status_name
@@ -23,6 +23,7 @@ from airflow_provider_ip1.exceptions import IP1ResponseError
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message, MessageStatus
     from airflow_provider_ip1.api.paging.page import Page
+    from airflow_provider_ip1.api.requests import Direction
 
 Require = Literal["all", "any"]
 
@@ -66,9 +67,17 @@ def check_expected_count(expected_count: int | str | None, target: Target) -> in
 
 @dataclass(frozen=True, slots=True)
 class ReadConversation:
-    """Read a conversation, newest messages first. The responses are its pages."""
+    """
+    Read a conversation, newest messages first. The responses are its pages.
+
+    :param participant: phone number with country code, or sender name.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` (default) for both.
+    :param page_size: messages per request; ``None`` (default) for the connection's setting.
+    """
 
     participant: str
+    direction: Direction | None = None
+    page_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,13 @@ class ReadMessage:
 
 
 Query: TypeAlias = ReadConversation | ReadBatch | ReadMessage
+
+
+class Reported(Protocol):
+    """A message that a poll has found, as it appears in the result of a task."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """:return: the message for XCom, as JSON values without personal data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +152,34 @@ class PollResult:
     What a poll found.
 
     :param verdict: whether to keep waiting.
-    :param messages: the watched messages that exist.
+    :param messages: the messages that the wait is about.
     :param text: the same in words, without message texts and complete phone numbers. A failure begins with the status.
     :param has_changed: whether ``text`` differs from the previous poll's.
     :param warnings: texts to log as warnings. A watch returns each of them once.
     """
 
     verdict: Verdict
-    messages: tuple[WatchedMessage, ...]
+    messages: tuple[Reported, ...]
     text: str
     has_changed: bool
     warnings: tuple[str, ...]
+
+
+class Pollable(Protocol):
+    """
+    Something to wait for.
+
+    ``title`` completes "Waiting for ...", and ``subject`` "iP.1 has not known ...". :meth:`poll` is a generator as
+    :meth:`Watch.poll` describes it.
+    """
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+
+    @property
+    def subject(self) -> str: ...  # noqa: D102
+
+    def poll(self) -> Generator[Query | PollResult, Any, None]: ...  # noqa: D102
 
 
 class Watch:
@@ -185,6 +218,17 @@ class Watch:
         self._text = ""
         if target.batch_id and target.message_id:
             self._found[target.message_id] = target.batch_id
+
+    @property
+    def title(self) -> str:
+        """The messages and the statuses that they should reach, in words."""
+        quantity = "" if self.target.is_single_message else f"{self.require} of "
+        return f"{quantity}{self.target} to reach {self.rule.expected_text}"
+
+    @property
+    def subject(self) -> str:
+        """The messages in words."""
+        return str(self.target)
 
     @property
     def messages(self) -> tuple[WatchedMessage, ...]:

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which incoming messages of a participant are new since the last poll.
+
+iP.1 lists messages by the time of their creation, which it does not reveal, so a cursor cannot be a time. A
+:class:`Cursor` remembers the newest rows of the list instead. A poll reads the list newest first until it has passed
+these rows, and every unknown row among or above them is new. Messages may arrive, disappear and come back, messages
+with the same creation time may change places, and messages may appear late, below newer ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.api.watching.watch import ReadConversation
+from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.api.messages import Message
+    from airflow_provider_ip1.api.paging.page import Page
+
+#: Rows that a cursor remembers.
+WINDOW: Final = 40
+#: The oldest remembered rows do not count as a boundary, because a message that was forgotten may have the same
+#: creation time as one of them and change places with it.
+GUARD: Final = 10
+#: Rows per request. Up to ``PAGE_SIZE - WINDOW`` new messages take one request per poll.
+PAGE_SIZE: Final = 50
+#: The most rows that a poll reads.
+MAX_ROWS: Final = 10_000
+
+# Earlier times are default values or errors.
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+Start = Literal["now", "beginning"]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingSms:
+    """
+    An incoming message, without its text and without phone numbers.
+
+    :param message_id: its id.
+    :param batch_id: id of its batch.
+    :param received: when iP.1 received it, in UTC; ``None`` if iP.1 sent no readable time.
+    :param groups: the names of the groups of a pattern that matched its text.
+    """
+
+    message_id: str
+    batch_id: str | None
+    received: datetime | None
+    groups: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, message: Message, participant: str, groups: tuple[str, ...] = ()) -> IncomingSms:
+        """
+        Describe a message.
+
+        :param message: the message.
+        :param participant: its sender, normalized. The number is masked should an id contain it.
+        :param groups: the names of the groups that matched.
+        """
+        masked = mask_number(participant)
+        batch_id = message.batch_id and message.batch_id.replace(participant, masked)
+        return cls(message.id.replace(participant, masked), batch_id, received_at(message), groups)
+
+    @property
+    def received_text(self) -> str:
+        """The time for logs."""
+        return "an unknown time" if self.received is None else f"{self.received:%Y-%m-%d %H:%M:%S} UTC"
+
+    def as_dict(self) -> dict[str, Any]:
+        """:return: the message for XCom, as JSON values without personal data."""
+        return {
+            "message_id": self.message_id,
+            "batch_id": self.batch_id,
+            "received": None if self.received is None else self.received.isoformat(),
+            "groups": [*self.groups],
+        }
+
+
+def received_at(message: Message) -> datetime | None:
+    """
+    Return when a message was received: the earliest time that iP.1 sent for it.
+
+    :param message: an incoming message.
+    :return: the time in UTC; ``None`` if iP.1 sent no readable time.
+    """
+    times = [message.modified, *(status.created for status in message.statuses)]
+    return min((time for time in times if time is not None and time >= _EARLIEST), default=None)
+
+
+class Cursor:
+    """
+    The position in a participant's incoming messages, from poll to poll.
+
+    :param participant: phone number with country code, or sender name.
+    :param start: where to begin without a state: ``"now"`` (messages that the first poll finds are not new),
+        ``"beginning"``, or an aware time (messages received before it are never new).
+    :param state: what :meth:`state` returned, maybe in another process.
+    :raises IP1ParticipantError: the participant cannot be used.
+    """
+
+    def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
+        self.participant = normalize_participant(participant)
+        self._since = start if isinstance(start, datetime) else None
+        # digests of ids, newest first
+        self._known: tuple[str, ...] = ()
+        # digests of ids that may come back near the top of the list
+        self._others: tuple[str, ...] = ()
+        # whether the remembered rows are the whole list
+        self._is_whole = start == "beginning"
+        self._newest: datetime | None = None
+        self._has_polled = start == "beginning"
+        if state is not None:
+            self._known, self._others = tuple(state["known"]), tuple(state["others"])
+            self._is_whole, self._has_polled = state["whole"], True
+            self._newest = None if state["newest"] is None else datetime.fromtimestamp(state["newest"], UTC)
+
+    def state(self) -> dict[str, Any]:
+        """
+        What another process needs in order to continue after the last poll.
+
+        :return: JSON values without personal data: ``known`` and ``others`` (digests of message ids), ``whole``
+            (whether these are all messages), and ``newest`` (seconds since 1970).
+        """
+        return {
+            "known": [*self._known],
+            "others": [*self._others],
+            "whole": self._is_whole,
+            "newest": None if self._newest is None else self._newest.timestamp(),
+        }
+
+    def poll(self) -> Generator[ReadConversation | tuple[Message, ...], Page | None, None]:
+        """
+        Read what is new.
+
+        Send each page to the query that the generator yields, and ``None`` after the last one, as in
+        :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`. The generator ends with the new
+        messages, oldest first. If it fails or is dropped before, the cursor stays where it is.
+
+        :return: a generator of one query and the new messages.
+        :raises IP1PagingError: more than :data:`MAX_ROWS` rows would have to be read.
+        :raises IP1ResponseError: iP.1 does not list the newest messages first.
+        """
+        query = ReadConversation(self.participant, "mo", PAGE_SIZE)
+        read = _Read(self._known, self._others, self._since, ends_early=not self._is_whole)
+        while not read.is_enough:
+            page = yield query
+            if page is None:
+                read.is_whole = True
+                break
+            if len(read.rows) + len(page) > MAX_ROWS:
+                raise IP1PagingError(
+                    f"There are more than {MAX_ROWS:,} incoming messages to read, so the poll ended without a result. "
+                    "Start at a later time, and export older messages with ConversationToS3Operator."
+                )
+            read.add(page)
+        read.check_order()
+        new = list(self._new_rows(read))
+        self._advance(read, new)
+        yield tuple(row.message for row in reversed(new))
+
+    def _new_rows(self, read: _Read) -> Iterator[_Row]:
+        candidates = (row for row in read.rows if not row.is_known and not row.is_before_start)
+        if not self._has_polled and self._since is None:
+            return iter(())
+        if self._is_whole:
+            return candidates
+        if not self._has_polled:
+            first_old = next((row.place for row in read.rows if row.is_before_start), len(read.rows))
+            return (row for row in candidates if row.received is not None or row.place < first_old)
+        inner = frozenset(self._known[: max(len(self._known) - GUARD, 1)])
+        boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
+        if boundary is None:
+            # The boundary has disappeared: fall back to the guard, and then to the times.
+            boundary = next((row.place for row in read.rows if row.is_known), None)
+        if boundary is not None:
+            return (row for row in candidates if row.place < boundary)
+        newest = self._newest
+        return (row for row in candidates if row.received is None or newest is None or row.received >= newest)
+
+    def _advance(self, read: _Read, new: list[_Row]) -> None:
+        listed = {row.digest for row in read.rows}
+        # A message that arrives during the poll may be read last. So may one that is in another place meanwhile.
+        misplaced = sorted((row for row in new if row.place >= WINDOW), key=lambda row: row.received or _LATEST)
+        gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
+        self._is_whole = read.is_whole and len(read.rows) <= WINDOW
+        self._known = tuple(row.digest for row in islice(read.rows, WINDOW))
+        self._others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), WINDOW))
+        times = [row.received for row in islice(read.rows, WINDOW) if row.received is not None]
+        self._newest = max([*times, *([self._newest] if self._newest else [])], default=None)
+        self._has_polled = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    place: int
+    digest: str
+    message: Message = field(repr=False)
+    received: datetime | None
+    is_known: bool
+    is_before_start: bool
+
+
+class _Read:
+    """The rows that a poll has read so far, newest first."""
+
+    def __init__(
+        self, known: tuple[str, ...], others: tuple[str, ...], since: datetime | None, *, ends_early: bool
+    ) -> None:
+        self.rows: list[_Row] = []
+        self.is_whole = False
+        self._known = frozenset(known)
+        self._seen = frozenset(known + others)
+        self._since = since
+        self._ends_early = ends_early
+        self._found = 0
+        self._first_old: int | None = None
+        self._last_known = -1
+
+    def add(self, page: Page) -> None:
+        """Add the next page."""
+        for message in page.messages:
+            received, digest = received_at(message), _digest(message.id)
+            is_before_start = self._since is not None and received is not None and received < self._since
+            place = len(self.rows)
+            self.rows.append(_Row(place, digest, message, received, digest in self._seen, is_before_start))
+            if digest in self._known:
+                self._found += 1
+                self._last_known = place
+            if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):
+                self._first_old = place
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the rows reach down to messages that cannot be new."""
+        count = len(self.rows)
+        if not self._ends_early or count < WINDOW:
+            return False
+        if not self._known and self._since is None:
+            return True
+        if self._first_old is None:
+            return False
+        if self._known and self._found == len(self._known):
+            return True
+        # Some of the known rows have disappeared, or late messages have pushed them down.
+        return count - self._first_old >= WINDOW and count - 1 - self._last_known >= GUARD
+
+    def check_order(self) -> None:
+        """
+        Check that a list that was not read to its end is listed newest first.
+
+        :raises IP1ResponseError: it is not, so the newest messages may not have been read.
+        """
+        times = [row.received for row in self.rows if row.received is not None]
+        if self.is_whole or len(times) < 2:
+            return
+        rises = sum(earlier < later for earlier, later in pairwise(times))
+        falls = sum(earlier > later for earlier, later in pairwise(times))
+        if times[0] < times[-1] and rises > falls:
+            raise IP1ResponseError(
+                "iP.1 does not list this conversation newest first, although the request asked for it. "
+                "New messages cannot be found this way. Report it to iP.1."
+            )
+
+
+def _digest(message_id: str) -> str:
+    """Return 16 hexadecimal digits that stand for an id. An id might contain a phone number; the digest does not."""
+    return hashlib.blake2b(message_id.encode(), digest_size=8).hexdigest()

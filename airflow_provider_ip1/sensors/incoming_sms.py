@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor that waits for an SMS from a participant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_ip1.api.watching.incoming import IncomingWatch
+from airflow_provider_ip1.api.watching.pattern import Pattern
+from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.wait import Wait
+from airflow_provider_ip1.exceptions import IP1ResponseError
+from airflow_provider_ip1.sensors.base import BasePollingSensor
+from airflow_provider_ip1.transfers.selection import timestamp
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
+
+#: How far iP.1's clock may be behind the worker's: without ``since``, messages received so long before the start of the
+#: task count.
+CLOCK_MARGIN: Final = timedelta(seconds=30)
+
+
+class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
+    """
+    Waits for an SMS from a participant, such as the reply to a question.
+
+    Anyone can send an SMS with a forged sender. Do not let a reply decide about anything that needs proof of who sent
+    it.
+
+    ``poke``, ``reschedule`` and ``deferrable`` end the same way:
+
+    * When ``timeout`` is over, the sensor raises ``AirflowSensorTimeout``.
+    * A refused key (401, 403) raises ``IP1AuthError`` at once, and an invalid participant ``IP1ParticipantError``.
+    * The sensor waits out an outage. When ten polls in a row have failed, it raises the error of the last one, such as
+      ``IP1ServerError`` or ``IP1RateLimitError``.
+    * If searching a text for ``pattern`` takes longer than 0.05 s, the sensor raises ``IP1Error``.
+
+    If several messages match, the sensor returns the oldest one.
+
+    :param participant: phone number with country code, or sender name. (templated)
+    :param since: messages that iP.1 received before this time do not count: an aware datetime, or ISO 8601 text, in
+        UTC if it has no zone. Default: 30 seconds before the start of the task, because iP.1's clock may be behind. In
+        ``reschedule`` mode this is the start of the first poke, and a retry starts again. (templated)
+    :param pattern: a regular expression that has to match somewhere in the text, in the syntax of Python's ``re``.
+        Start it with ``(?i)`` to ignore case. Default: any text.
+    :param return_text: whether the result contains the text, as ``text``. Airflow then stores the text in its database
+        and shows it in the web interface. Default no.
+    :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
+    :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
+    :return: a dictionary with ``message_id``, ``batch_id``, ``received`` (ISO 8601, UTC) and ``groups``, the names of
+        the groups of ``pattern`` that matched, in the order of the pattern.
+    :raises ValueError: an argument is invalid. The error names the argument.
+
+    ``timeout`` counts as in every sensor: from the start of the first try in ``reschedule`` mode, otherwise from the
+    start of each try. The last poll is at the end of that time.
+    """
+
+    template_fields: Sequence[str] = ("participant", "since", "ip1_conn_id")
+
+    def __init__(
+        self,
+        *,
+        participant: str,
+        since: datetime | str | None = None,
+        pattern: str | None = None,
+        return_text: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        ip1_conn_id: str = "ip1_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if pattern is not None:
+            Pattern(pattern)
+        self.participant = participant
+        self.since = since
+        self.pattern = pattern
+        self.return_text = return_text
+        self.deferrable = deferrable
+        self.ip1_conn_id = ip1_conn_id
+
+    def _make_wait(self, context: Context) -> Wait[IncomingWatch]:
+        schedule = self._make_schedule(context)
+        return Wait(IncomingWatch(self.participant, self._since(schedule), self.pattern), schedule)
+
+    def _since(self, schedule: PollSchedule) -> datetime:
+        given = timestamp(self.since, "since")
+        return datetime.fromtimestamp(schedule.started_at, UTC) - CLOCK_MARGIN if given is None else given
+
+    def _make_trigger(self, wait: Wait[IncomingWatch], poll_at: float) -> IncomingSmsWaitTrigger:
+        from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
+
+        watch = wait.watch
+        return IncomingSmsWaitTrigger(
+            participant=watch.participant,
+            since=watch.since.timestamp(),
+            pattern=watch.pattern,
+            state=watch.state(),
+            **self._schedule_arguments(wait, poll_at),
+        )
+
+    def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        super()._finish(status, text, messages)
+        match messages:
+            case [
+                {"message_id": str(), "batch_id": str() | None, "received": str() | None, "groups": list()} as message
+            ]:
+                return message | {"text": self._read_text(message)} if self.return_text else message
+        raise self._unexpected_event()
+
+    def _read_text(self, message: dict[str, Any]) -> str:
+        """Read the text on the worker, because the trigger's event is stored in Airflow's database."""
+        from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+        if message["batch_id"] is None:
+            raise IP1ResponseError(
+                f"iP.1 returned message {message['message_id']} without a batch id, so its text cannot be read. "
+                "Report the message id to iP.1."
+            )
+        with IP1Hook(self.ip1_conn_id) as hook:
+            return hook.get_message(message["batch_id"], message["message_id"]).body or ""

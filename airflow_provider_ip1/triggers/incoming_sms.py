@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trigger that starts DAGs when an SMS arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.triggers import BaseEventTrigger
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.api.watching.arrivals import ArrivalWatch
+from airflow_provider_ip1.api.watching.cursor import Start
+from airflow_provider_ip1.api.watching.poll_schedule import MAX_PAUSE_AFTER_FAILURE, PollSchedule
+from airflow_provider_ip1.api.watching.watch import PollResult
+from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
+from airflow_provider_ip1.hooks.poll import poll_async
+from airflow_provider_ip1.transfers.selection import timestamp
+
+
+class IncomingSmsTrigger(BaseEventTrigger):
+    """
+    Sends an event when SMS arrive from a participant. It serves an ``AssetWatcher`` (Airflow 3).
+
+    The event is a wake-up. It is a dictionary of at most 4 KB without texts and numbers: ``count``, ``first_received``
+    and ``last_received`` (ISO 8601, UTC), and ``messages``, a list of the newest 20 messages with ``message_id``,
+    ``batch_id`` and ``received``. Let the DAG that it starts read what is new, for example with
+    ``ConversationToS3Operator``: Airflow may start one run for several events.
+
+    The trigger remembers which messages it has reported. On Airflow 3.3, it keeps this position in the state of the
+    asset, and each message is reported at least once, also after a crash. It saves the position 20 seconds after an
+    event, when Airflow has stored the event, so a crash in between repeats the event. Airflow 3.0 to 3.2 have no such
+    state: after a restart of the triggerer, the trigger begins at ``start`` again.
+
+    It never ends. It waits out every error, logs it, and polls again within a minute, or when ``Retry-After`` says so.
+
+    Assets whose watchers have a trigger with the same arguments share that trigger, and Airflow then does not let it
+    use the state of any of them. Watch one asset with it and start several DAGs with that asset.
+
+    :param participant: phone number with country code, or sender name.
+    :param start: where to begin when there is no position: ``"now"`` (default), ``"beginning"``, or a time (aware
+        datetime, or ISO 8601 text). Changing it makes the trigger begin there.
+    :param poke_interval: seconds between polls, 0 or more. Values below 1 count as 1. Default 60.
+    :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll. Default ``ip1_default``.
+    :raises IP1ParticipantError: the participant cannot be used.
+    :raises ValueError: ``start`` is something else.
+    """
+
+    def __init__(
+        self,
+        *,
+        participant: str,
+        start: str | datetime = "now",
+        poke_interval: float = 60.0,
+        ip1_conn_id: str = IP1AsyncHook.default_conn_name,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.participant = normalize_participant(participant)
+        self._start = _check_start(start)
+        self.poke_interval = poke_interval
+        self.ip1_conn_id = ip1_conn_id
+
+    @property
+    def start(self) -> str:
+        """Where to begin, as text."""
+        return self._start.isoformat() if isinstance(self._start, datetime) else self._start
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """:return: the import path of this class, and its arguments as JSON values."""
+        names = ("participant", "start", "poke_interval", "ip1_conn_id")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        # Airflow logs it, and the inherited one shows all arguments.
+        return f"<{type(self).__name__} {mask_number(self.participant)} since {self.start}>"
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch without end, and send an event whenever messages have arrived."""
+        watch = await self._open_watch()
+        self.log.info("Watching for %s every %.0f s.", watch.subject, self.poke_interval)
+        now = time.time()
+        schedule = PollSchedule(
+            poke_interval=self.poke_interval, deadline=math.inf, started_at=now, never_gives_up=True
+        )
+        async with IP1AsyncHook(self.ip1_conn_id) as hook:
+            steps = watch.steps(schedule, now)
+            step = next(steps)
+            while True:
+                for level, text in step.lines:
+                    self.log.log(level, "%s", text)
+                if step.event is not None:
+                    yield TriggerEvent(step.event)  # type: ignore[no-untyped-call]
+                if step.state is not None and await self._save(step.state):
+                    watch.has_saved(step.state)
+                await asyncio.sleep(max(0.0, step.until - time.time()))
+                outcome = await self._poll(hook, watch) if step.polls else None
+                step = steps.send((outcome, time.time()))
+
+    async def _poll(self, hook: IP1AsyncHook, watch: ArrivalWatch) -> PollResult | IP1Error:
+        try:
+            await hook.reload_connection()
+            return await poll_async(hook, watch)
+        except IP1Error as error:
+            return error
+        except Exception as error:
+            # Airflow restarts a trigger that ends at once, without a pause.
+            self.log.exception("The poll failed with an unexpected error")
+            return IP1Error(f"{type(error).__name__}, see above")
+
+    # -- the state of the asset
+
+    @property
+    def _state_key(self) -> str:
+        values = (self.participant, self.ip1_conn_id, self.start)
+        return f"ip1_incoming_sms_{hashlib.sha256(repr(values).encode()).hexdigest()[:16]}"
+
+    async def _open_watch(self) -> ArrivalWatch:
+        state = await self._load()
+        try:
+            return ArrivalWatch(self.participant, self._start, state)
+        except (KeyError, TypeError, ValueError) as error:
+            self.log.warning("The saved position is unreadable (%r), so the watch begins at %s.", error, self.start)
+            return ArrivalWatch(self.participant, self._start)
+
+    async def _load(self) -> Any:
+        """Return the saved position. Without knowing whether there is one, the trigger could miss messages."""
+        store = self._store
+        while store is not None:
+            try:
+                return await (
+                    store.aget(self._state_key) if hasattr(store, "aget") else _in_thread(store.get, self._state_key)
+                )
+            except ValueError:
+                self.log.warning(
+                    "This trigger serves several assets, so Airflow does not let it save its position. After a restart "
+                    "it begins at %s. Watch a single asset with it.",
+                    self.start,
+                )
+                self.asset_state_store = None
+                return None
+            except Exception as error:
+                self.log.warning("The position cannot be read: %s. Trying again.", type(error).__name__)
+                await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
+        return None
+
+    async def _save(self, state: dict[str, Any]) -> bool:
+        store = self._store
+        if store is None:
+            return True
+        try:
+            await (
+                store.aset(self._state_key, state)
+                if hasattr(store, "aset")
+                else _in_thread(store.set, self._state_key, state)
+            )
+        except Exception as error:
+            self.log.warning(
+                "The position cannot be saved: %s. Trying again after the next poll.", type(error).__name__
+            )
+            return False
+        return True
+
+    @property
+    def _store(self) -> Any:
+        return getattr(self, "asset_state_store", None)
+
+
+async def _in_thread(function: Any, *arguments: Any) -> Any:
+    # Airflow 3.3.0 and 3.3.1 have only methods that block.
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _check_start(start: str | datetime) -> Start | datetime:
+    if start == "now" or start == "beginning":
+        return start  # type: ignore[return-value]  # mypy does not narrow a str to literals here
+    time = timestamp(start, "start")
+    if time is None:
+        raise ValueError(f"start must be 'now', 'beginning' or a time, not {start!r}")
+    return time

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the event trigger does when: polls, events, positions and log lines, on a clock that jumps."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from airflow_provider_ip1.api.watching.arrivals import MAX_LISTED, SAVE_AFTER, ArrivalStep, ArrivalWatch
+from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.watch import PollResult
+from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1RateLimitError, IP1ServerError
+from tests.api.watching.test_cursor import NUMBER, Inbox, full_inbox, pages_of, read_ahead_of
+
+OUTAGE = IP1ServerError("iP.1 answered 503.")
+
+
+def result_of(watch: ArrivalWatch, inbox: Inbox) -> PollResult:
+    steps = watch.poll()
+    query = next(steps)
+    for page in pages_of(read_ahead_of(query), inbox):
+        step = steps.send(page)
+        if step is not query:
+            break
+    else:
+        step = steps.send(None)
+    assert isinstance(step, PollResult)
+    return step
+
+
+class Run:
+    """
+    Drives a watch.
+
+    :param outcomes: before each poll, how many messages arrive, or the error that the poll ends with.
+    :param saves: whether saving works.
+    """
+
+    def __init__(
+        self,
+        outcomes: Iterable[int | IP1Error],
+        *,
+        start: Any = "now",
+        interval: float = 60.0,
+        inbox: Inbox | None = None,
+        saves: bool = True,
+    ) -> None:
+        self.inbox = inbox or full_inbox(100)
+        self.watch = ArrivalWatch(NUMBER, start)
+        self.polled_at: list[float] = []
+        self.events: list[tuple[float, dict[str, Any]]] = []
+        self.states: list[tuple[float, dict[str, Any]]] = []
+        self.lines: list[str] = []
+        schedule = PollSchedule(
+            poke_interval=interval,
+            deadline=math.inf,
+            started_at=0.0,
+            never_gives_up=True,
+            uniform=lambda low, high: low,
+        )
+        self.now = 0.0
+        steps = self.watch.steps(schedule, self.now)
+        step = next(steps)
+        for outcome in outcomes:
+            step = self._until_poll(step, steps, saves)
+            self.polled_at.append(self.now)
+            if isinstance(outcome, IP1Error):
+                step = steps.send((outcome, self.now))
+                continue
+            for _ in range(outcome):
+                self.inbox.arrive(10_000)
+            step = steps.send((result_of(self.watch, self.inbox), self.now))
+        self._until_poll(step, steps, saves)
+
+    def _until_poll(self, step: ArrivalStep, steps: Any, saves: bool) -> ArrivalStep:
+        while True:
+            self.lines += [text for _, text in step.lines]
+            if step.event is not None:
+                self.events.append((self.now, step.event))
+            if step.state is not None:
+                self.states.append((self.now, step.state))
+                if saves:
+                    self.watch.has_saved(step.state)
+            self.now = max(self.now, step.until)
+            if step.polls:
+                return step
+            step = steps.send((None, self.now))
+
+
+class TestEvents:
+    def test_one_event_per_poll_with_new_messages(self) -> None:
+        run = Run([0, 2, 0, 1, 0])
+        assert [(at, event["count"]) for at, event in run.events] == [(60.0, 2), (180.0, 1)]
+        assert run.polled_at == [0.0, 60.0, 120.0, 180.0, 240.0]
+
+    def test_an_event_carries_ids_count_and_times(self) -> None:
+        _, event = Run([0, 2]).events[0]
+        assert event.keys() == {"count", "first_received", "last_received", "messages"}
+        assert [message.keys() for message in event["messages"]] == [{"message_id", "batch_id", "received"}] * 2
+        assert event["first_received"] == event["last_received"] == "2026-11-01T02:46:40+00:00"
+
+    def test_an_event_is_small(self) -> None:
+        _, event = Run([0, 500]).events[0]
+        assert event["count"] == 500 and len(event["messages"]) == MAX_LISTED
+        assert len(json.dumps(event)) < 4000
+
+    def test_messages_without_a_time(self) -> None:
+        inbox = full_inbox(100)
+        inbox.undated = True
+        _, event = Run([0, 1], inbox=inbox).events[0]
+        assert event["first_received"] is event["last_received"] is event["messages"][0]["received"] is None
+
+    def test_the_beginning(self) -> None:
+        (event,) = Run([0, 0], start="beginning").events
+        assert (event[0], event[1]["count"]) == (0.0, 100)
+
+    def test_nothing_personal(self) -> None:
+        run = Run([0, 2, OUTAGE])
+        told = json.dumps([run.events, run.states, run.lines]) + run.watch.subject + run.watch.title
+        assert NUMBER not in told and "Hej" not in told
+
+
+class TestPositions:
+    def test_the_first_position_is_saved_at_once(self) -> None:
+        """Otherwise a message that arrives before a restart would be missed."""
+        run = Run([0, 0, 0])
+        assert [at for at, _ in run.states] == [0.0]
+
+    def test_a_position_is_saved_some_time_after_its_event(self) -> None:
+        run = Run([0, 1, 0, 0])
+        assert [at for at, _ in run.states] == [0.0, 60.0 + SAVE_AFTER]
+
+    def test_before_that_a_restart_repeats_the_event(self) -> None:
+        run = Run([0, 1, 0, 0])
+        for (_, state), count in zip(run.states, (1, 0), strict=True):
+            assert len(result_of(ArrivalWatch(NUMBER, "now", state), run.inbox).messages) == count
+
+    def test_a_newer_event_does_not_delay_the_position_of_an_older_one(self) -> None:
+        run = Run([0, *[1] * 50], interval=1.0)
+        saved = [at for at, _ in run.states]
+        assert saved[:3] == [0.0, 1.0 + SAVE_AFTER, 2.0 + SAVE_AFTER]
+
+    def test_a_position_that_was_not_saved_is_saved_after_the_next_poll(self) -> None:
+        run = Run([0, 0, 0], saves=False)
+        assert [at for at, _ in run.states] == [0.0, 60.0, 120.0]
+
+    def test_a_position_from_an_earlier_run_is_not_saved_again(self) -> None:
+        run = Run([0, 0])
+        watch = ArrivalWatch(NUMBER, "now", run.states[0][1])
+        schedule = PollSchedule(poke_interval=60.0, deadline=math.inf, started_at=0.0, never_gives_up=True)
+        steps = watch.steps(schedule, 0.0)
+        next(steps)
+        assert steps.send((result_of(watch, run.inbox), 0.0)).state is None
+
+
+class TestFaults:
+    @pytest.mark.parametrize("error", [OUTAGE, IP1AuthError("refused"), IP1Error("odd")], ids=repr)
+    def test_every_error_is_waited_out_and_logged(self, error: IP1Error) -> None:
+        run = Run([0, *[error] * 30, 1], interval=3600.0)
+        assert [event["count"] for _, event in run.events] == [1]
+        # Once a minute, although the interval is an hour.
+        assert run.polled_at[1:4] == [3600.0, 3660.0, 3720.0]
+        assert f"Poll failed (30 in a row): {error}" in run.lines
+
+    def test_retry_after(self) -> None:
+        run = Run([IP1RateLimitError("slow down", retry_after=500.0), 0])
+        assert run.polled_at == [0.0, 500.0]
+
+    def test_a_hot_loop_is_impossible(self) -> None:
+        run = Run([0, *[OUTAGE, 0] * 20], interval=0.0)
+        assert run.now >= 40

@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cursor misses nothing and repeats nothing, whatever happens to the list between and during polls."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.link_hint import read_link
+from airflow_provider_ip1.api.paging.message_list import conversation_lists
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
+from airflow_provider_ip1.api.watching.cursor import (
+    GUARD,
+    MAX_ROWS,
+    PAGE_SIZE,
+    WINDOW,
+    Cursor,
+    IncomingSms,
+    received_at,
+)
+from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
+
+NUMBER = "46701740605"
+BEGINNING = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@dataclass
+class Inbox:
+    """
+    A model of a server's list of incoming messages.
+
+    :param rows: (second of creation, id), oldest first. Rows of the same second may be in any order.
+    :param clamp: the most rows that the server returns at once.
+    :param has_links: whether it sends ``Link`` headers.
+    :param changes: called before each response.
+    """
+
+    rows: list[tuple[int, str]] = field(default_factory=list)
+    clamp: int = 10_000
+    has_links: bool = True
+    changes: Callable[[], None] = lambda: None
+    requests: int = 0
+    added: int = 0
+    undated: bool = False
+
+    def arrive(self, second: int) -> str:
+        """Add a message where its creation time belongs, after others of the same second."""
+        self.added += 1
+        message_id = f"{self.added:024x}"
+        place = sum(row[0] <= second for row in self.rows)
+        self.rows.insert(place, (second, message_id))
+        return message_id
+
+    def respond(self, start: int, limit: int) -> RawPage:
+        self.changes()
+        self.requests += 1
+        limit = min(limit, self.clamp)
+        rows = self.rows[::-1][start : start + limit]
+        texts = [message_json(second, message_id, self.undated) for second, message_id in rows]
+        times = [None if self.undated else json.loads(text)["modified"] for text in texts]
+        link = None
+        if self.has_links:
+            url = f"https://api.example/v2/x?start={{}}&limit={limit}&order=DESC"
+            last = f'<{url.format(max(0, (len(self.rows) - 1) // limit * limit))}>; rel="last"'
+            following = f'<{url.format(start + limit)}>; rel="next", ' if start + limit < len(self.rows) else ""
+            link = following + last
+        return RawPage([row[1] for row in rows], [text.encode() for text in texts], times, read_link(link))
+
+
+def message_json(second: int, message_id: str, undated: bool = False) -> str:
+    message: dict[str, Any] = {"id": message_id, "batchId": f"b{message_id}", "sender": NUMBER, "body": "Hej"}
+    if not undated:
+        message["modified"] = (BEGINNING + timedelta(seconds=second)).isoformat()
+    return json.dumps(message)
+
+
+def poll(cursor: Cursor, inbox: Inbox) -> list[str]:
+    """Poll once, through the pager. Returns the ids of the new messages, oldest first."""
+    steps = cursor.poll()
+    query = next(steps)
+    assert not isinstance(query, tuple)
+    for page in pages_of(read_ahead_of(query), inbox):
+        step = steps.send(page)
+        if step is not query:
+            break
+    else:
+        step = steps.send(None)
+    assert isinstance(step, tuple)
+    return [message.id for message in step]
+
+
+def read_ahead_of(query: Any) -> ReadAhead:
+    assert query.participant == NUMBER and query.direction == "mo"
+    lists = conversation_lists([query.participant], direction="mo", order="DESC", page_size=query.page_size)
+    return ReadAhead(lists, page_size=200, concurrency=4)
+
+
+def pages_of(ahead: ReadAhead, inbox: Inbox) -> Any:
+    for step in ahead.steps():
+        if isinstance(step, Page):
+            yield step
+        elif step is not None:
+            ahead.receive(step, inbox.respond(step.start, step.limit))
+
+
+def restarted(cursor: Cursor, start: Any) -> Cursor:
+    """Continue in another process."""
+    return Cursor(NUMBER, start, json.loads(json.dumps(cursor.state())))
+
+
+def full_inbox(count: int, **options: Any) -> Inbox:
+    inbox = Inbox(**options)
+    for second in range(count):
+        inbox.arrive(second)
+    return inbox
+
+
+class TestStart:
+    @pytest.mark.parametrize("count", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 200])
+    @pytest.mark.parametrize("has_links", [True, False])
+    def test_now(self, count: int, has_links: bool) -> None:
+        inbox = full_inbox(count, has_links=has_links)
+        cursor = Cursor(NUMBER, "now")
+        assert poll(cursor, inbox) == []
+        expected = [inbox.arrive(1000) for _ in range(3)]
+        assert poll(cursor, inbox) == expected
+        assert poll(cursor, inbox) == []
+
+    @pytest.mark.parametrize("count", [0, 1, WINDOW, WINDOW + 1, 200])
+    def test_beginning(self, count: int) -> None:
+        inbox = full_inbox(count)
+        cursor = Cursor(NUMBER, "beginning")
+        assert poll(cursor, inbox) == [message_id for _, message_id in inbox.rows]
+        assert poll(cursor, inbox) == []
+
+    @pytest.mark.parametrize("count", [0, 1, WINDOW, WINDOW + 1, 500])
+    @pytest.mark.parametrize("second", [0, 20, 150, 499, 900])
+    def test_time(self, count: int, second: int) -> None:
+        inbox = full_inbox(count)
+        cursor = Cursor(NUMBER, BEGINNING + timedelta(seconds=second))
+        assert poll(cursor, inbox) == [message_id for created, message_id in inbox.rows if created >= second]
+        inbox.arrive(second - 1)
+        expected = inbox.arrive(1000)
+        assert poll(cursor, inbox) == [expected]
+
+    def test_messages_without_a_time(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, BEGINNING + timedelta(seconds=500))
+        assert poll(cursor, inbox) == []
+        inbox.undated = True
+        expected = inbox.arrive(1000)
+        assert poll(cursor, inbox) == [expected]
+
+    def test_a_number_that_cannot_be_used(self) -> None:
+        with pytest.raises(Exception, match="country code"):
+            Cursor("0701740605", "now")
+
+
+class TestReading:
+    def test_one_request_if_nothing_is_new(self) -> None:
+        inbox = full_inbox(500)
+        cursor = Cursor(NUMBER, "now")
+        for _ in range(3):
+            poll(cursor, inbox)
+        assert inbox.requests == 3
+
+    def test_one_request_for_a_few_new_messages(self) -> None:
+        inbox = full_inbox(500)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        for _ in range(PAGE_SIZE - WINDOW):
+            inbox.arrive(1000)
+        assert len(poll(cursor, inbox)) == PAGE_SIZE - WINDOW
+        assert inbox.requests == 2
+
+    def test_too_many_messages_are_an_error(self) -> None:
+        inbox = full_inbox(MAX_ROWS + 1)
+        with pytest.raises(IP1PagingError, match=r"more than 10,000 incoming messages"):
+            poll(Cursor(NUMBER, "beginning"), inbox)
+
+    def test_a_failed_poll_changes_nothing(self) -> None:
+        inbox = full_inbox(300)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        before = cursor.state()
+        expected = [inbox.arrive(1000) for _ in range(100)]
+        steps = cursor.poll()
+        query = next(steps)
+        page = next(pages_of(ReadAhead(conversation_lists([NUMBER], order="DESC"), page_size=20, concurrency=1), inbox))
+        assert steps.send(page) is query
+        steps.close()
+        assert cursor.state() == before
+        assert poll(cursor, inbox) == expected
+
+    def test_oldest_first_is_an_error(self) -> None:
+        inbox = full_inbox(200)
+        inbox.rows.reverse()
+        for start in ("now", BEGINNING + timedelta(seconds=100)):
+            with pytest.raises(IP1ResponseError, match="newest first"):
+                poll(Cursor(NUMBER, start), inbox)  # type: ignore[arg-type]
+
+    def test_the_order_of_a_list_that_is_read_completely_does_not_matter(self) -> None:
+        inbox = full_inbox(30)
+        inbox.rows.reverse()
+        assert poll(Cursor(NUMBER, "now"), inbox) == []
+
+
+class TestDisappearing:
+    def test_all_remembered_messages(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        del inbox.rows[-WINDOW:]
+        assert poll(cursor, inbox) == []
+        expected = inbox.arrive(1000)
+        assert poll(cursor, inbox) == [expected]
+
+    def test_all_remembered_messages_while_others_arrive(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        del inbox.rows[-WINDOW:]
+        expected = inbox.arrive(1000)
+        assert poll(cursor, inbox) == [expected]
+
+    def test_all_but_the_oldest_remembered_messages(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        del inbox.rows[-WINDOW + 2 :]
+        expected = inbox.arrive(1000)
+        assert poll(cursor, inbox) == [expected]
+
+    def test_messages_that_come_back(self) -> None:
+        """As from a replica that is behind."""
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        hidden, inbox.rows[-5:] = inbox.rows[-5:], []
+        assert poll(cursor, inbox) == []
+        inbox.rows += hidden
+        assert poll(cursor, inbox) == []
+
+    def test_everything(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        inbox.rows.clear()
+        assert poll(cursor, inbox) == []
+        expected = inbox.arrive(0)
+        assert poll(cursor, inbox) == [expected]
+
+
+class TestState:
+    def test_contains_no_ids_and_is_small(self) -> None:
+        inbox = full_inbox(200)
+        inbox.rows.append((1000, f"{NUMBER}-1"))
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        del inbox.rows[-WINDOW:]
+        poll(cursor, inbox)
+        text = json.dumps(cursor.state())
+        assert NUMBER not in text and inbox.rows[-1][1] not in text
+        assert len(text) < 2000
+        assert len(cursor.state()["known"]) == len(cursor.state()["others"]) == WINDOW
+
+    def test_ids_that_contain_the_number_are_masked(self) -> None:
+        message = Message(id=f"x{NUMBER}", batch_id=f"{NUMBER}y")
+        assert IncomingSms.of(message, NUMBER).as_dict() == {
+            "message_id": "x46***05", "batch_id": "46***05y", "received": None, "groups": [],
+        }  # fmt: skip
+
+
+def test_the_earliest_plausible_time_counts() -> None:
+    from tests.api.watching.watched_messages import make_message
+
+    first = make_message("m", 101, 201)
+    assert received_at(first) == datetime(2026, 11, 1, 10, tzinfo=UTC)
+    assert received_at(Message(id="m", modified=datetime(1970, 1, 1, tzinfo=UTC))) is None
+
+
+# How many late messages and deletions there may be between two polls, for the promises in the docs.
+LATE = GUARD - 2
+DELETED = 5
+
+
+class CursorMachine(RuleBasedStateMachine):
+    """Everything that may happen to a list. Each message that counts is new in exactly one poll."""
+
+    @initialize(
+        count=st.one_of(st.integers(0, 60), st.integers(0, 300)),
+        start=st.sampled_from(["now", "beginning", "time"]),
+        seed=st.integers(0, 2**16),
+        has_links=st.booleans(),
+        clamp=st.sampled_from([10_000, 50, 7]),
+    )
+    def begin(self, count: int, start: str, seed: int, has_links: bool, clamp: int) -> None:
+        self.random = random.Random(seed)
+        self.inbox = Inbox(has_links=has_links, clamp=clamp)
+        self.second = 0
+        for _ in range(count):
+            self.inbox.arrive(self._next_second())
+        self.expected: set[str] = set()
+        self.optional: set[str] = set()
+        self.new: Counter[str] = Counter()
+        self.kind = start
+        self.since = self.random.randint(0, self.second + 1)
+        self.start: Any = BEGINNING + timedelta(seconds=self.since) if start == "time" else start
+        if start == "beginning":
+            self.expected = {message_id for _, message_id in self.inbox.rows}
+        elif start == "time":
+            self.expected = {message_id for second, message_id in self.inbox.rows if second >= self.since}
+        self.cursor = Cursor(NUMBER, self.start)
+        self.has_polled = False
+        self._begin_interval()
+
+    def _next_second(self) -> int:
+        # At most GUARD - 1 messages share a second, so that a message never changes places with one far away.
+        if self.random.random() < 0.3 or sum(row[0] == self.second for row in self.inbox.rows[-GUARD:]) >= GUARD - 2:
+            self.second += 1
+        return self.second
+
+    def _begin_interval(self) -> None:
+        self.late = self.deleted = 0
+        self.newest = [message_id for _, message_id in self.inbox.rows[-20:]]
+
+    def _expect(self, second: int, message_id: str) -> None:
+        if self.kind == "time" and second < self.since:
+            return
+        if self.kind == "now" and not self.has_polled:
+            return
+        self.expected.add(message_id)
+
+    @rule(count=st.one_of(st.integers(1, 3), st.integers(1, 120)))
+    def messages_arrive(self, count: int) -> None:
+        for _ in range(count):
+            second = self._next_second()
+            self._expect(second, self.inbox.arrive(second))
+
+    @precondition(lambda self: self.late < LATE)
+    @rule()
+    def a_message_appears_late(self) -> None:
+        """Below newer messages: at most 20 of those that the last poll has seen."""
+        oldest = self.newest[0] if self.newest else None
+        seconds = [second for second, message_id in self.inbox.rows if message_id == oldest]
+        if not seconds:
+            return
+        second = self.random.randint(min(seconds[0] + 1, self.second), self.second)
+        if sum(row[0] == second for row in self.inbox.rows) >= GUARD - 2:
+            return
+        self.late += 1
+        self._expect(second, self.inbox.arrive(second))
+
+    @precondition(lambda self: self.deleted < DELETED)
+    @rule(data=st.data())
+    def a_message_disappears(self, data: st.DataObject) -> None:
+        if self.inbox.rows:
+            place = data.draw(st.integers(0, min(len(self.inbox.rows) - 1, 60)))
+            self._delete(place)
+
+    def _delete(self, place: int) -> None:
+        self.deleted += 1
+        _, message_id = self.inbox.rows.pop(-1 - place)
+        if message_id not in self.new:
+            self.expected.discard(message_id)
+            self.optional.add(message_id)
+
+    @rule(place=st.integers(0, 60))
+    def neighbors_change_places(self, place: int) -> None:
+        rows = self.inbox.rows
+        if place + 1 < len(rows) and rows[-1 - place][0] == rows[-2 - place][0]:
+            rows[-1 - place], rows[-2 - place] = rows[-2 - place], rows[-1 - place]
+
+    @rule(clamp=st.sampled_from([10_000, 50, 7]))
+    def the_limit_changes(self, clamp: int) -> None:
+        self.inbox.clamp = clamp
+
+    @rule()
+    def another_process_continues(self) -> None:
+        if self.has_polled:
+            self.cursor = restarted(self.cursor, self.start)
+
+    @rule(during=st.integers(0, 4))
+    def poll(self, during: int) -> None:
+        """Messages may arrive and disappear during the poll as well. The next poll has to find them."""
+        expected_before, left = set(self.expected), [during]
+
+        def change() -> None:
+            if left[0] and self.random.random() < 0.5:
+                left[0] -= 1
+                second = self._next_second()
+                message_id = self.inbox.arrive(second)
+                if self.has_polled or self.kind != "now":
+                    self._expect(second, message_id)
+                else:
+                    self.optional.add(message_id)
+
+        self.inbox.changes = change
+        new = poll(self.cursor, self.inbox)
+        self.inbox.changes = lambda: None
+        self.has_polled = True
+        self.new.update(new)
+        assert expected_before - set(self.new) == set(), "missed"
+        self._begin_interval()
+
+    @invariant()
+    def nothing_is_repeated(self) -> None:
+        if hasattr(self, "new"):
+            assert [message_id for message_id, count in self.new.items() if count > 1] == []
+            assert set(self.new) <= self.expected | self.optional, "was there before the start"
+
+    def teardown(self) -> None:
+        if hasattr(self, "new"):
+            self.poll(0)
+
+
+CursorMachine.TestCase.settings = settings(
+    max_examples=int(os.environ.get("IP1_CURSOR_RUNS", "60")),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="IP1_CURSOR_RUNS" not in os.environ,
+)
+TestCursorMachine = CursorMachine.TestCase
