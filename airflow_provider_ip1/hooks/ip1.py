@@ -26,6 +26,7 @@ from airflow_provider_ip1.api.paging.message_list import (
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
+from airflow_provider_ip1.api.requests import Direction, Order
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -125,8 +126,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         self,
         participant: str,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> Iterator[Message]:
@@ -152,8 +153,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         self,
         participant: str,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> SyncPages:
@@ -172,8 +173,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         self,
         participants: Iterable[str],
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> SyncPages:
@@ -189,7 +190,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         return self._pages(lists, check_argument("concurrency", concurrency))
 
     def iter_batch_messages(
-        self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
+        self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
     ) -> Iterator[Message]:
         """
         Iterate over the messages of a batch, each with its latest status only (iP.1's page on reading SMS).
@@ -206,8 +207,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     def iter_batch_pages(
         self,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> SyncPages:
@@ -285,7 +286,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         return self.client.run(self.client.message(batch_id, message_id))
 
-    def iter_batches(self, *, order: str = "DESC", page_size: int | None = None) -> Iterator[Batch]:
+    def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> Iterator[Batch]:
         """
         Iterate over the batches of the account, without their summaries.
 

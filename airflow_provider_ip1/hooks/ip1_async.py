@@ -21,6 +21,7 @@ from airflow_provider_ip1.api.paging.message_list import (
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
+from airflow_provider_ip1.api.requests import Direction, Order
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -110,8 +111,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         self,
         participant: str,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> AsyncIterator[Message]:
@@ -125,8 +126,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         self,
         participant: str,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> AsyncPages:
@@ -139,8 +140,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         self,
         participants: Iterable[str],
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> AsyncPages:
@@ -149,7 +150,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         return self._pages(lists, check_argument("concurrency", concurrency))
 
     def iter_batch_messages(
-        self, batch_id: str, *, order: str = "ASC", page_size: int | None = None
+        self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
     ) -> AsyncIterator[Message]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
         return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
@@ -157,8 +158,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     def iter_batch_pages(
         self,
         *,
-        direction: str | None = None,
-        order: str = "ASC",
+        direction: Direction | None = None,
+        order: Order = "ASC",
         page_size: int | None = None,
         concurrency: int | None = None,
     ) -> AsyncPages:
@@ -191,7 +192,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         client = await self.get_client()
         return await client.run(client.message(batch_id, message_id))
 
-    def iter_batches(self, *, order: str = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
+    def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
         return self._pages([batch_list(order=order, page_size=page_size)]).batches()
 

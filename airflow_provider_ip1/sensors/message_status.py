@@ -67,7 +67,8 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
     :param message_id: id of a message. (templated)
     :param reference: your own reference, given when the messages were sent. (templated)
     :param expected: the statuses to wait for: codes (``201``), categories (``pending``, ``delivered``, ``undelivered``,
-        ``rejected``, ``failed``) or a list of both. Default ``delivered``. (templated)
+        ``rejected``, ``failed``) or a list of both. Default ``delivered``. (templated; a template is text, which type
+        checkers reject here)
     :param failed: the statuses that end the wait as a failure, in the same form. A code takes precedence over its
         category. Default: every category except ``pending`` that is not expected. (templated)
     :param require: with ``all`` (default), every message has to reach an expected status and the first failure ends the

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.transfers.export import Export
@@ -28,7 +29,7 @@ def export_conversations(
     s3_key: str,
     s3_bucket: str | None = None,
     *,
-    direction: Literal["mt", "mo"] | None = None,
+    direction: Direction | None = None,
     file_format: FileFormat = "jsonl",
     compression: Compression | Literal["infer"] | None = "infer",
     since: str | datetime | None = None,

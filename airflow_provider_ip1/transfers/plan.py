@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from airflow_provider_ip1.api.paging.message_list import check_direction
+from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.parquet import check_pyarrow
@@ -68,7 +70,7 @@ class Plan:
 
     participants: tuple[str, ...]
     target: Target
-    direction: str | None
+    direction: Direction | None
     window: Window
     file_format: FileFormat
     compression: Compression | None
@@ -115,7 +117,7 @@ class Plan:
         return cls(
             participants=participants,
             target=target,
-            direction=none_if_blank(direction),
+            direction=check_direction(none_if_blank(direction)),
             window=Window.from_arguments(since, until, status_lookback),
             file_format=file_format,
             compression=choose_compression(file_format, compression, target.key),

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES, TERMINAL_CATEGORIES, status_category
+from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES, TERMINAL_CATEGORIES, Category, status_category
 
 Verdict = Literal["waiting", "reached", "failed"]
-StatusArgument: TypeAlias = int | str | Iterable[int | str]
-"""A status code (as text too, because templates render text), the name of a category, or a list of both."""
+StatusArgument: TypeAlias = int | Category | Iterable[int | Category]
+"""
+A status code, the name of a category, or a list of both. Codes may also be text, because templates render text. The
+type leaves that out, so that type checkers find misspelled categories.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,8 @@ class StatusRule:
     :param failed: codes and categories.
     """
 
-    expected: frozenset[int | str]
-    failed: frozenset[int | str]
+    expected: frozenset[int | Category]
+    failed: frozenset[int | Category]
 
     @classmethod
     def from_arguments(cls, expected: StatusArgument, failed: StatusArgument | None = None) -> StatusRule:
@@ -67,7 +70,7 @@ class StatusRule:
                 return "failed"
         return "waiting"
 
-    def as_arguments(self) -> dict[str, list[int | str]]:
+    def as_arguments(self) -> dict[str, list[int | Category]]:
         """:return: ``expected`` and ``failed`` as JSON values, for :meth:`from_arguments`."""
         return {"expected": sorted(self.expected, key=str), "failed": sorted(self.failed, key=str)}
 
@@ -82,7 +85,7 @@ class StatusRule:
         return sorted(code for code in self.expected | self.failed if isinstance(code, int) and code not in KNOWN_CODES)
 
 
-def _statuses(argument: StatusArgument, name: str) -> frozenset[int | str]:
+def _statuses(argument: StatusArgument, name: str) -> frozenset[int | Category]:
     if isinstance(argument, (int, str)):
         argument = [argument]
     if not isinstance(argument, (list, tuple, set, frozenset)):
@@ -90,10 +93,11 @@ def _statuses(argument: StatusArgument, name: str) -> frozenset[int | str]:
     return frozenset(_status(value, name) for value in argument)
 
 
-def _status(value: int | str, name: str) -> int | str:
+def _status(value: int | str, name: str) -> int | Category:
     status = value.strip().lower() if isinstance(value, str) else value
-    if status in CATEGORIES:
-        return status
+    for category in CATEGORIES:
+        if status == category:
+            return category
     if isinstance(status, str) and status.isascii() and status.isdigit():
         status = int(status)
     if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 999:
