@@ -209,7 +209,7 @@ class Pager:
             # The previous page was the same although the offset was not, because the list had moved.
             self._look_back(self._previous[0])
         if event in _JOINING:
-            if event is not Event.REPEATED and self._shows_that_rows_moved(page, new):
+            if event is not Event.REPEATED and self._shows_that_rows_moved(request, page, new):
                 self._look_back(request.start)
             self._join(request, page)
         self._capacity = max(self._capacity, len(page.ids))
@@ -294,14 +294,15 @@ class Pager:
         self._position = request.start + len(page.ids) - 1
         self._previous = (request.start, page.ids)
 
-    def _shows_that_rows_moved(self, page: RawPage, new: Sequence[int]) -> bool:
+    def _shows_that_rows_moved(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
         """
         Whether a row may have moved to a place that was read already.
 
         It can only get there unseen by pushing the anchor, or rows next to it, out of their places.
         """
         known = len(page.ids) - len(new)
-        return known > 0 and not (known == 1 and page.ids[0] == self._anchor) and self.state is not State.RESTART
+        is_in_place = known == 1 and page.ids[0] == self._anchor and request.start == self._position
+        return known > 0 and not is_in_place and self.state is not State.RESTART
 
     def _look_back(self, start: int) -> None:
         if start > 0 and not any(pending.is_look_back for pending in self._queue):
