@@ -313,11 +313,14 @@ class Pager:
     def _take_look_back(self, request: PageRequest, page: RawPage) -> None:
         """Deliver rows that had moved to places which were read already."""
         new = self._delivered.missing_from(page.ids)
+        self._look_backs_left -= 1
         if len(new) == len(page.ids):
+            if not page.ids and self._look_backs_left:
+                # Rows were here a moment ago, so the response may not be iP.1's.
+                self._look_back_start = request.start
             return
         self._deliver(request, page, new)
         reached = request.start + len(page.ids)
-        self._look_backs_left -= 1
         if len(page.ids) > 1 and reached < self._look_back_end and self._look_backs_left:
             # The server grants fewer rows than before.
             self._look_back_start = reached - 1
