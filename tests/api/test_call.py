@@ -164,16 +164,65 @@ def test_a_rejected_request_took_no_effect(status: int) -> None:
     assert call.attempts == 1 and not call.may_have_taken_effect
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_a_success_of_sending(status: int) -> None:
     call = sending()
     assert call.receive(Response(status, {}, b"x"), NOW) is None
     assert call.result == b"x"
 
 
-def test_sending_follows_no_redirect() -> None:
-    with pytest.raises(IP1ConnectionError, match="redirects"):
-        sending().receive(Response(307, {"location": f"{BASE}/elsewhere"}, b""), NOW)
+@pytest.mark.parametrize("status", [100, 199, 300])
+def test_no_other_status_is_a_success_of_sending(status: int) -> None:
+    with pytest.raises(IP1ResponseError):
+        sending().receive(Response(status, {}, b"x"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "may_have_taken_effect"), [(301, False), (302, True), (303, True), (307, False), (308, False)]
+)
+def test_sending_follows_no_redirect(status: int, may_have_taken_effect: bool) -> None:
+    call = sending()
+    assert not call.may_have_taken_effect
+    with pytest.raises(IP1ConnectionError, match=rf"redirects .* \({status}\)"):
+        call.receive(Response(status, {"location": f"{BASE}/elsewhere"}, b""), NOW)
+    assert call.may_have_taken_effect is may_have_taken_effect
+
+
+def test_a_redirect_of_a_read_took_no_effect() -> None:
+    call = new_call()
+    call.receive(response(302, location=f"{BASE}/elsewhere"), NOW)
+    assert not call.may_have_taken_effect
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_rejected_batch_says_what_to_check(status: int) -> None:
+    with pytest.raises(IP1Error, match=rf"refused the batch \({status}\)\. Nothing was sent\. Check that the sender"):
+        sending().receive(Response(status, {}, b""), NOW)
+    with pytest.raises(IP1Error) as caught:
+        sending().receive(Response(423, {}, b""), NOW)
+    assert "refused the batch" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem"),
+    [
+        (Response(429, {}, b""), "429, too many requests"),
+        (Response(503, {}, b""), "status 503"),
+        (Response(200, {}, b"{"), "a body that cannot be read"),
+        (TransportFailure("the connection was refused"), "the connection was refused"),
+        (TransportFailure("the body is too large", kind="response"), "the body is too large"),
+    ],
+)
+@pytest.mark.parametrize("max_attempts", [1, 2])
+def test_an_error_states_the_last_problem_and_the_attempts(
+    outcome: Response | TransportFailure, problem: str, max_attempts: int
+) -> None:
+    call = new_call(policy=RetryPolicy(max_attempts=max_attempts))
+    with pytest.raises(IP1Error) as caught:
+        for _ in range(max_attempts):
+            call.receive(outcome, NOW)
+    assert problem in str(caught.value)
+    assert f"{call.attempts} attempt{'s' * (call.attempts > 1)}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

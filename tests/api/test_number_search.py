@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.number_search import contains_number
+from airflow_provider_ip1.api.number_search import PhoneNumber, contains_number
 
 NUMBER = "46701740605"
 # Norwegian numbers have eight digits. None starts with 1.
@@ -128,3 +128,50 @@ def test_letters_end_a_number() -> None:
 def test_a_short_number_in_a_longer_run_of_digits_is_a_coincidence() -> None:
     assert not contains_number("9100006051.jsonl", [NORWEGIAN])
     assert contains_number("9-10000605-1.jsonl", [NORWEGIAN])
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("call 46701740605 now", ["46701740605"]),
+        ("+46 70-174 06 05, or 0701740605", ["46 70-174 06 05", "701740605"]),
+        ("4670174060546701740605", ["46701740605", "46701740605"]),
+        ("00701740605", ["701740605"]),
+        ("9701740605", ["701740605"]),
+        ("46701740605 46701740605", ["46701740605", "46701740605"]),
+        ("1234567 46701740605", ["46701740605"]),
+        ("4670174060", []),
+        ("", []),
+    ],
+)
+def test_a_number_is_found_in_its_places(text: str, spans: list[str]) -> None:
+    found = PhoneNumber(NUMBER).find(text)
+    assert [text[start:end] for start, end in found] == spans
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("10000605", True),
+        ("0010000605", True),
+        ("910000605", False),
+        ("9010000605", False),
+        ("100006051", False),
+        ("9-10000605", True),
+        ("10000605-9", True),
+        ("99-0010000605-99", True),
+        ("99-9010000605-99", False),
+        ("99-100006059-99", False),
+        ("1 0 0 0 0 6 0 5", True),
+        ("9 9 1 0000605", True),
+        ("1000-06 059", False),
+    ],
+)
+def test_a_short_number_is_a_run_of_digits_but_for_leading_zeros(text: str, is_found: bool) -> None:
+    assert bool(PhoneNumber(NORWEGIAN).find(text)) is is_found
+
+
+@pytest.mark.parametrize(("digits", "is_found"), [("1234567", True), ("123456", False)])
+def test_numbers_have_seven_digits_at_least(digits: str, is_found: bool) -> None:
+    assert bool(PhoneNumber(digits).find(f"a {digits} b")) is is_found

@@ -23,6 +23,15 @@ def test_without_a_total_there_is_no_time_left() -> None:
     assert "50 messages so far" in line and "left" not in line and " of " not in line
 
 
+def test_a_total_that_was_reached_or_nothing_yet_says_nothing_about_the_rest() -> None:
+    line = Progress(now=0.0).add(40, 40, now=20.0)
+    assert line == "40 messages so far, 2 messages/s"
+    line = Progress(now=0.0).add(0, 40, now=20.0)
+    assert line == "0 messages so far of about 40, 0 messages/s"
+    line = Progress(now=0.0).add(20, 40, now=20.0)
+    assert line == "20 messages so far of about 40, 1 messages/s, about 20 s left"
+
+
 def test_a_total_that_was_passed_is_not_shown() -> None:
     line = Progress(now=0.0).add(50, 40, now=20.0)
     assert line is not None

@@ -104,9 +104,47 @@ def test_normalizes_recipients_and_drops_duplicates(given: Any, expected: Any) -
     ],
 )
 def test_rejects_recipients_that_iP1_would_not_accept(recipients: Any) -> None:
-    with pytest.raises(ValueError, match="recipients") as raised:
+    with pytest.raises(ValueError, match="^recipients") as raised:
         outgoing(recipients=recipients)
     assert NUMBER not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "problem"),
+    [
+        (7, r"recipients must be a string, a list of strings or a mapping, not int\."),
+        ([NUMBER, 7], r"recipients: number 2 must be a string, not int\."),
+        ([NUMBER, "0701740606"], r"recipients: number 2 cannot be used\. The participant .* has no country code"),
+        ({NUMBER: {"name": 1}}, "recipients: the values of number 1 must be a mapping of strings to strings"),
+        ({NUMBER: {}, "default": {"a": 1}}, "recipients: the values of default must be a mapping"),
+        ({"default": {"a": "1"}, NUMBER: "Ann"}, "recipients: the values of number 2 must be a mapping"),
+    ],
+)
+def test_the_error_says_which_recipient(recipients: Any, problem: str) -> None:
+    with pytest.raises((ValueError, IP1ParticipantError), match=f"^{problem}") as raised:
+        outgoing(recipients=recipients)
+    assert "1740606" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "problem"),
+    [
+        ("body", 7, "body must be a string, not int"),
+        ("sender", None, "sender is missing"),
+        ("sender", " ", "sender is missing"),
+        ("sender", 7, "sender must be a string, not int"),
+        ("sender", "0701740605", "sender cannot be used. The participant"),
+        ("reference", 7, "reference must be a string, not int"),
+        ("tags", 7, "tags must be a list of strings, not int"),
+        ("type", "mms", "type must be 'sms' or 'flash'"),
+        ("delivery_windows", 7, "delivery_windows must be a list of mappings, not int"),
+        ("delivery_windows", "soon", "delivery_windows must be a list of mappings, not str"),
+        ("delivery_windows", [7], "delivery_windows: window 1 must be a mapping with 'opens'"),
+    ],
+)
+def test_the_error_says_what_is_wrong(argument: str, value: Any, problem: str) -> None:
+    with pytest.raises((ValueError, IP1ParticipantError), match=f"^{problem}"):
+        outgoing(**{argument: value})
 
 
 @pytest.mark.parametrize("sender", ["abc", "iP1", "A1b2C3d4E5F", "12", "1" * 15, "46701740606"])

@@ -46,6 +46,9 @@ def read(
         ("api.example", "HTTPS", None, "https://api.example"),
         ("api.example:8443", None, None, "https://api.example:8443"),
         ("api.example", None, 8443, "https://api.example:8443"),
+        ("api.example", None, 1, "https://api.example:1"),
+        ("api.example", None, 65_535, "https://api.example:65535"),
+        ("https://api.example/a%20b&c/V2/", None, None, "https://api.example/a%20b&c"),
         ("api.example:8443", None, 8443, "https://api.example:8443"),
         ("https://api.example", None, None, "https://api.example"),
         ("https://api.example", "http", None, "https://api.example"),
@@ -91,14 +94,14 @@ def test_base_urls(host: str | None, schema: str | None, port: int | None, url: 
         ("host", {"host": "https://api.example?a=b"}),
         ("host", {"host": "https://api.example#a"}),
         ("port", {"host": "https://api.example:8443", "port": 8444}),
-        ("port", {"host": "api.example", "port": 99999}),
+        ("port", {"host": "api.example", "port": 65_536}),
         ("port", {"host": "api.example", "port": -1}),
     ],
 )
 def test_addresses_that_are_refused(field: str, address: dict[str, Any]) -> None:
     with pytest.raises(IP1ConnectionError, match=f"^Connection 'ip1_test': {field} ") as caught:
         read(**address)
-    assert KEY not in str(caught.value)
+    assert KEY not in str(caught.value) and "None" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +165,7 @@ def test_a_key_with_spaces_around() -> None:
 
 def test_defaults() -> None:
     settings = read()
+    assert settings.conn_id == "ip1_test"
     assert settings.timeout == (10.0, 60.0)
     assert settings.page_size == 200
     assert settings.concurrency == 4
