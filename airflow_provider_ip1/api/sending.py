@@ -18,12 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_recipients, check_sender
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.segments import count_segments
-from airflow_provider_ip1.exceptions import IP1ParticipantError
 
-Recipients: TypeAlias = str | Sequence[str] | Mapping[str, Mapping[str, str]]
 SmsType: TypeAlias = Literal["sms", "flash"]
 Datacoding: TypeAlias = Literal["ucs", "gsm"]
 Priority: TypeAlias = Literal[1, 2]
@@ -31,12 +29,7 @@ DeliveryWindows: TypeAlias = Sequence[Mapping[str, datetime | str]]
 
 #: The most characters that iP.1 accepts as a text, before any placeholder is filled in.
 MAX_BODY_LENGTH: Final = 2000
-_MAX_DIGITS: Final = 15
-_DEFAULT: Final = "default"
 
-_NUMBER = re.compile(r"[0-9]{1,15}")
-_DIGITS_AND_SEPARATORS = re.compile(r"[+(]*[0-9][0-9\s().\-/]*")
-_SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
 _OWN_REFERENCE = re.compile(r"af-[0-9a-f]{32}")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -94,7 +87,7 @@ class OutgoingBatch:
         if self.is_templated:
             recipients = {number: dict(values) for number, values in self.recipients.items()}
             if self.default_values:
-                recipients[_DEFAULT] = dict(self.default_values)
+                recipients[DEFAULT] = dict(self.default_values)
         windows = [
             {"opens": opens} if closes is None else {"opens": opens, "closes": closes}
             for opens, closes in self.delivery_windows
@@ -231,86 +224,6 @@ def random_reference() -> str:
     return f"af-{secrets.token_hex(16)}"
 
 
-def split_numbers(recipients: str) -> list[str]:
-    """
-    Split numbers that are separated by commas.
-
-    :param recipients: the text.
-    :return: the numbers as written, without surrounding spaces. Empty parts are left out.
-    """
-    return [part for part in map(str.strip, recipients.split(",")) if part]
-
-
-def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """
-    Check recipients.
-
-    :param recipients: see :func:`check_batch`.
-    :return: number -> values, and the default values.
-    :raises ValueError: they cannot be used.
-    :raises IP1ParticipantError: a number lacks its country code.
-    """
-    default_values: dict[str, str] = {}
-    if isinstance(recipients, str):
-        recipients = split_numbers(recipients)
-    if isinstance(recipients, Mapping):
-        given = list(recipients.items())
-    elif isinstance(recipients, Sequence) and not isinstance(recipients, bytes | bytearray):
-        given = [(recipient, {}) for recipient in recipients]
-    else:
-        raise ValueError(
-            f"recipients must be a string, a list of strings or a mapping, not {type(recipients).__name__}."
-        )
-    checked: dict[str, dict[str, str]] = {}
-    for position, (recipient, values) in enumerate(given, 1):
-        if recipient == _DEFAULT and isinstance(recipients, Mapping):
-            default_values = _check_values(values, _DEFAULT)
-            continue
-        number = _check_number(recipient, position)
-        own_values = _check_values(values, f"number {position}")
-        if checked.setdefault(number, own_values) != own_values:
-            raise ValueError(
-                f"recipients has {mask_number(number)} twice, with different values. Keep one of the entries."
-            )
-    if not checked:
-        raise ValueError("recipients is empty. Give at least one phone number with country code.")
-    return checked, default_values
-
-
-def _check_number(recipient: Any, position: int) -> str:
-    if not isinstance(recipient, str):
-        raise ValueError(f"recipients: number {position} must be a string, not {type(recipient).__name__}.")
-    if not recipient.strip():
-        raise ValueError(f"recipients: number {position} is empty.")
-    number = _normalize(recipient, f"recipients: number {position}")
-    if not number.isdigit():
-        raise ValueError(
-            f"recipients: number {position} is not a phone number. Give the country code and the number, digits only."
-        )
-    if not _NUMBER.fullmatch(number):
-        raise ValueError(
-            f"recipients: number {position} ({mask_number(number)}) has {len(number)} digits. "
-            f"iP.1 accepts at most {_MAX_DIGITS}."
-        )
-    return number
-
-
-def _normalize(text: str, subject: str) -> str:
-    try:
-        return normalize_participant(text)
-    except IP1ParticipantError as error:
-        problem = str(error)
-    raise IP1ParticipantError(f"{subject} cannot be used. {problem}")
-
-
-def _check_values(values: Any, owner: str) -> dict[str, str]:
-    if not isinstance(values, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, str) for name, value in values.items()
-    ):
-        raise ValueError(f"recipients: the values of {owner} must be a mapping of strings to strings.")
-    return dict(values)
-
-
 def _check_placeholders(
     body: str, recipients: Mapping[str, Mapping[str, str]], default_values: Mapping[str, str]
 ) -> None:
@@ -337,30 +250,6 @@ def _check_body(body: Any) -> None:
         raise ValueError("body is blank. iP.1 does not send a blank text.")
     if len(body) > MAX_BODY_LENGTH:
         raise ValueError(f"body has {len(body)} characters. iP.1 accepts at most {MAX_BODY_LENGTH}.")
-
-
-def check_sender(sender: Any) -> str:
-    """
-    Check a sender.
-
-    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
-    :return: the name, or the digits of the number.
-    :raises ValueError: it is something else.
-    :raises IP1ParticipantError: the number lacks its country code.
-    """
-    if sender is None or (isinstance(sender, str) and not sender.strip()):
-        raise ValueError("sender is missing. Pass it, or set the extra 'sender' of the connection.")
-    if not isinstance(sender, str):
-        raise ValueError(f"sender must be a string, not {type(sender).__name__}.")
-    text = sender.strip()
-    if _DIGITS_AND_SEPARATORS.fullmatch(text):
-        text = _normalize(text, "sender")
-        if _NUMBER.fullmatch(text):
-            return text
-        raise ValueError(f"sender has {len(text)} digits. iP.1 accepts numbers of at most {_MAX_DIGITS} digits.")
-    if not _SENDER_NAME.fullmatch(text):
-        raise ValueError("sender must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.")
-    return text
 
 
 def _check_label(value: Any, argument: str) -> str:

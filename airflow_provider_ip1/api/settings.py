@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_ip1.api.sending import check_recipients, check_sender
+from airflow_provider_ip1.api.addresses import check_recipients, check_sender
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ParticipantError
 
 DEFAULT_HOST = "https://api.ip1sms.com"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
 
+from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.paging.message_list import (
@@ -32,7 +33,6 @@ from airflow_provider_ip1.api.sending import (
     DeliveryWindows,
     OutgoingBatch,
     Priority,
-    Recipients,
     SmsType,
     check_batch,
     random_reference,

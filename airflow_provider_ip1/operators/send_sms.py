@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
+from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
     OutgoingBatch,
     Priority,
-    Recipients,
     SmsType,
     check_batch,
     check_limit,
