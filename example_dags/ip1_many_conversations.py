@@ -37,6 +37,8 @@ with DAG(
         task_id="export_conversation",
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         pool=os.environ.get("IP1_POOL", "default_pool"),
+        # The web interface shows customer-001 instead of a number.
+        map_index_template="{{ task.s3_key.split('/')[-1].split('.')[0] }}",
     ).expand_kwargs(
         [
             # The key contains a customer id, not the phone number, because keys appear in logs and listings.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,9 @@ def test_many_conversations_each_get_their_object(
             timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        with sqlite3.connect(airflow_db / "airflow.db") as database:
+            names = database.execute("SELECT rendered_map_index FROM task_instance ORDER BY map_index").fetchall()
+        assert names == [("customer-001",), ("customer-002",), ("customer-003",)], "names of the mapped tasks"
         client = s3_server.client()
         keys = [item["Key"] for item in client.list_objects_v2(Bucket=s3_bucket)["Contents"]]
         assert keys == [f"conversations/customer-00{index}.jsonl.gz" for index in (1, 2, 3)]

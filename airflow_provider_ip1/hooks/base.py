@@ -103,7 +103,8 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
 
     def _missing_connection(self) -> IP1ConnectionError:
         return IP1ConnectionError(
-            f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password."
+            f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. Code "
+            "that runs outside a task finds only connections in environment variables and secrets backends."
         )
 
 

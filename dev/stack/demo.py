@@ -2,7 +2,7 @@
 """
 Export a conversation from the iP.1 sandbox to a real S3 server, with a real Airflow. ``make demo`` runs it.
 
-Everything lives in a temporary folder and on free loopback ports, and is gone afterwards.
+It uses a temporary folder and free loopback ports, and deletes the folder at the end.
 """
 
 from __future__ import annotations
