@@ -75,7 +75,8 @@ def get_provider_info() -> dict[str, Any]:
                     # iP.1 has no login. The base URL contains scheme and port, and separate fields could contradict it.
                     # Connection URIs may still set them.
                     "hidden-fields": ["login", "schema", "port"],
-                    "relabeling": {"host": "Base URL", "password": "API key"},
+                    # Airflow marks required fields with an asterisk, but a provider cannot declare a field as required.
+                    "relabeling": {"host": "Base URL", "password": "API key *"},
                     "placeholders": {
                         "host": "https://api.ip1sms.com",
                         "password": "required; create it in iP.1's portal",

@@ -23,7 +23,7 @@ ClientT = TypeVar("ClientT", bound="BaseClient")
 
 
 class BaseIP1Hook(BaseHook, Generic[ClientT]):
-    """The arguments, the connection and its form, shared by both hooks."""
+    """The arguments and the connection, shared by both hooks."""
 
     conn_name_attr = "ip1_conn_id"
     default_conn_name = "ip1_default"
@@ -67,20 +67,6 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
     def retries(self) -> int:
         """How many of the requests repeated another after a failure."""
         return self._closed_counts[1] + (self._client.retries if self._client else 0)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the labels of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
-        from airflow_provider_ip1.hooks.connection_form import field_behaviour
-
-        return field_behaviour()
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the extra fields of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
-        from airflow_provider_ip1.hooks.connection_form import extra_widgets
-
-        return extra_widgets()
 
     def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
         settings, unknown = read_settings(

@@ -17,7 +17,7 @@ def field_behaviour() -> dict[str, Any]:
 def extra_widgets() -> dict[str, Any]:
     """Return a widget for each extra field."""
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-    from wtforms import BooleanField, FloatField, IntegerField, PasswordField, StringField
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
     from wtforms.validators import Optional
 
     widgets: dict[str, Any] = {}
@@ -30,7 +30,8 @@ def extra_widgets() -> dict[str, Any]:
         elif first_type == "boolean":
             widgets[name] = BooleanField(label, default=bool(schema.get("default")), **described)
         else:
-            kind = {"integer": IntegerField, "number": FloatField}.get(first_type, StringField)
+            # Airflow 2 rejects the whole hook if a field has another class than these four, such as FloatField.
+            kind = IntegerField if first_type == "integer" else StringField
             widgets[name] = kind(label, widget=BS3TextFieldWidget(), validators=[Optional()], **described)
     return widgets
 

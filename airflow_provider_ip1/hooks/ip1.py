@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
 
@@ -73,6 +73,21 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     :param requests_per_second: most requests per second of this process with this key, 0 for no limit. Default 20.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
+
+    # Airflow 2 ignores these two methods if the class inherits them.
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the labels of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
+        from airflow_provider_ip1.hooks.connection_form import field_behaviour
+
+        return field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the extra fields of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
+        from airflow_provider_ip1.hooks.connection_form import extra_widgets
+
+        return extra_widgets()
 
     @cached_property
     def settings(self) -> Settings:
