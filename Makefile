@@ -21,7 +21,7 @@ OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
 .PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-sending test-ui \
-	up down compose-test dist requirements matrix-requirements record check-live bench clean
+	test-wheel up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##/ { print "\n" substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,9 @@ check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves 
 record: $(INSTALLED) ## Record the real iP.1 API without personal data (IP1_API_KEY, IP1_PARTICIPANT)
 	@$(RUN) -m dev.live.record
 
+audit: $(INSTALLED) ## Look up known vulnerabilities of our lower bounds and of the pinned versions
+	@$(RUN) -m dev.audit
+
 ## Publish it
 
 dist: $(INSTALLED) ## Build wheel and sdist into dist/ and check them
@@ -102,6 +105,9 @@ dist: $(INSTALLED) ## Build wheel and sdist into dist/ and check them
 	$(UV) build --quiet
 	$(RUN) -m twine check --strict dist/*
 	$(RUN) -m check_wheel_contents dist/*.whl
+
+test-wheel: $(INSTALLED) ## Use the wheel in dist with the newest and the oldest Airflow, and list its dependencies (SBOM)
+	$(NOX) --session wheel
 
 requirements: $(UV) ## Pin what pyproject.toml asks for, in dev/requirements (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m dev.pin newest $(UPGRADE)

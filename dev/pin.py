@@ -55,7 +55,7 @@ def pin_matrix(*options: str) -> None:
         arguments = (*test, "-", "--universal", *options)
         write_pins(f"airflow-{version}", "matrix-requirements", *arguments, requirements=airflow)
     # uv would keep a pin that is higher than a lower bound, so this file is always resolved again.
-    lowest = ("--resolution", "lowest-direct", "--constraints", f"{FOLDER}/lowest.in", "--upgrade", "--no-annotate")
+    lowest = ("--resolution", "lowest-direct", "--upgrade", "--no-annotate")
     write_pins("lowest", "matrix-requirements", *test, *lowest)
 
 

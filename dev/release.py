@@ -2,7 +2,7 @@
 """
 Check that a release tag, the package's version and the changelog agree: ``python -m dev.release v1.2.3``.
 
-Needs nothing installed.
+It prints the release's section of the changelog. Needs nothing installed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,24 @@ def disagreement(tag: str, package: str, changelog: str) -> str | None:
     return None
 
 
+def notes(changelog: str) -> str:
+    """
+    Return what is new in a release.
+
+    :param changelog: text of CHANGELOG.md.
+    :return: its newest section, without the heading. Links lead to files of the repository.
+    """
+    sections = re.split(r"(?m)^## .+\n", changelog)
+    return sections[1].strip() + "\n"
+
+
 def main() -> None:
     (tag,) = sys.argv[1:]
     package = (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text()
-    sys.exit(disagreement(tag, package, (PROJECT / "CHANGELOG.md").read_text()))
+    changelog = (PROJECT / "CHANGELOG.md").read_text()
+    if wrong := disagreement(tag, package, changelog):
+        sys.exit(wrong)
+    print(notes(changelog), end="")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 from dev import EXAMPLE_DAGS
 from dev.compose import make_env
 from dev.compose.containers import COMPOSE_PROJECT, FILES, WAITING_DAG, WORKERS, Failed, Memory, Stack, say
+from dev.compose.isolation import check_isolation
 
 # The value in docker-compose.yaml, for the example DAGs and the sandbox.
 CONVERSATIONS = 200
@@ -56,6 +57,7 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
     measured["memory, idle"] = f"{memory.now_mib():.0f} MiB"
     memory.start()
     try:
+        check_isolation(stack)
         stack.log_in()
         dags = sorted(path.stem for path in EXAMPLE_DAGS.glob("ip1_*.py") if path.stem != APPROVAL_DAG)
         # The DAG that takes minutes comes last.
@@ -89,6 +91,7 @@ def test(mode: str, keep: bool, limit_s: float) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         env_file = Path(folder) / "env"
         make_env.write_env(env_file)
+        make_env.share_dags()
         with env_file.open("a", encoding="utf-8") as file:
             # 0 means any free port.
             file.write("AIRFLOW_PORT=0\nS3_PORT=0\nSANDBOX_PORT=0\n")

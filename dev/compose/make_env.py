@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dev import PROJECT
+from dev import EXAMPLE_DAGS, PROJECT
 
 EXAMPLE = Path(__file__).resolve().parent / ".env.example"
 
@@ -25,6 +25,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "JWT_SECRET": lambda: secrets.token_urlsafe(64),
     "API_SECRET_KEY": lambda: secrets.token_urlsafe(32),
     "POSTGRES_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "VALKEY_PASSWORD": lambda: secrets.token_urlsafe(24),
     "S3_ACCESS_KEY": lambda: secrets.token_hex(10),
     "S3_SECRET_KEY": lambda: secrets.token_urlsafe(30),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -68,10 +69,25 @@ def write_env(path: Path, example: Path = EXAMPLE) -> bool:
     return True
 
 
+def share_dags(folder: Path = EXAMPLE_DAGS) -> None:
+    """Let Airflow's user read the example DAGs if root has cloned the repository with umask 077.
+
+    Otherwise Airflow runs as the user who cloned it, and can read them anyway.
+
+    :param folder: the folder that the containers mount.
+    """
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        return
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | (0o555 if path.is_dir() else 0o444))
+
+
 def main() -> None:
     if len(sys.argv) > 2:
         sys.exit("usage: python3 -m dev.compose.make_env [FILE]   (default: .env beside docker-compose.yaml)")
     path = Path(sys.argv[1]) if len(sys.argv) == 2 else PROJECT / ".env"
+    share_dags()
     print(f"wrote {path}" if write_env(path) else f"{path} already exists and was not changed")
 
 

@@ -97,7 +97,7 @@ def test_the_store_and_airflow_use_the_same_keys_and_bucket(env_file: Path) -> N
             store["AWS_ACCESS_KEY_ID"],
             store["AWS_SECRET_ACCESS_KEY"],
         )
-        assert environment["IP1_S3_BUCKET"] == store["S3_BUCKET"] == "another"
+        assert environment["IP1_S3_BUCKET"] == services["init"]["environment"]["IP1_S3_BUCKET"] == "another"
 
 
 def test_ports_can_be_changed_and_stay_on_loopback(env_file: Path) -> None:

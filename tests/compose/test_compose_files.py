@@ -74,7 +74,7 @@ def test_celery_adds_a_broker_and_workers_and_uses_them_everywhere() -> None:
     assert len(airflow) == 6
     for settings in airflow:
         assert settings["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
-        assert settings["environment"]["AIRFLOW__CELERY__BROKER_URL"].startswith("redis://valkey:")
+        assert settings["environment"]["AIRFLOW__CELERY__BROKER_URL"].endswith("@valkey:6379/0")
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
@@ -83,8 +83,11 @@ def test_image_is_this_version_or_has_an_exact_tag(name: str, settings: dict[str
     assert image == OWN_IMAGE or re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?", image), image
 
 
-def test_the_image_is_built_once() -> None:
+def test_the_image_is_built_once_and_never_pulled() -> None:
     assert [name for name, settings in CELERY.items() if "build" in settings] == ["init"]
+    for name, settings in CELERY.items():
+        if settings["image"] == OWN_IMAGE and name != "init":
+            assert settings["pull_policy"] == "never", name
 
 
 def test_base_image_agrees_with_pyproject() -> None:
@@ -137,6 +140,35 @@ def test_every_dependency_waits_for_a_state_and_not_just_for_a_start(name: str, 
 def test_containers_do_not_run_as_root(name: str, settings: dict[str, Any]) -> None:
     if settings["image"] == OWN_IMAGE:
         assert settings["user"] == "${AIRFLOW_UID:-50000}:0"
+
+
+@pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
+def test_containers_have_no_privilege_that_their_image_does_not_start_with(name: str, settings: dict[str, Any]) -> None:
+    assert settings["cap_drop"] == ["ALL"]
+    assert settings["security_opt"] == ["no-new-privileges:true"]
+    # What a program needs that starts as root and becomes the owner of its data.
+    becomes_its_user = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+    assert set(settings.get("cap_add", [])) == (set() if settings["image"] == OWN_IMAGE else becomes_its_user)
+
+
+def test_the_sandbox_shares_no_network_with_the_store_and_the_database() -> None:
+    networks = {name: set(settings.get("networks", ["default"])) for name, settings in CELERY.items()}
+    assert networks["sandbox"].isdisjoint(networks["seaweedfs"] | networks["postgres"] | networks["valkey"])
+    for name in ("scheduler", "triggerer", "worker"):
+        assert all(networks[name] & networks[other] for other in ("sandbox", "seaweedfs", "postgres"))
+
+
+def test_only_s3_of_the_store_listens_outside_its_container() -> None:
+    command = LOCAL["seaweedfs"]["command"]
+    assert [option for option in command if "bind" in option] == ["-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"]
+
+
+@pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)
+def test_no_secret_is_an_argument_of_a_process(name: str, settings: dict[str, Any]) -> None:
+    arguments = str([settings.get("command"), settings.get("healthcheck", {}).get("test")])
+    # $$ is a variable of the container, which its shell reads.
+    expanded = re.findall(r"(?<!\$)\$\{(\w+)", arguments)
+    assert set(expanded).isdisjoint(make_env.SECRETS)
 
 
 @pytest.mark.parametrize(("name", "settings"), EVERY_SERVICE)

@@ -60,3 +60,23 @@ def test_airflow_runs_as_this_user_but_never_as_root(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("os.getuid", lambda: uid)
     example = make_env.EXAMPLE.read_text(encoding="utf-8")
     assert line in make_env.fill_in(example).splitlines()
+
+
+@pytest.fixture
+def private_dags(tmp_path: Path) -> Path:
+    """A folder with a DAG, as umask 077 leaves them."""
+    (tmp_path / "dags" / "sql").mkdir(parents=True, mode=0o700)
+    for path in (tmp_path / "dags" / "one.py", tmp_path / "dags" / "sql" / "two.sql"):
+        path.touch(mode=0o600)
+    (tmp_path / "dags").chmod(0o700)
+    return tmp_path / "dags"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+@pytest.mark.parametrize(("uid", "expected"), [(0, {0o755, 0o644}), (1234, {0o700, 0o600})])
+def test_root_shares_the_dags_with_the_user_of_the_containers(
+    monkeypatch: pytest.MonkeyPatch, private_dags: Path, uid: int, expected: set[int]
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: uid)
+    make_env.share_dags(private_dags)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (private_dags, *private_dags.rglob("*"))} == expected

@@ -38,6 +38,10 @@ def test_inconsistent_versions(tag: str, changelog: str, complaint: str) -> None
     assert re.search(complaint, release.disagreement(tag, PACKAGE, changelog) or "")
 
 
+def test_notes_are_the_newest_section() -> None:
+    assert release.notes(CHANGELOG) == "### Features\n"
+
+
 def test_the_version_comes_from_the_package() -> None:
     from airflow_provider_ip1 import __version__
 
