@@ -86,8 +86,8 @@ test-ui: .venv/.installed-ui ## Test the connection form and an export in a brow
 compose-test: ## Run every example DAG in containers, with LocalExecutor and with Celery
 	python3 -m dev.compose.compose_test local celery
 
-bench: .venv-bench/.installed ## Compare the export with what people use instead (half an hour; ROUNDS=3)
-	.venv-bench/bin/python -m benchmarks.export $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: .venv-bench/.installed ## Compare the export with what people use instead (40 minutes; ONLY="csv parquet" ROUNDS=5)
+	.venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves open (IP1_API_KEY, IP1_PARTICIPANT)
 	@$(RUN) -m dev.live.check $(if $(SEND),--send $(SEND))

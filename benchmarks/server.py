@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A server with one long conversation, rendered before it starts, so that a page costs one copy of memory.
+A server with conversations that are rendered before it starts, so that a page costs one copy of memory.
 
 The sandbox renders each message for each response. With that, the export would wait for the sandbox, and the benchmark
 would measure the sandbox.
@@ -19,71 +19,82 @@ from aiohttp import web
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.store import Store
+from benchmarks.contenders.common import participants_of
 from dev.stack import python_server
 
 
-class RenderedConversation:
+class RenderedMessages:
     """
-    The sandbox's main conversation as JSON, oldest message first.
+    Messages of the sandbox's main conversation as JSON, oldest first.
 
     :param count: the number of messages.
     """
 
     def __init__(self, count: int) -> None:
         conversation = Store(messages=count).conversations[MAIN]
-        self.count = count
         self._text = bytearray()
         self._ends = array("Q", [0])
         for row in conversation.rows:
             self._text += conversation.message(row, "integers", 0) + b","
             self._ends.append(len(self._text))
 
-    def page(self, start: int, limit: int) -> bytes:
-        """Return a page as the API does: a JSON array."""
-        start, stop = min(start, self.count), min(start + limit, self.count)
+    def array(self, start: int, stop: int) -> bytes:
+        """Return some of them as a JSON array."""
         return b"[" + self._text[self._ends[start] : self._ends[stop]][:-1] + b"]"
 
-    def link(self, url: str, start: int, limit: int) -> str:
-        """Return the Link header of a page."""
-        starts = {"first": 0, "next": start + limit, "last": (self.count - 1) // limit * limit}
-        if starts["next"] >= self.count:
-            del starts["next"]
-        return ", ".join(f'<{url}?start={start}&limit={limit}&order=ASC>; rel="{rel}"' for rel, start in starts.items())
+
+def link(url: str, start: int, limit: int, count: int) -> str:
+    """Return the Link header of a page of a conversation with this number of messages."""
+    starts = {"first": 0, "next": start + limit, "last": (count - 1) // limit * limit}
+    if starts["next"] >= count:
+        del starts["next"]
+    return ", ".join(f'<{url}?start={start}&limit={limit}&order=ASC>; rel="{rel}"' for rel, start in starts.items())
 
 
-def application(conversation: RenderedConversation, latency: float) -> web.Application:
+def application(conversations: int, messages: int, latency: float, *, has_links: bool) -> web.Application:
     """
     Return the server's application.
 
+    :param conversations: the number of conversations; see :func:`participants_of`.
+    :param messages: the number of messages in each.
     :param latency: how long each response takes at least, in seconds.
+    :param has_links: whether responses have a Link header.
     """
-    url = f"/v2/conversations/{MAIN}"
+    rendered = RenderedMessages(conversations * messages)
+    first_row = {name: number * messages for number, name in enumerate(participants_of(conversations))}
+    served = 0
 
-    async def messages(request: web.Request) -> web.Response:
+    async def page(request: web.Request) -> web.Response:
+        nonlocal served
+        served += 1
         if latency:
             await asyncio.sleep(latency)
         start, limit = int(request.query["start"]), int(request.query["limit"])
-        link = conversation.link(f"{request.scheme}://{request.host}{url}", start, limit)
-        body = conversation.page(start, limit)
-        return web.Response(body=body, content_type="application/json", headers={"Link": link})
+        first = first_row[request.match_info["participant"]]
+        body = rendered.array(first + min(start, messages), first + min(start + limit, messages))
+        url = f"{request.scheme}://{request.host}{request.path}"
+        headers = {"Link": link(url, start, limit, messages)} if has_links else {}
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def count(request: web.Request) -> web.Response:
+        return web.json_response(served)
 
     app = web.Application()
-    app.router.add_get(url, messages)
+    app.router.add_get("/v2/conversations/{participant}", page)
+    app.router.add_get("/served", count)
     return app
 
 
 @contextmanager
-def conversation_server(directory: Path, messages: int, latency: float) -> Iterator[str]:
+def conversation_server(directory: Path, *arguments: str) -> Iterator[str]:
     """
     Run this module in its own process.
 
     :param directory: for its log; made if it is missing.
-    :param messages: the number of messages in the conversation.
-    :param latency: how long each response takes at least, in seconds.
+    :param arguments: see ``python -m benchmarks.server --help``.
     :return: the base URL, once all messages are rendered.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    arguments = ("--messages", str(messages), "--latency", str(latency))
     with python_server("The benchmark's server", directory, "benchmarks.server", *arguments, seconds=600) as url:
         yield url
 
@@ -101,11 +112,14 @@ async def _serve(app: web.Application) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--conversations", type=int, default=1, help="number of conversations (default: 1)")
+    parser.add_argument("--messages", type=int, required=True, help="messages in each conversation")
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--no-links", action="store_true", help="send no Link header")
     options = parser.parse_args()
-    app = application(RenderedConversation(options.messages), options.latency)
-    asyncio.run(_serve(app))
+    asyncio.run(
+        _serve(application(options.conversations, options.messages, options.latency, has_links=not options.no_links))
+    )
 
 
 if __name__ == "__main__":

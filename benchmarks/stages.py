@@ -33,6 +33,7 @@ from airflow_provider_ip1.client.base_client import Send
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from dev.stack import SANDBOX_KEY
 
 PAGE_SIZE = 200
 PAGES = 150
@@ -67,19 +68,19 @@ def microseconds_with_aiohttp(headers: dict[str, str], urls: Sequence[str]) -> f
     return microseconds(lambda _: asyncio.run(fetch_all(_)), [None]) / len(urls)
 
 
-def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, float, float]]:
+def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     """
     Measure the stages with the connection ``ip1_default``.
 
     :param conversation_url: a conversation on a server without latency, with at least ``PAGE_SIZE * PAGES`` messages.
-    :param headers: the ceiling's request headers, with the API key.
     :return: the name of each stage, and the microseconds per page for the operator and for the ceiling.
     """
     urls = [
         f"{conversation_url}?start={number * (PAGE_SIZE - 1)}&limit={PAGE_SIZE}&order=ASC" for number in range(PAGES)
     ]
     hook = IP1Hook()
-    messages = MessageList(conversation_request("46701740605"))
+    headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
+    messages = MessageList(conversation_request(conversation_url.rpartition("/")[2]))
 
     def send(url: str) -> Response:
         response = hook.client._send(Send(messages.request, url))
@@ -133,4 +134,4 @@ def measure(conversation_url: str, headers: dict[str, str]) -> list[tuple[str, f
 
 
 if __name__ == "__main__":
-    print("RESULT " + json.dumps(measure(sys.argv[1], json.loads(sys.argv[2]))))
+    print("RESULT " + json.dumps(measure(sys.argv[1])))

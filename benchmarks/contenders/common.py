@@ -15,15 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PARTICIPANT = "46701740605"
+from airflow_provider_ip1.sandbox.participants import MAIN
 
 
 @dataclass(frozen=True)
 class Job:
-    """One export: its source, its target and its settings."""
+    """
+    One export: its source, its target and its settings.
+
+    :param conversations: how many conversations to read.
+    :param messages: messages in each conversation.
+    :param concurrency: the number of requests in flight, for contenders that can send several at once.
+    """
 
     ip1_url: str
     ip1_key: str
+    conversations: int
+    messages: int
     s3_url: str
     s3_access_key: str
     s3_secret_key: str
@@ -32,20 +40,31 @@ class Job:
     page_size: int
     concurrency: int
     file_format: str
-    messages: int
 
     @property
-    def conversation_url(self) -> str:
-        return f"{self.ip1_url}/v2/conversations/{PARTICIPANT}"
+    def total(self) -> int:
+        return self.conversations * self.messages
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        return participants_of(self.conversations)
 
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.ip1_key}"}
 
+    def conversation_url(self, participant: str) -> str:
+        return f"{self.ip1_url}/v2/conversations/{participant}"
+
 
 def read_job() -> Job:
     """Return the job, which the benchmark passes as the first argument, as JSON."""
     return Job(**json.loads(sys.argv[1]))
+
+
+def participants_of(conversations: int) -> tuple[str, ...]:
+    """Return the participants of the conversations. Most are sender names, because there are few test numbers."""
+    return (MAIN, *(f"Shop{number}" for number in range(1, conversations)))
 
 
 class _Peak:

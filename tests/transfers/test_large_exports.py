@@ -14,21 +14,23 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.sandbox.participants import MAIN
 from dev import stack
+from tests.formats.odd_messages import message
 from tests.transfers.bucket_contents import Bucket
+from tests.transfers.message_server import message_server
 
 pytestmark = pytest.mark.skipif(not os.environ.get("IP1_LARGE_TESTS"), reason="takes minutes; run make test-large")
 
 MB = 1_000_000
-# Memory that 1,000,000 messages may take beyond what 100,000 take.
+# Memory that 10 times the messages, or 100 times the conversations, may take in addition.
 MAX_GROWTH = 30 * MB
 
 WORKER = """
     import json, resource, sys
     from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
-    arguments = json.loads(sys.argv[1])
-    result = ConversationToS3Operator(task_id="export", participant="46701740605", **arguments).execute({})
+    result = ConversationToS3Operator(task_id="export", **json.load(sys.stdin)).execute({})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps({"result": result, "peak": peak}))
 """
@@ -38,7 +40,8 @@ def run_worker(url: str, **arguments: Any) -> tuple[dict[str, Any], int]:
     """Export in a new process. Returns the result and the peak memory in bytes."""
     env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=0)}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(WORKER), json.dumps({"page_size": 1000} | arguments)],
+        [sys.executable, "-c", textwrap.dedent(WORKER)],
+        input=json.dumps({"participant": MAIN, "page_size": 1000} | arguments),
         env=env,
         capture_output=True,
         text=True,
@@ -70,6 +73,21 @@ def test_memory_does_not_grow_with_the_conversation(bucket: Bucket, small: str, 
     assert (few["messages"], many["messages"]) == (100_000, 1_000_000)
     print(f"{key}: {few_peak / MB:.0f} MB, {many_peak / MB:.0f} MB, {1e6 / many['seconds']:.0f} messages/s")
     assert many_peak - few_peak < MAX_GROWTH
+
+
+def test_memory_does_not_grow_with_the_number_of_conversations(bucket: Bucket) -> None:
+    messages = [message(number) for number in range(5)]
+    peaks = []
+    with message_server(messages) as url:
+        for conversations in (100, 10_000):
+            participants = [f"Shop{number}" for number in range(conversations)]
+            result, peak = run_worker(
+                url, participant=participants, s3_bucket=bucket.name, s3_key="out.jsonl.gz", concurrency=8
+            )
+            assert (result["participants"], result["messages"]) == (conversations, 5 * conversations)
+            peaks.append(peak)
+    print(f"100: {peaks[0] / MB:.0f} MB, 10,000: {peaks[1] / MB:.0f} MB")
+    assert peaks[1] - peaks[0] < MAX_GROWTH
 
 
 def test_an_object_of_300_megabytes_is_complete(bucket: Bucket, tmp_path: Path) -> None:
