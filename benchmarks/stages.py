@@ -15,6 +15,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -28,11 +30,12 @@ from airflow_provider_ip1.api.paging.message_list import MessageList
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.requests import conversation_request
-from airflow_provider_ip1.api.timestamps import read_timestamps
 from airflow_provider_ip1.client.base_client import Send
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.jsonl import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.transfers.drift import Drift
+from airflow_provider_ip1.transfers.totals import Totals
 from dev.stack import SANDBOX_KEY
 
 PAGE_SIZE = 200
@@ -90,7 +93,20 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     responses = [send(url) for url in urls]
     bodies = [response.body for response in responses]
     split = [split_page(body) for body in bodies]
-    pages = [Page(None, None, 0, 0, tuple(page.ids), tuple(page.raws), None) for page in split]
+    pages = [
+        Page(
+            participant=None,
+            direction=None,
+            number=0,
+            start=0,
+            ids=tuple(page.ids),
+            raws=tuple(page.raws),
+            total_hint=None,
+            modified_values=tuple(page.modified),
+            status_codes=tuple(page.status_codes),
+        )
+        for page in split
+    ]
     lines = [b"".join(write_jsonl([page])) for page in pages]
     raw_pages = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -99,6 +115,14 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
         for page in split:
             pager.receive(pager.next_requests(1)[0], page)
             assert pager.next_page() is not None
+
+    def count(_: object) -> None:
+        latest = datetime.now(UTC)
+        totals, drift = Totals(latest), Drift(latest)
+        # Pages remember the times that they have parsed.
+        for page in map(replace, pages):
+            totals.add(page, page)
+            drift.add(page)
 
     def join(raws: Sequence[Any]) -> bytes:
         return b"\n".join(raws) + b"\n"
@@ -115,13 +139,13 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     stages = [
         ("request and response", microseconds(send, urls), microseconds_with_aiohttp(headers, urls)),
         (
-            "JSON to messages, with their ids and times",
+            "JSON to messages, with their ids, times and status codes",
             microseconds(split_page, bodies),
             microseconds(raw_pages.decode, bodies),
         ),
         ("`Link` header", microseconds(read_link, [response.headers.get("link") for response in responses]), 0.0),
         ("paging", microseconds(page_through, [None]) / PAGES, 0.0),
-        ("first and last time", microseconds(read_timestamps, [page.modified for page in split]), 0.0),
+        ("counts for the result", microseconds(count, [None]) / PAGES, 0.0),
         (
             "lines",
             microseconds(lambda page: list(write_jsonl([page])), pages),

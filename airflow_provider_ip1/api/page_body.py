@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splitting the body of a response into messages, without decoding more than their ids and times."""
+"""Splitting the body of a response into messages, without decoding more than their ids, times and status codes."""
 
 from __future__ import annotations
 
@@ -31,20 +31,34 @@ class RawPage:
     :param modified: the time of each message as sent, for
         :func:`~airflow_provider_ip1.api.timestamps.read_timestamps`. ``None`` if it is missing or not a text.
     :param link: what the ``Link`` header says about the rest of the list.
+    :param status_codes: the code of each message's status; ``None`` for a message that does not have exactly one. Empty
+        if the page contains a status that iP.1 does not document.
     """
 
     ids: Sequence[str] = ()
     raws: Sequence[BytesLike] = field(default=(), repr=False)
     modified: Sequence[str | None] = field(default=(), repr=False)
     link: LinkHint = NO_HINT
+    status_codes: Sequence[int | None] = ()
+
+
+class _Report(msgspec.Struct, gc=False):
+    code: int
 
 
 class _Key(msgspec.Struct, gc=False):
     id: str
     modified: str | None = None
+    statuses: list[_Report] = []
+
+
+class _KeyWithoutStatuses(msgspec.Struct, gc=False):
+    id: str
+    modified: str | None = None
 
 
 _KEYS = msgspec.json.Decoder(list[_Key])
+_KEYS_WITHOUT_STATUSES = msgspec.json.Decoder(list[_KeyWithoutStatuses])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -63,13 +77,19 @@ def split_page(body: bytes) -> RawPage:
     :raises IP1ResponseError: it is JSON, but not an array of objects that each have a non-empty text as ``id``.
     """
     body = bytes(body).removeprefix(BYTE_ORDER_MARK)
+    keys: Sequence[_Key | _KeyWithoutStatuses]
+    codes: Sequence[int | None]
     try:
-        keys = _KEYS.decode(body)
+        try:
+            keys = decoded = _KEYS.decode(body)
+            codes = [key.statuses[0].code if len(key.statuses) == 1 else None for key in decoded]
+        except UNDECODABLE:
+            keys, codes = _KEYS_WITHOUT_STATUSES.decode(body), ()
         ids = [key.id for key in keys]
         raws: list[BytesLike] = _RAWS.decode(body)  # type: ignore[assignment]
         # The decoders skip what they do not return, without checking its encoding.
         if all(ids) and (body.isascii() or str(body, "utf-8")):
-            return RawPage(ids, raws, [key.modified for key in keys])
+            return RawPage(ids, raws, [key.modified for key in keys], status_codes=codes)
     except UNDECODABLE:
         pass
     return _split_slowly(body)

@@ -10,6 +10,8 @@ from typing import Final, TypeGuard
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat
+_DOCUMENTED_FORMAT: Final = b"0000-00-00T00:00:00Z"
+_DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 def parse_timestamp(text: str | None) -> datetime | None:
@@ -48,6 +50,25 @@ def read_timestamps(values: Sequence[str | None]) -> list[datetime | None]:
     except (ValueError, TypeError):
         pass
     return [_timestamp_or_none(value) for value in values]
+
+
+def earliest_and_latest(values: Sequence[str | None]) -> tuple[datetime, datetime] | None:
+    """
+    Find the earliest and the latest of many times by comparing their texts, which is faster than parsing them all.
+
+    A text between the two that looks like a time but is not one, such as the 31st of February, goes unnoticed.
+
+    :param values: texts, see :func:`read_timestamps`.
+    :return: both times in UTC; ``None`` if they cannot be found this way, because there are no texts, they do not all
+        have the format ``2026-01-31T23:59:59Z``, or one of the two is not a time.
+    """
+    try:
+        texts = "\n".join(values).encode()  # type: ignore[arg-type]  # None is a TypeError
+        if texts.translate(_DIGITS_TO_ZEROS) == b"\n".join([_DOCUMENTED_FORMAT] * len(values)):
+            return _from_iso_format(min(values)), _from_iso_format(max(values))  # type: ignore[type-var, arg-type]
+    except (ValueError, TypeError):
+        pass
+    return None
 
 
 def _timestamp_or_none(value: str | None) -> datetime | None:

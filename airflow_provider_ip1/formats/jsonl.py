@@ -30,10 +30,10 @@ def write_jsonl(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:
 
 
 def _lines(raws: Sequence[Any]) -> bytes:
-    lines = b"\n".join((*raws, b""))
-    if lines.count(b"\n") == len(raws) and b"\r" not in lines:
-        return lines
-    return b"\n".join((*map(one_line, raws), b""))
+    messages = b"".join(raws)
+    if b"\n" in messages or b"\r" in messages:
+        raws = [*map(one_line, raws)]
+    return b"\n".join((*raws, b""))
 
 
 _TOKEN_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')

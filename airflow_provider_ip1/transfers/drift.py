@@ -34,9 +34,11 @@ class Drift:
         :param page: the page as it was read, with at least one message.
         """
         self._fields |= undocumented_names(page.raws[0])
-        known = [time for time in page.modified if time is not None]
-        if known and not (is_plausible(min(known), self._latest) and is_plausible(max(known), self._latest)):
-            self._implausible += sum(not is_plausible(time, self._latest) for time in known)
+        found = page.modified_range
+        if found is not None and not all(is_plausible(time, self._latest) for time in found):
+            self._implausible += sum(
+                time is not None and not is_plausible(time, self._latest) for time in page.modified
+            )
 
     def warnings(self) -> Iterator[str]:
         """Return a sentence for each kind of drift."""

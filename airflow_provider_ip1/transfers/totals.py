@@ -46,9 +46,9 @@ class Totals:
         self.pages += 1
         self.conversations += page.number == 0
         self.messages += len(selected)
-        if times := [time for time in selected.modified if is_plausible(time, self.latest)]:
-            self.first_modified = _earlier(self.first_modified, min(times))
-            last = max(times)
+        if times := _plausible_range(selected, self.latest):
+            first, last = times
+            self.first_modified = _earlier(self.first_modified, first)
             if self.last_modified is None or last > self.last_modified:
                 self.last_modified = last
         if pending := pending_indexes(page):
@@ -68,6 +68,14 @@ class Totals:
             "pending": self.pending,
             "oldest_pending": self.oldest_pending and self.oldest_pending.isoformat(),
         }
+
+
+def _plausible_range(page: Page, latest: datetime) -> tuple[datetime, datetime] | None:
+    """Return the earliest and the latest plausible time of modification; ``None`` if no message has one."""
+    if (found := page.modified_range) and all(is_plausible(time, latest) for time in found):
+        return found
+    times = [time for time in page.modified if is_plausible(time, latest)]
+    return (min(times), max(times)) if times else None
 
 
 def _earlier(known: datetime | None, time: datetime) -> datetime:

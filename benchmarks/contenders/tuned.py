@@ -91,7 +91,7 @@ async def read(job: Job, parts: queue.Queue[bytes | None]) -> int:
 
 def export(job: Job) -> None:
     parts: queue.Queue[bytes | None] = queue.Queue(3)
-    uploader = threading.Thread(target=upload_parts, args=(job, parts))
+    uploader = threading.Thread(target=upload_parts, args=(job, parts), daemon=True)
     uploader.start()
     count = asyncio.run(read(job, parts))
     uploader.join()

@@ -93,7 +93,7 @@ class Parquet:
         import pyarrow
 
         text, number = pyarrow.string(), pyarrow.int64()
-        report = pyarrow.struct([("code", number), ("duration", number), ("created", pyarrow.timestamp("us"))])
+        report = pyarrow.struct([("code", number), ("duration", number), ("created", pyarrow.timestamp("ns"))])
         types = {
             str: text,
             int: number,
@@ -104,7 +104,7 @@ class Parquet:
         fields = msgspec.structs.fields(Row)
         self._schema = pyarrow.schema([(field.encode_name, types[field.type]) for field in fields])
         self._schema = self._schema.set(
-            self._schema.get_field_index("modified"), pyarrow.field("modified", pyarrow.timestamp("us"))
+            self._schema.get_field_index("modified"), pyarrow.field("modified", pyarrow.timestamp("ns"))
         )
         self._writer = pyarrow.parquet.ParquetWriter(buffer, self._schema, compression="zstd")
         self._rows: list[Any] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.decoding import decode_messages
@@ -70,7 +70,7 @@ def test_an_unusable_id_is_an_error_that_names_the_position(value):
 
 
 def test_an_empty_page():
-    assert split_page(b" [ ] ") == RawPage([], [], [])
+    assert split_page(b" [ ] ") == RawPage([], [], [], status_codes=[])
 
 
 def test_a_page_that_is_not_utf8_is_unreadable_even_in_a_field_that_is_not_read():
@@ -114,3 +114,22 @@ def test_times_of_a_page_are_those_of_its_messages(page):
             assert decode_messages([raw])[0].modified == time
         except IP1ResponseError:
             assert time is None
+
+
+@given(st.lists(st.none() | st.integers(0, 999) | st.just([]) | st.just([201, 102]), max_size=4))
+def test_the_code_of_a_message_with_one_status_is_read(codes):
+    statuses = [codes_of if isinstance(codes_of, list) else [codes_of] for codes_of in codes if codes_of is not None]
+    page = [{"id": str(number), "statuses": [{"code": code} for code in each]} for number, each in enumerate(statuses)]
+    page.append({"id": "without statuses"})
+    expected = [each[0] if len(each) == 1 else None for each in statuses]
+    assert split_page(dumps(page)).status_codes == [*expected, None]
+
+
+@given(anything)
+@example(None)
+@example([{"code": "201"}])
+@example([{"code": 201}, None])
+def test_undocumented_statuses_do_not_keep_a_page_from_being_split(statuses):
+    split = split_page(dumps([{"id": "a", "statuses": [{"code": 201}]}, {"id": "b", "statuses": statuses}]))
+    assert split.ids == ["a", "b"]
+    assert not split.status_codes or split.status_codes[0] == 201

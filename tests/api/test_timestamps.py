@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.timestamps import parse_timestamp, read_timestamps
+from airflow_provider_ip1.api.timestamps import earliest_and_latest, parse_timestamp, read_timestamps
 from tests.api.json_values import texts, timestamps
 
 
@@ -57,3 +57,28 @@ def test_reading_many_times_equals_reading_one_by_one(values: list[str | None]) 
 def test_reads_the_time_that_was_written(pair: tuple[str, datetime]) -> None:
     text, timestamp = pair
     assert parse_timestamp(text) == timestamp
+
+
+# Mostly times as iP.1 documents them, among them some that are not in the calendar.
+documented = st.datetimes(min_value=datetime(1, 1, 1)).map(lambda time: f"{time:%4Y-%m-%dT%H:%M:%SZ}".zfill(20))
+impossible = st.from_regex(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", fullmatch=True)
+
+
+@given(
+    st.lists(documented | impossible, max_size=6)
+    | st.lists(documented | timestamps().map(lambda pair: pair[0]) | texts | st.none(), max_size=4)
+)
+@example(["2026-01-31T23:59:59Z", "2026-02-31T00:00:00Z", "2026-03-01T00:00:00Z"])
+@example(["2026-01-31T23:59:59Z", "20260101T000000.000Z"])
+@example(["2026-01-31T23:59:5", "9Z\n2026-01-31T23:59:59Z"])
+@example([None])
+@example([])
+def test_the_earliest_and_the_latest_time_are_those_of_all_parsed_times(values: list[str | None]) -> None:
+    times = [time for time in read_timestamps(values) if time is not None]
+    found = earliest_and_latest(values)
+    assert found is None or found == (min(times), max(times))
+
+
+@given(st.lists(documented, min_size=1, max_size=5))
+def test_times_as_documented_are_compared_as_texts(values: list[str]) -> None:
+    assert earliest_and_latest(values) is not None

@@ -22,4 +22,5 @@ def page_of(raws: Iterable[bytes], *, participant: str | None = None, direction:
         raws=tuple(body.raws),
         total_hint=None,
         modified_values=tuple(body.modified),
+        status_codes=tuple(body.status_codes),
     )

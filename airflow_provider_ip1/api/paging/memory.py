@@ -34,15 +34,14 @@ class DeliveredRows:
         """The ids that are remembered."""
         return self._recent.keys() | self._older.keys()
 
-    def add(self, ids: Iterable[str]) -> None:
+    def add(self, ids: Sequence[str]) -> None:
         """
         Remember ids that were delivered.
 
         :param ids: in the order of delivery.
         """
-        for number, key in enumerate(ids, self._count):
-            self._recent[key] = number
-            self._count = number + 1
+        self._recent.update(zip(ids, range(self._count, self._count + len(ids)), strict=True))
+        self._count += len(ids)
         if len(self._recent) > self._at_least:
             self.has_forgotten = self.has_forgotten or bool(self._older)
             self._older, self._recent = self._recent, {}

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.decoding import decode_batch, decode_messages
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.routes import Route, routes_of
-from airflow_provider_ip1.api.timestamps import read_timestamps
+from airflow_provider_ip1.api.timestamps import earliest_and_latest, read_timestamps
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Page:
         header; ``None`` without one.
     :param modified_values: each message's ``modified`` as iP.1 sent it, for :attr:`modified`.
     :param batch: the batch that the messages belong to, if it was found in the list of batches.
+    :param status_codes: the code of each message's status; ``None`` for a message that does not have exactly one. Empty
+        if they were not read.
     """
 
     participant: str | None = field(repr=False)
@@ -43,11 +47,20 @@ class Page:
     total_hint: int | None
     modified_values: tuple[Any, ...] = field(default=(), repr=False)
     batch: Batch | None = None
+    status_codes: tuple[int | None, ...] = ()
 
     @cached_property
     def modified(self) -> tuple[datetime | None, ...]:
         """When each message last changed, in UTC; ``None`` where iP.1 sent no readable time."""
         return tuple(read_timestamps(self.modified_values))
+
+    @cached_property
+    def modified_range(self) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest time in :attr:`modified`; ``None`` if iP.1 sent no readable time."""
+        if (found := earliest_and_latest(self.modified_values)) is not None:
+            return found
+        times = [time for time in self.modified if time is not None]
+        return (min(times), max(times)) if times else None
 
     @cached_property
     def messages(self) -> tuple[Message, ...]:
@@ -84,11 +97,17 @@ class Page:
         """
         if len(positions) == len(self.ids):
             return self
-        ids, raws, modified = (
-            tuple(each[position] for position in positions) if each else ()
-            for each in (self.ids, self.raws, self.modified_values)
+
+        def kept(values: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(values[position] for position in positions) if values else ()
+
+        return replace(
+            self,
+            ids=kept(self.ids),
+            raws=kept(self.raws),
+            modified_values=kept(self.modified_values),
+            status_codes=kept(self.status_codes),
         )
-        return replace(self, ids=ids, raws=raws, modified_values=modified)
 
     def __len__(self) -> int:
         return len(self.ids)

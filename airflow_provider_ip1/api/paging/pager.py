@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.bounds import DEFAULT_LIMIT, UNREACHABLE_START, Bounds
@@ -24,6 +24,8 @@ from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.search import search_offsets
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
+
+T = TypeVar("T")
 
 #: Responses in a row that deliver nothing before the server counts as repeating itself.
 MAX_STALLED_RESPONSES = 40
@@ -285,7 +287,9 @@ class Pager:
     def _new_rows(self, page: RawPage) -> Sequence[int]:
         """Positions of the rows that were not delivered."""
         ids = page.ids
-        if self._pages and ids and ids[0] == self._anchor and self._delivered.is_disjoint(ids[1:]):
+        if not self._pages:
+            return range(len(ids))
+        if ids and ids[0] == self._anchor and self._delivered.is_disjoint(ids[1:]):
             return range(1, len(ids))
         return self._delivered.missing_from(ids)
 
@@ -327,17 +331,12 @@ class Pager:
 
     def _deliver(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
         """Hand out the new rows, each id once. Returns whether there were any."""
-        ids = page.ids
-        chosen = [*{ids[position]: position for position in new}.values()]
+        chosen = _once_each(page.ids, new)
         if not chosen:
             return False
-        chosen.sort()
         self._stalled = 0
-        whole = len(chosen) == len(ids)
-        raws = page.raws if whole else [page.raws[position] for position in chosen]
-        modified = page.modified if whole or not page.modified else [page.modified[position] for position in chosen]
-        new_ids = tuple(ids) if whole else tuple(ids[position] for position in chosen)
-        self._delivered.add(new_ids)
+        ids = _values_at(chosen, page.ids)
+        self._delivered.add(ids)
         self._bounds.check_growth(len(self._delivered))
         self._ready.append(
             Page(
@@ -345,10 +344,11 @@ class Pager:
                 direction=self.messages.direction,
                 number=self._pages,
                 start=request.start,
-                ids=new_ids,
-                raws=tuple(raws),
+                ids=ids,
+                raws=_values_at(chosen, page.raws),
                 total_hint=self._bounds.total_hint,
-                modified_values=tuple(modified),
+                modified_values=_values_at(chosen, page.modified),
+                status_codes=_values_at(chosen, page.status_codes),
                 batch=self.messages.batch,
             )
         )
@@ -416,6 +416,20 @@ class Pager:
         self._has_read_again = True
         self.state = State.FOLLOW if is_cut else State.RESTART
         self._request_only(self._position if is_cut else 0)
+
+
+def _once_each(ids: Sequence[str], positions: Sequence[int]) -> Sequence[int]:
+    """Leave out positions whose id appears again later. Positions are ascending."""
+    if len(set(ids)) == len(ids):
+        return positions
+    return sorted({ids[position]: position for position in positions}.values())
+
+
+def _values_at(positions: Sequence[int], values: Sequence[T]) -> tuple[T, ...]:
+    """Return the values at these positions, or none if there are no values at all."""
+    if isinstance(positions, range):
+        return tuple(values[positions.start : positions.stop])
+    return tuple(values[position] for position in positions) if values else ()
 
 
 _EMPTIED: Final = (

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shortcuts of the counts equal reading every message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_provider_ip1.api.decoding import decode_message
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.timestamps import is_plausible
+from airflow_provider_ip1.exceptions import IP1ResponseError
+from airflow_provider_ip1.transfers.drift import Drift
+from airflow_provider_ip1.transfers.pending import pending_indexes
+from airflow_provider_ip1.transfers.totals import Totals
+from tests.formats.odd_messages import ODD, PARTICIPANT, message, raw
+from tests.formats.pages import page_of
+
+LATEST = datetime(2026, 11, 25, tzinfo=UTC)
+statuses = st.lists(
+    st.fixed_dictionaries(
+        {"code": st.sampled_from([101, 112, 114, 201, 202, 402, 599, 777, 7, 1201])},
+        optional={"created": st.sampled_from(["2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z", None])},
+    ),
+    max_size=2,
+)
+odd_statuses = st.sampled_from([..., None, "odd", [{"code": "101"}], [{"code": 101, "created": 5}], [{}], [None]])
+times = st.sampled_from(["2026-10-01T00:00:00Z", "2026-10-31T10:00:01Z", "2026-10-02T00:00:00Z"])
+odd_times = st.sampled_from(
+    [
+        *(..., None, "soon", "1970-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        *("2026-10-02T00:00:00.5Z", "2026-02-31T00:00:00Z"),
+    ]
+)
+incoming = st.just({"sender": PARTICIPANT, "recipient": "iP1", "direction": 1})
+
+
+def pages() -> st.SearchStrategy[Page]:
+    """Pages of usual messages, half of them with odd ones."""
+
+    def fields(status: st.SearchStrategy[Any], time: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
+        changes = st.fixed_dictionaries({"statuses": status, "modified": time})
+        each = st.tuples(st.just({}) | incoming, changes).map(lambda pair: pair[0] | pair[1])
+        return st.lists(each, min_size=1, max_size=6)
+
+    usual_or_odd = fields(statuses, times) | fields(statuses | odd_statuses, times | odd_times)
+    return usual_or_odd.map(
+        lambda page: page_of(
+            [raw(message(number, **changes)) for number, changes in enumerate(page)], participant=PARTICIPANT
+        )
+    )
+
+
+def is_pending(page: Page, position: int) -> bool:
+    try:
+        found = decode_message(page.raws[position], participant=page.participant, direction=page.direction)
+    except IP1ResponseError:
+        return False
+    return found.status_category == "pending" and found.direction != "mo"
+
+
+@given(pages())
+@example(page_of(map(raw, ODD), participant=PARTICIPANT))
+def test_finds_the_pending_messages_that_decoding_every_message_finds(page: Page) -> None:
+    expected = [position for position in range(len(page)) if is_pending(page, position)]
+    assert pending_indexes(page) == expected
+    assert pending_indexes(replace(page, status_codes=())) == expected
+
+
+@given(pages())
+@example(page_of(map(raw, ODD), participant=PARTICIPANT))
+def test_finds_the_times_that_parsing_every_time_finds(page: Page) -> None:
+    totals = Totals(LATEST)
+    totals.add(page, page)
+    plausible = [time for time in page.modified if is_plausible(time, LATEST)]
+    assert (totals.first_modified, totals.last_modified) == (
+        min(plausible, default=None),
+        max(plausible, default=None),
+    )
+
+
+@given(pages())
+def test_counts_the_implausible_times_that_parsing_every_time_finds(page: Page) -> None:
+    drift = Drift(LATEST)
+    drift.add(page)
+    implausible = sum(time is not None and not is_plausible(time, LATEST) for time in page.modified)
+    warnings = [text for text in drift.warnings() if "a time of modification" in text]
+    assert len(warnings) == bool(implausible)
+    assert all(f"for {implausible:,} message" in text for text in warnings)
