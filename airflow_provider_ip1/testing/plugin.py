@@ -39,9 +39,9 @@ def ip1_sandbox(ip1_sandbox_options: dict[str, Any]) -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def ip1_connection(ip1_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of the Airflow connection to this test's sandbox: ``ip1_default``, during the test."""
+    """The id of the Airflow connection to this test's sandbox, without a rate limit: ``ip1_default``."""
     reach_directly(monkeypatch)
-    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", ip1_sandbox.airflow_connection())
+    monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", ip1_sandbox.airflow_connection(requests_per_second=0))
     return "ip1_default"
 
 
