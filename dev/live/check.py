@@ -2,7 +2,7 @@
 """
 Ask the real iP.1 API what its documentation leaves open, and whether it behaves as this provider expects.
 
-It sends about 25 GET requests and changes nothing. With --send, it sends one SMS instead, once you confirm it. It
+It sends about 30 GET requests and changes nothing. With --send, it sends one SMS instead, once you confirm it. It
 prints Markdown tables that you can paste into an issue: they contain no key, no phone number, no name, no id and no
 message.
 

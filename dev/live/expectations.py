@@ -260,7 +260,9 @@ def _(exchanges: Sequence[Exchange]) -> Problems:
             elif {"start", "limit", "order"} - set(named):
                 yield "start, limit or order is missing"
             else:
-                yield None if named["order"] == [each.order] else "a different order"
+                yield (
+                    None if [value.upper() for value in named["order"]] == [each.order.upper()] else "a different order"
+                )
 
 
 @_expect("link-next", "There is a next link if, and only if, more messages follow", "Introduction; assumed in part")

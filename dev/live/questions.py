@@ -223,6 +223,56 @@ def _normalization(survey: Survey) -> str:
     return "; ".join(parts) or OPEN + "there is no other spelling to try"
 
 
+def _default_limit(survey: Survey) -> str:
+    exchange = survey.without_parameters
+    if exchange.rows is None:
+        return f"status {exchange.status}"
+    limits = sorted({str(target.limit) for target in exchange.links.values() if target.limit is not None})
+    return f"{len(exchange.rows)} messages without limit; limit in Link: {', '.join(limits) or 'none'}"
+
+
+def _lower_case_order(survey: Survey) -> str:
+    exchange = survey.lower_case_order
+    if exchange.rows is None:
+        return f"status {exchange.status}"
+    if exchange.ids == survey.newest.ids:
+        return "order=desc is DESC"
+    return "order=desc is ignored" if exchange.ids == survey.first.ids else OPEN + "another order"
+
+
+def _batches(survey: Survey) -> str:
+    rows = survey.batches.json
+    if survey.batches.status != 200 or not isinstance(rows, list):
+        return f"{survey.batches.status}, {shape(survey.batches)}"
+    batches = [row for row in rows if isinstance(row, dict)]
+    if not batches:
+        return "200, no batches"
+    names = Counter(name for batch in batches for name in batch if re.fullmatch(r"[A-Za-z]{1,30}", name))
+    fields = (name if count == len(batches) else f"{name} ({count})" for name, count in sorted(names.items()))
+    references = sum(bool(batch.get("reference")) for batch in batches)
+    directions = sorted({_spelled(batch.get("direction")) for batch in batches})
+    return (
+        f"{len(batches)} batches, {references} with a reference; direction: {', '.join(directions)}; "
+        f"fields: {', '.join(fields)}; {', '.join(sorted(survey.batches.links)) or 'no'} links"
+    )
+
+
+def _senders(survey: Survey) -> str:
+    return f"{survey.senders.status}, {shape(survey.senders)}"
+
+
+def _own_conversation(survey: Survey) -> str:
+    parts = []
+    for name, exchange in survey.own.items():
+        if exchange.rows is None:
+            parts.append(f"{name}: {exchange.status}, {shape(exchange)}")
+            continue
+        own = exchange.participant
+        others = {message.get(side) for message in exchange.rows for side in ("sender", "recipient")} - {own}
+        parts.append(f"{name}: {len(exchange.rows)} messages, other addresses: {len(others)}")
+    return "; ".join(parts) or OPEN + "the conversation shows no other address"
+
+
 def _retention(survey: Survey) -> str:
     years = sorted({str(row.get("modified"))[:4] for row in survey.first.messages if row.get("modified")})
     bodies = Counter(
@@ -281,4 +331,9 @@ _QUESTIONS: Sequence[tuple[str, Callable[[Survey], str]]] = (
     ("Retention", _retention),
     ("Null or absent fields", _absence),
     ("Form of times", _numbers_of_times),
+    ("Default limit", _default_limit),
+    ("order in lower case", _lower_case_order),
+    ("List of batches", _batches),
+    ("List of senders", _senders),
+    ("Own number or name as participant", _own_conversation),
 )

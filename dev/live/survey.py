@@ -127,6 +127,11 @@ class Survey:
     batch: Exchange | None
     message: Exchange | None
     spellings: Mapping[str, Exchange]
+    without_parameters: Exchange
+    lower_case_order: Exchange
+    batches: Exchange
+    senders: Exchange
+    own: Mapping[str, Exchange]
     exchanges: Sequence[Exchange]
 
     @property
@@ -191,6 +196,14 @@ def take_survey(api: Api, participant: str) -> Survey:
             name: api.get(f"/v2/conversations/{quote(spelled, safe='')}", start=0, limit=1, order="ASC")
             for name, spelled in _spellings(participant).items()
         },
+        without_parameters=api.get(path),
+        lower_case_order=api.get(path, start=0, limit=_FEW, order="desc"),
+        batches=api.get("/v2/batches", start=0, limit=50, order="DESC"),
+        senders=api.get("/v2/me/senders"),
+        own={
+            name: api.get(f"/v2/conversations/{quote(address, safe='')}", start=0, limit=50, order="DESC")
+            for name, address in _own_addresses(whole.messages, participant).items()
+        },
         exchanges=api.exchanges,
     )
 
@@ -203,6 +216,16 @@ def _batch_of(api: Api, messages: Iterable[Mapping[str, object]]) -> tuple[Excha
             single = api.get(f"{path}/{quote(message_id, safe='')}")
             return api.get(path, start=0, limit=50, order="ASC"), single
     return None, None
+
+
+def _own_addresses(messages: Iterable[Mapping[str, object]], participant: str) -> dict[str, str]:
+    """Return one number and one name of the account, as far as the conversation shows them."""
+    found: dict[str, str] = {}
+    for message in messages:
+        for address in (message.get("sender"), message.get("recipient")):
+            if isinstance(address, str) and address and address != participant:
+                found.setdefault("own number" if address.isdigit() else "own name", address)
+    return found
 
 
 def _spellings(participant: str) -> dict[str, str]:

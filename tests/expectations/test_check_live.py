@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -27,18 +28,26 @@ AS_ASSUMED = {
     "direction by address": "from the participant: 1; to the participant: 0",
     "First value of start": "0-based: start=1 begins with the second message",
     "Response after the last message": "just after: 200 with an empty list; far after: 200 with an empty list",
-    "Form of the Link header": "RFC 8288 (10)",
+    "Form of the Link header": "RFC 8288 (12)",
     "rel values": "first page: first, last, next; middle: first, last, next, prev; last page: first, last, prev",
     "Numbers in Link": "after start=0 and 3 messages, next says start=3, which agrees with how start counts",
     "URLs in Link": "an absolute URL of the same server",
     "401": "missing key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer; "
     "wrong key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer",
-    "Rate limit": "headers: none; 0 of 22 responses were 429",
+    "Rate limit": "headers: none; 0 of 28 responses were 429",
     "Statuses per message": "conversation: 1; batch: 1; single message: 5",
     "Summary of an unknown participant": "status 404",
     "Other spellings of the participant": "with +: status 400; with 00: status 404; national (0...): status 404",
     "Null or absent fields": "/mt: price present, currency present, reference present, mcc present, mnc present; "
     "/mo: price absent, currency absent, reference absent, mcc present, mnc present",
+    "Default limit": "50 messages without limit; limit in Link: 50",
+    "order in lower case": "order=desc is DESC",
+    "List of batches": '50 batches, 28 with a reference; direction: "MO", "MT"; fields: body, datacoding, '
+    "deliveryWindows, direction, id, owner, priority, reference, sender, status, tags, templated, type; "
+    "first, last, next links",
+    "List of senders": "200, application/json, list",
+    "Own number or name as participant": "own number: 404, application/problem+json, object with type, title, status, "
+    "detail; own name: 404, application/problem+json, object with type, title, status, detail",
 }
 
 
@@ -66,19 +75,19 @@ def test_the_sandbox_without_faults() -> None:
         ("direction=swapped", "direction by endpoint", "/mt: 1; /mo: 0"),
         ("direction=swapped", "direction by address", "from the participant: 0; to the participant: 1"),
         ("unknown-status=777", "Status codes seen", "777"),
-        ("link=no-semicolon", "Form of the Link header", "without ';' before rel (10)"),
-        ("link=swallowed", "Form of the Link header", "without URLs (10)"),
+        ("link=no-semicolon", "Form of the Link header", "without ';' before rel (12)"),
+        ("link=swallowed", "Form of the Link header", "without URLs (12)"),
         ("link=swallowed", "URLs in Link", "no URLs"),
         ("link=swallowed", "Numbers in Link", "not answered: no next with a start"),
-        ("link=none", "Form of the Link header", "no header (10)"),
+        ("link=none", "Form of the Link header", "no header (12)"),
         ("link=none", "rel values", "first page: none; middle: none; last page: none"),
-        ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (10)"),
-        ("link=garbage", "Form of the Link header", "not readable (10)"),
+        ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (12)"),
+        ("link=garbage", "Form of the Link header", "not readable (12)"),
         ("link=relative", "URLs in Link", "a relative URL"),
         ("link=foreign", "URLs in Link", "an absolute URL of another server"),
         ("link=self", "rel values", "first page: first, last, next, self"),
         ("link=off-by-one", "Numbers in Link", "next says start=4, which does not agree with how start counts"),
-        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 22 responses were 429"),
+        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 28 responses were 429"),
         (
             "403@18:body=gateway",
             "401",
@@ -86,6 +95,9 @@ def test_the_sandbox_without_faults() -> None:
         ),
         ("403@19:body=html", "401", "wrong key: 403, text/html, not JSON"),
         ("503@16:body=empty", "Summary of an unknown participant", "status 503"),
+        ("clamp=20", "Default limit", "20 messages without limit; limit in Link: 20"),
+        ("404@25:body=empty", "List of batches", "404, empty"),
+        ("403@26:body=html", "List of senders", "403, text/html, not JSON"),
     ],
 )
 def test_servers_that_differ(fault: str, question: str, answer: str) -> None:
@@ -95,6 +107,13 @@ def test_servers_that_differ(fault: str, question: str, answer: str) -> None:
 def test_a_clamp_without_links_is_found_by_the_summary() -> None:
     answer = answers_of("clamp=100", "link=none")["Largest limit"]
     assert answer == "limit=1000000 is lowered to 100, of 120 messages"
+
+
+def test_an_own_number_may_return_the_messages_with_everyone() -> None:
+    with SandboxServer(messages=120) as server:
+        survey = take_survey(Api(server.url, server.key), MAIN)
+    answers = dict(answer_all(replace(survey, own={"own number": survey.newest})))
+    assert answers["Own number or name as participant"] == "own number: 3 messages, other addresses: 3"
 
 
 def test_enums_as_strings() -> None:
