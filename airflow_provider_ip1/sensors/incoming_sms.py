@@ -46,8 +46,8 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     :param participant: phone number with country code, or sender name. (templated)
     :param since: messages that iP.1 received before this time do not count: an aware datetime, or ISO 8601 text, in
-        UTC if it has no zone. Default: 30 seconds before the start of the task, because iP.1's clock may be behind. In
-        ``reschedule`` mode this is the start of the first poke, and a retry starts again. (templated)
+        UTC if it has no zone. Default: 30 seconds before the start of the wait (see ``timeout``), because iP.1's clock
+        may be behind. (templated)
     :param pattern: a regular expression that has to match somewhere in the text, in the syntax of Python's ``re``.
         Start it with ``(?i)`` to ignore case. Default: any text.
     :param return_text: whether the result contains the text, as ``text``. Airflow then stores the text in its database

@@ -31,8 +31,8 @@ CONVERSATIONS = 200
 # Requests per second: what iP.1 documents for its newer API, because it documents nothing for this one.
 RATE_LIMIT = 30
 MANY_DAG = "ip1_many_conversations"
-# It waits for a person.
-APPROVAL_DAG = "ip1_approval"
+# They wait for a person.
+INTERACTIVE_DAGS = {"ip1_approval", "ip1_ask_and_branch", "ip1_export_on_reply"}
 
 
 def check_store(stack: Stack) -> int:
@@ -59,7 +59,7 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
     try:
         check_isolation(stack)
         stack.log_in()
-        dags = sorted(path.stem for path in EXAMPLE_DAGS.glob("ip1_*.py") if path.stem != APPROVAL_DAG)
+        dags = sorted(path.stem for path in EXAMPLE_DAGS.glob("ip1_*.py") if path.stem not in INTERACTIVE_DAGS)
         # The DAG that takes minutes comes last.
         for dag_id in sorted(dags, key=MANY_DAG.__eq__):
             run = stack.run_waiting_dag() if dag_id == WAITING_DAG else stack.run_dag(dag_id)

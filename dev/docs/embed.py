@@ -9,6 +9,8 @@ belongs to this program, so the pages need no directives and read the same on Gi
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -159,6 +161,44 @@ def example(module: str, section: str) -> str:
     return fenced(textwrap.dedent(found[1]), "python")
 
 
+def arguments(path: str) -> str:
+    """
+    The arguments of a class, from its signature and its docstring.
+
+    :param path: module below ``airflow_provider_ip1`` and class, such as ``sensors.incoming_sms.IncomingSmsSensor``.
+    """
+    module, _, name = path.rpartition(".")
+    documented = getattr(importlib.import_module(f"airflow_provider_ip1.{module}"), name)
+    meanings = {
+        found[1]: re.sub(r"\s+", " ", found[2]).strip()
+        for found in re.finditer(r"^:param (\w+): (.*?)(?=^:|\Z|^$)", inspect.getdoc(documented) or "", re.M | re.S)
+    }
+
+    def default_of(parameter: inspect.Parameter) -> str:
+        if parameter.default is parameter.empty:
+            return "required"
+        # The default of this one is a setting of Airflow.
+        return "see meaning" if parameter.name == "deferrable" else code(repr(parameter.default))
+
+    def markdown(text: str) -> str:
+        text = re.sub(r":\w+:`~?([\w.]+\.)?(\w+)`", r"`\2`", text).replace("``", "`").removesuffix(" (templated)")
+        return text[:1].upper() + text[1:]
+
+    return table(
+        ["Argument", "Default", "Template", "Meaning"],
+        [
+            [
+                code(name),
+                default_of(parameter),
+                "yes" if "(templated)" in meanings[name] else "",
+                markdown(meanings[name]),
+            ]
+            for name, parameter in inspect.signature(documented).parameters.items()
+            if name in meanings
+        ],
+    )
+
+
 def example_message() -> str:
     return fenced((DOCS / "example-message.json").read_text(encoding="utf-8"), "json")
 
@@ -168,6 +208,7 @@ EMBEDDED: dict[str, Callable[..., str]] = {
     "status-codes": status_codes,
     "connection-extras": connection_extras,
     "sandbox-help": sandbox_help,
+    "arguments": arguments,
     "example": example,
     "example-message": example_message,
 }
