@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run many MessageStatusTriggers in one event loop, as a triggerer does: ``python -m benchmarks.triggers``.
+Run many triggers in one event loop, as a triggerer does: ``python -m benchmarks.triggers deliveries`` or ``replies``.
 
-The sandbox runs in its own process. Its message is never delivered, so all triggers poll until the measurement ends.
+``deliveries`` runs MessageStatusTriggers, ``replies`` IncomingSmsTriggers (asset watchers) of 489 conversations. The
+sandbox runs in its own process. Its message is never delivered and nobody replies, so all triggers poll until the
+measurement ends.
 The report shows the longest time that the loop was blocked, the memory per trigger, and the requests per second.
 
 A watchdog task measures how late it wakes up, which is the time of all callbacks in one iteration of the loop. On a
@@ -25,10 +27,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
+from airflow_provider_ip1.sandbox.participants import GENERATED
 from dev import stack
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
 
 BATCH, MESSAGE = "69000000c000000000000005", "69000000d000005000000000"
 TICK = 0.005
@@ -94,29 +101,35 @@ def moments(log: Path) -> list[float]:
     ]
 
 
-async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_interval: float) -> Result:
+def make_trigger(kind: str, index: int, poke_interval: float) -> BaseTrigger:
+    from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
+    from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
+    if kind == "replies":
+        return IncomingSmsTrigger(participant=GENERATED[index % len(GENERATED)], poke_interval=poke_interval)
+    now = time.time()
+    return MessageStatusTrigger(
+        batch_id=BATCH, message_id=MESSAGE, started_at=now, deadline=now + 86400, poke_interval=poke_interval
+    )
+
+
+async def measure(log: Path, kind: str, triggers: int, seconds: float, poke_interval: float) -> Result:
     """
     Run triggers and measure them.
 
     :param log: the sandbox's log, with one line per request.
+    :param kind: ``deliveries`` or ``replies``.
     :param triggers: the number of triggers.
-    :param limit: the highest number of requests per second; 0 means unlimited.
     :param seconds: how long to measure once all triggers have started.
     :param poke_interval: the poll interval of each trigger, in seconds.
     """
-    from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
-    def trigger(now: float) -> MessageStatusTrigger:
-        return MessageStatusTrigger(
-            batch_id=BATCH, message_id=MESSAGE, started_at=now, deadline=now + 86400, poke_interval=poke_interval
-        )
-
-    async def run(trigger: MessageStatusTrigger) -> None:
+    async def run(trigger: BaseTrigger) -> None:
         async for _ in trigger.run():
-            raise RuntimeError("a trigger fired, although no status changed")
+            raise RuntimeError("a trigger fired, although nothing changed")
 
     # Airflow imports its secrets backends when a process first resolves a connection. Keep that out of the measurement.
-    warm_up = asyncio.create_task(run(trigger(time.time() - 86300)))
+    warm_up = asyncio.create_task(run(make_trigger(kind, 0, poke_interval)))
     while not moments(log):
         await asyncio.wait([warm_up], timeout=0.1)
         if warm_up.done():
@@ -130,10 +143,9 @@ async def measure(log: Path, triggers: int, limit: float, seconds: float, poke_i
     starting, running, collector = Watchdog(), Watchdog(), Collector()
     gc.callbacks.append(collector)
     watching = asyncio.create_task(starting.watch())
-    now = time.time()
     tasks = []
-    for _ in range(triggers):
-        tasks.append(asyncio.create_task(run(trigger(now))))
+    for index in range(triggers):
+        tasks.append(asyncio.create_task(run(make_trigger(kind, index, poke_interval))))
         await asyncio.sleep(0)  # The triggerer does the same.
     # All triggers are due at once, as after a restart of the triggerer. After this, each has polled or is queued.
     await asyncio.sleep(15)
@@ -158,11 +170,12 @@ def measure_in_this_process(log: Path, url: str, options: argparse.Namespace, li
     os.environ.update(stack.airflow_environment(log.parent / "airflow"))
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(url, requests_per_second=limit)
-    return asyncio.run(measure(log, options.triggers, limit, options.seconds, options.poke_interval))
+    return asyncio.run(measure(log, options.kind, options.triggers, options.seconds, options.poke_interval))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
+    parser.add_argument("kind", choices=["deliveries", "replies"], help="what the triggers wait for")
     parser.add_argument(
         "--triggers", type=int, default=2000, help="number of triggers in one event loop (default: %(default)s)"
     )
@@ -175,12 +188,15 @@ def main() -> None:
     )
     options = parser.parse_args()
     stack.stop_on_signals()
-    print(f"{options.triggers} triggers in one event loop, poke_interval {options.poke_interval:.0f} s")
+    print(
+        f"{options.triggers} triggers for {options.kind} in one event loop, poke_interval {options.poke_interval:.0f} s"
+    )
+    sandbox = ["--messages", "0", "--delivery-seconds", "864000", "--conversations", str(len(GENERATED))]
     print("limit   blocked, starting / running     own work, same   collector     per trigger   requests/s   sockets")
     for limit in options.limits:
         with tempfile.TemporaryDirectory(prefix="ip1-bench-") as name:
             directory = Path(name)
-            with stack.sandbox(directory, "--messages", "0", "--delivery-seconds", "864000") as url:
+            with stack.sandbox(directory, *sandbox) as url:
                 # In its own process, because memory left over from another setting would hide this one's memory.
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                     arguments = directory / "sandbox.log", url, options, limit
