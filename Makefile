@@ -79,9 +79,9 @@ test-reads: $(INSTALLED) ## Test paging with 100,000 random reads of servers tha
 test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
 	SEND_ONCE_RUNS=10000 $(RUN) -m pytest tests/client/test_send_once_machine.py
 
-test-ui: .venv/.installed-ui ## Test the connection form and an export in a browser (SCREENSHOTS=1 renews docs/images)
+test-ui: .venv/.installed-ui ## Test the connection form, runs and these docs in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium
-	IP1_SCREENSHOTS=$(SCREENSHOTS) $(RUN) -m pytest tests/ui
+	IP1_SCREENSHOTS=$(SCREENSHOTS) $(RUN) -m pytest tests/ui $(if $(SCREENSHOTS),tests/docs/test_tutorial.py)
 
 compose-test: ## Run every example DAG in containers, with LocalExecutor and with Celery
 	python3 -m dev.compose.compose_test local celery

@@ -4,6 +4,8 @@ A Sphinx extension that adds to plain Markdown pages what only Sphinx can show. 
 
 - ``<!-- sphinx`` … ``-->`` hides directives from GitHub; Sphinx reads them as if they stood in the page.
 - ``<!-- github -->`` … ``<!-- /github -->`` is left out of the built documentation.
+- ``{include}`` with ``:start-after:`` and ``:end-before:`` becomes that section, and is read like the rest of the page.
+- An image whose folder also has it with ``-dark`` before the ending changes with the theme of the page.
 - A code block with a line such as ``from airflow.sdk import DAG  # on Airflow 2.11: from airflow import DAG`` becomes
   two tabs, one for each version. The remark may also follow on a line by itself.
 """
@@ -11,6 +13,7 @@ A Sphinx extension that adds to plain Markdown pages what only Sphinx can show. 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
 
 SPHINX_ONLY = re.compile(r"^<!-- sphinx\n(.*?)^-->$", re.M | re.S)
 GITHUB_ONLY = re.compile(r"^<!-- github -->\n.*?^<!-- /github -->$", re.M | re.S)
+INCLUDE = re.compile(
+    r'^```\{include\} (?P<path>\S+)\n:start-after: "(?P<start>.*)"\n:end-before: "(?P<end>.*)"\n'
+    r":relative-docs: (?P<docs>\S+)\n```$",
+    re.M,
+)
+IMAGE = re.compile(r"^!\[(?P<text>[^\]]*)\]\((?P<stem>[^)\s]+)(?P<ending>\.\w+)\)$", re.M)
 BLOCK = re.compile(r"^```(?P<language>python|console)\n(?P<code>.*?)^```$", re.M | re.S)
 ON_AIRFLOW_2 = re.compile(r"^(?P<prompt>\$ )?(?P<code>.*?)(?: +|\n)# on Airflow 2\.11: (?P<older>.*)$", re.M)
 
@@ -44,13 +53,38 @@ def _as_tabs(block: re.Match[str]) -> str:
     )
 
 
-def for_sphinx(page: str) -> str:
-    """Return the text of a page as Sphinx should read it."""
-    return BLOCK.sub(_as_tabs, GITHUB_ONLY.sub("", SPHINX_ONLY.sub(r"\1", page)))
+def for_sphinx(page: str, folder: Path) -> str:
+    """
+    Return the text of a page as Sphinx should read it.
+
+    :param page: the text in the file.
+    :param folder: the file's folder, to which the paths of its includes and images are relative.
+    """
+
+    def as_section(include: re.Match[str]) -> str:
+        text = (folder / include["path"]).read_text(encoding="utf-8")
+        section = text.split(include["start"], 1)[1].split(include["end"], 1)[0]
+        return section.replace(f"]({include['docs']}/", "](")
+
+    def as_pair(image: re.Match[str]) -> str:
+        dark = f"{image['stem']}-dark{image['ending']}"
+        if not (folder / dark).is_file():
+            return image[0]
+        light = image["stem"] + image["ending"]
+        return "\n".join(
+            f"```{{image}} {path}\n:alt: {image['text']}\n:class: only-{theme}\n```"
+            for theme, path in (("light", light), ("dark", dark))
+        )
+
+    page = INCLUDE.sub(as_section, SPHINX_ONLY.sub(r"\1", page))
+    return BLOCK.sub(_as_tabs, IMAGE.sub(as_pair, GITHUB_ONLY.sub("", page)))
 
 
 def _read(app: Sphinx, docname: str, source: list[str]) -> None:
-    source[0] = for_sphinx(source[0])
+    folder = Path(app.env.doc2path(docname)).parent
+    for include in INCLUDE.finditer(source[0]):
+        app.env.note_dependency(str(folder / include["path"]))
+    source[0] = for_sphinx(source[0], folder)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The built documentation in a browser: no page is wider than its window, and pictures follow the theme."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import PROJECT
+
+pytestmark = pytest.mark.slow
+
+# What the window cuts off: the page itself, and content that is in no box with its own scroll bar.
+TOO_WIDE = """() => {
+    const width = document.documentElement.clientWidth;
+    const scrolls = box => ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+    const boxes = element => element === document.body ? [] : [element, ...boxes(element.parentElement)];
+    const cut = [...document.querySelectorAll("article *")].filter(element => {
+        const { width: own, right } = element.getBoundingClientRect();
+        return own > 0 && right > width + 1 && !boxes(element.parentElement).some(scrolls);
+    });
+    const page = document.documentElement.scrollWidth;
+    return [
+        ...(page > width ? [`the page: ${page} px`] : []),
+        ...cut.map(element => `${element.tagName}: ${element.textContent.trim().slice(0, 60)}`),
+    ];
+}"""
+
+
+@pytest.fixture(scope="module")
+def built(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built documentation."""
+    folder = tmp_path_factory.mktemp("html")
+    command = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "docs", str(folder)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """An empty page."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def too_wide(page: Any, built: Path, width: int) -> dict[str, list[str]]:
+    """Return what does not fit into a window of this width, for each page."""
+    page.set_viewport_size({"width": width, "height": 900})
+    found = {}
+    for path in sorted(built.rglob("*.html")):
+        page.goto(path.as_uri())
+        if elements := page.evaluate(TOO_WIDE):
+            found[str(path.relative_to(built))] = elements
+    return found
+
+
+@pytest.mark.parametrize("width", [1400, 1000, 400])
+def test_no_page_is_wider_than_the_window(page: Any, built: Path, width: int) -> None:
+    assert len(list(built.rglob("*.html"))) > 30
+    assert too_wide(page, built, width) == {}
+
+
+def test_a_page_that_is_too_wide_is_found(page: Any, tmp_path: Path) -> None:
+    wide = "<div style='width: 500px'>wide</div>"
+    (tmp_path / "wide.html").write_text(f"<article>{wide}</article>")
+    (tmp_path / "cut.html").write_text(f"<div style='overflow: hidden'><article>{wide}</article></div>")
+    (tmp_path / "scrolls.html").write_text(f"<article><div style='overflow: auto'>{wide}</div></article>")
+    assert set(too_wide(page, tmp_path, 400)) == {"wide.html", "cut.html"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_follow_the_theme(page: Any, built: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto((built / "connection.html").as_uri())
+    visible = [image.get_attribute("src") for image in page.locator("article img").all() if image.is_visible()]
+    assert visible
+    assert all(source.endswith("-dark.png") == (scheme == "dark") for source in visible)
+
+
+def test_code_has_copy_buttons_and_one_tab_for_each_airflow(page: Any, built: Path) -> None:
+    page.goto((built / "start.html").as_uri())
+    assert page.locator("button.copybtn").count() == page.locator("div.highlight pre").count() > 0
+    page.get_by_text("Airflow 2.11", exact=True).first.click()
+    assert page.get_by_text("from airflow import DAG").first.is_visible()
+    page.get_by_text("Airflow 3", exact=True).first.click()
+    assert not page.get_by_text("from airflow import DAG").first.is_visible()
