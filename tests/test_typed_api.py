@@ -29,10 +29,12 @@ from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier, send_ip1_notification
 from airflow_provider_ip1.operators.send_sms import SendSmsOperator
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.testing.s3_store import S3Bucket, S3Store
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
+from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 
 N = "46701740605"
 """
@@ -80,6 +82,19 @@ CALLS = {
         'require="some"  # wrong',
         'on_failure="ignore"  # wrong',
         'not_found_timeout="1h"  # wrong',
+    ],
+    'IncomingSmsSensor(task_id="wait", {})': [
+        'participant=N, since="{{ ts }}", pattern="(?i)ja", return_text=True, deferrable=True, timeout=60',
+        "participant=N, since=datetime.now(UTC)",
+        'pattern="ja"  # wrong',
+        "participant=46701740605  # wrong",
+        "participant=N, since=3600  # wrong",
+        'participant=N, return_text="yes"  # wrong',
+    ],
+    "IncomingSmsTrigger({})": [
+        "participant=N, start=datetime.now(UTC), poke_interval=30",
+        'start="now"  # wrong',
+        'participant=N, poke_interval="1m"  # wrong',
     ],
     'SendSmsOperator(task_id="send", body="Hej", {})': [
         'recipients=N, sender="Shop", type="flash", datacoding="gsm", priority=2, on_unknown="retry"',
