@@ -62,7 +62,12 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "iP.1 SMS",
                 "target-integration-name": "Amazon Simple Storage Service (S3)",
                 "python-module": "airflow_provider_ip1.transfers.conversation_to_s3",
-            }
+            },
+            {
+                "source-integration-name": "iP.1 SMS",
+                "target-integration-name": "Amazon Simple Storage Service (S3)",
+                "python-module": "airflow_provider_ip1.transfers.messages_to_s3",
+            },
         ],
         "notifications": ["airflow_provider_ip1.notifications.ip1.IP1Notifier"],
         "extra-links": ["airflow_provider_ip1.links.s3.S3ObjectLink"],

@@ -99,7 +99,8 @@ def conversation_server(directory: Path, *arguments: str) -> Iterator[str]:
         yield url
 
 
-async def _serve(app: web.Application) -> None:
+async def serve(app: web.Application) -> None:
+    """Serve an application on a free port until the process is stopped, and print the URL."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument("--no-links", action="store_true", help="send no Link header")
     options = parser.parse_args()
     asyncio.run(
-        _serve(application(options.conversations, options.messages, options.latency, has_links=not options.no_links))
+        serve(application(options.conversations, options.messages, options.latency, has_links=not options.no_links))
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -64,3 +65,28 @@ def test_many_conversations_each_get_their_object(
             exported = gzip.decompress(client.get_object(Bucket=s3_bucket, Key=key)["Body"].read())
             assert exported.splitlines() == sandbox.conversation_bytes(participant)
             assert participant not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_account_is_exported(
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
+) -> None:
+    with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
+        env = os.environ | {"AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url), "IP1_S3_BUCKET": s3_bucket}
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "test", "ip1_account_to_s3", "2026-11-02"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        log = done.stdout + done.stderr
+        assert done.returncode == 0, log
+        (stored,) = s3_server.client().list_objects_v2(Bucket=s3_bucket)["Contents"]
+        exported = gzip.decompress(s3_server.client().get_object(Bucket=s3_bucket, Key=stored["Key"])["Body"].read())
+        participants = list(sandbox.sandbox.store.conversations)
+        expected = [line for participant in participants for line in sandbox.conversation_bytes(participant)]
+        assert sorted(exported.splitlines()) == sorted(expected)
+        assert re.search(rf"Wrote {len(expected)} messages of \d+ batches", log)
+        assert not any(participant in log for participant in participants if participant.isdigit())

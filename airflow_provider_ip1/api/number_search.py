@@ -49,13 +49,34 @@ def contains_number(text: str, participants: Iterable[str]) -> bool:
     :param text: such as a bucket and key.
     :param participants: the participants, normalized. Names, and numbers of fewer than seven digits, are ignored.
     """
-    before = None
-    while text != before:
-        before = text
-        text = "".join(map(_plain, unquote(text)))
-    chains = list(_chains(text))
-    dateless = list(_chains(_DATE.sub(_without_digits, text)))
-    return any(number.isdecimal() and any(PhoneNumber(number).spans_in(chains, dateless)) for number in participants)
+    finder = NumberFinder(text)
+    return any(map(finder.contains, participants))
+
+
+class NumberFinder:
+    """
+    Looks for many numbers in one text.
+
+    :param text: such as a bucket and key.
+    """
+
+    def __init__(self, text: str) -> None:
+        before = None
+        while text != before:
+            before = text
+            text = "".join(map(_plain, unquote(text)))
+        self._chains = list(_chains(text))
+        self._dateless = list(_chains(_DATE.sub(_without_digits, text)))
+
+    def contains(self, participant: str) -> bool:
+        """
+        Return whether the text contains the phone number of a participant.
+
+        :param participant: the participant, normalized. A name, and a number of fewer than seven digits, is not found.
+        """
+        if not self._chains or not participant.isdecimal():
+            return False
+        return any(PhoneNumber(participant).spans_in(self._chains, self._dateless))
 
 
 def _plain(character: str) -> str:

@@ -192,9 +192,9 @@ class SendSmsOperator(BaseOperator):
         """
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        from airflow_provider_ip1.transfers.lineage import conversations_dataset
+        from airflow_provider_ip1.transfers.lineage import ip1_dataset
 
-        return OperatorLineage(outputs=[conversations_dataset(self.hook.settings.base_url)])
+        return OperatorLineage(outputs=[ip1_dataset(self.hook.settings.base_url, "v2/conversations")])
 
     def _check(self, task_instance: Any) -> OutgoingBatch:
         reference = _none_if_blank(self.reference)

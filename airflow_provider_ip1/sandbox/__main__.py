@@ -117,6 +117,14 @@ def parser() -> argparse.ArgumentParser:
         help="no message of the past is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z, always the same bytes)",
     )
     add("--gzip", action="store_true", help="compress responses for clients that accept it")
+    add(
+        "--batch",
+        action="append",
+        default=[],
+        type=int,
+        metavar="SIZE",
+        help="send a batch of so many messages, up to 10000, when the sandbox starts; may be repeated",
+    )
     add("--reply", action="append", default=[], metavar="SPEC", help="what recipients reply; may be repeated")
     add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")
     add("--log", action="store_true", help="log each request to standard error, with the participant masked")
@@ -165,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             latency=args.latency,
             delivery_seconds=args.delivery_seconds,
             replies=args.reply,
+            batches=args.batch,
             history_end=args.history_end,
             compress=args.gzip,
         )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from random import Random
 
 from airflow_provider_ip1.sandbox.batches import Batch, PastBatch, SentBatch
@@ -25,7 +26,7 @@ from airflow_provider_ip1.sandbox.participants import (
 )
 from airflow_provider_ip1.sandbox.past import Past
 from airflow_provider_ip1.sandbox.replies import Replies
-from airflow_provider_ip1.sandbox.send_request import SendRequest
+from airflow_provider_ip1.sandbox.send_request import MAX_RECIPIENTS, SendRequest
 from airflow_provider_ip1.sandbox.sent import SentMessage
 
 HISTORY_END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -58,6 +59,8 @@ class Store:
     :param history_end: no message of the past is newer than this; with a time zone.
     :param delivery_seconds: how long a message takes from being accepted to its final status, in seconds, above 0.
     :param replies: what recipients reply, see :data:`.replies.GRAMMAR`.
+    :param batches: the number of messages, 1 to 10,000, of each batch that is sent when the sandbox starts, besides the
+        demo batches.
     :param clock: returns the sandbox's time in seconds since 1970.
     :raises ValueError: if a value is out of range.
 
@@ -73,6 +76,7 @@ class Store:
         history_end: datetime = HISTORY_END,
         delivery_seconds: float = 20.0,
         replies: Iterable[str] = (),
+        batches: Sequence[int] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not 0 <= messages <= MAX_MESSAGES:
@@ -81,6 +85,8 @@ class Store:
             raise ValueError(f"conversations must be 0 to {len(GENERATED)}, not {conversations}")
         if delivery_seconds <= 0:
             raise ValueError(f"delivery_seconds must be above 0, not {delivery_seconds}")
+        if not all(1 <= size <= MAX_RECIPIENTS for size in batches):
+            raise ValueError(f"batches must have 1 to {MAX_RECIPIENTS} messages each, not {list(batches)}")
         if history_end.tzinfo is None:
             raise ValueError("history_end must have a time zone")
         self.conversations: dict[str, Conversation] = {}
@@ -88,7 +94,9 @@ class Store:
         self.blacklist: set[str] = set()
         self._by_index: list[Conversation] = []
         self._sent: dict[str, SentBatch] = {}
+        # The batches, and how many changes, or batches that were sent, they include.
         self._past_batches: tuple[int, list[tuple[int, str]]] | None = None
+        self._all_batches: tuple[int, list[tuple[int, str]]] | None = None
         # When the reply arrives, the message that it replies to, and its text.
         self._due_replies: list[tuple[int, str, SentMessage, str]] = []
         self._lock = threading.RLock()
@@ -112,6 +120,11 @@ class Store:
             numbers = [*reversed(GENERATED)][: len(finals)] if len(finals) > 9 else [LIVE] * len(finals)
             order = SendRequest("Sandbox", _DEMO_TEXT, dict.fromkeys(numbers, _DEMO_TEXT), reference=f"demo-{name}")
             self._deliver(batch_id, order, [(number, _DEMO_TEXT) for number in numbers], finals)
+        for size in batches:
+            # More messages than numbers: some numbers get several.
+            numbers = list(islice(cycle(GENERATED), size))
+            order = SendRequest("Sandbox", _DEMO_TEXT, dict.fromkeys(numbers, _DEMO_TEXT), reference=f"batch-{size}")
+            self._deliver(self._new_id("c"), order, [(number, _DEMO_TEXT) for number in numbers], [_DELIVERED] * size)
 
     def now_ms(self) -> int:
         """Return the sandbox's time in milliseconds since 1970."""
@@ -180,7 +193,11 @@ class Store:
             if self._past_batches is None or self._past_batches[0] != changes:
                 past = [batch for conversation in self._by_index for batch in conversation.past_batches()]
                 self._past_batches = changes, sorted(past)
-            return sorted([*self._past_batches[1], *((batch.created_ms, batch.id) for batch in self._sent.values())])
+                self._all_batches = None
+            if self._all_batches is None or self._all_batches[0] != len(self._sent):
+                sent = [(batch.created_ms, batch.id) for batch in self._sent.values()]
+                self._all_batches = len(sent), sorted([*self._past_batches[1], *sent])
+            return self._all_batches[1]
 
     def find_batch(self, batch_id: str) -> Batch | None:
         """Return a batch, or ``None`` if there is no batch with this id."""

@@ -5,29 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
-
-from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
+from typing import Any, Literal
 
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
-from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
-from airflow_provider_ip1.transfers.export import Export
-from airflow_provider_ip1.transfers.lineage import lineage_of_export
+from airflow_provider_ip1.transfers.export_operator import BaseExportOperator
 from airflow_provider_ip1.transfers.on_empty import OnEmpty
-from airflow_provider_ip1.transfers.plan import Plan, check_options
-from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
-from airflow_provider_ip1.transfers.target import Target
-
-if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.transfers.source import ConversationSource
 
 
-class ConversationToS3Operator(BaseOperator):
+class ConversationToS3Operator(BaseExportOperator):
     """
     Write the messages of one or several iP.1 conversations to one S3 object.
 
@@ -92,18 +79,7 @@ class ConversationToS3Operator(BaseOperator):
     :raises ObjectChangedError: another writer changed the object during the export.
     """
 
-    template_fields: Sequence[str] = (
-        "participant",
-        "s3_key",
-        "s3_bucket",
-        "direction",
-        "since",
-        "until",
-        "ip1_conn_id",
-        "aws_conn_id",
-    )
-    template_ext: Sequence[str] = ()
-    operator_extra_links = (S3ObjectLink(),)
+    template_fields: Sequence[str] = ("participant", *BaseExportOperator.template_fields)
 
     def __init__(
         self,
@@ -130,127 +106,29 @@ class ConversationToS3Operator(BaseOperator):
         verify: bool | str | None = None,
         **base_operator: Any,
     ) -> None:
-        super().__init__(**base_operator)
-        self.participant = participant
-        self.s3_key = s3_key
-        self.s3_bucket = s3_bucket
-        self.direction = direction
-        self.file_format = file_format
-        self.compression = compression
-        self.since = since
-        self.until = until
-        self.status_lookback = status_lookback
-        self.on_empty = on_empty
-        self.redact = redact
-        self.replace = replace
-        self.verify_total = verify_total
-        self.encrypt = encrypt
-        self.acl_policy = acl_policy
-        self.page_size = page_size
-        self.concurrency = concurrency
-        self.ip1_conn_id = ip1_conn_id
-        self.aws_conn_id = aws_conn_id
-        self.verify = verify
-        self.object_url: str | None = None
-        """Where a person can look at the object, once it is written. :class:`S3ObjectLink` reads it."""
-        self._export: Export | None = None
-        self._is_killed = False
-        self._finished: tuple[Target, dict[str, Any]] | None = None
-        # A mistake in an argument that is not templated shows when the DAG is parsed. execute() checks the others.
-        check_options(
+        super().__init__(
+            s3_key=s3_key,
+            s3_bucket=s3_bucket,
+            direction=direction,
             file_format=file_format,
             compression=compression,
             since=since,
+            until=until,
             status_lookback=status_lookback,
             on_empty=on_empty,
             redact=redact,
+            replace=replace,
             verify_total=verify_total,
+            encrypt=encrypt,
+            acl_policy=acl_policy,
             page_size=page_size,
             concurrency=concurrency,
+            ip1_conn_id=ip1_conn_id,
+            aws_conn_id=aws_conn_id,
+            verify=verify,
+            **base_operator,
         )
+        self.participant = participant
 
-    @cached_property
-    def hook(self) -> IP1Hook:
-        """The hook that reads the conversations."""
-        from airflow_provider_ip1.hooks.ip1 import IP1Hook
-
-        return IP1Hook(self.ip1_conn_id)
-
-    @cached_property
-    def s3_hook(self) -> S3Hook:
-        """The hook that writes the object."""
-        return s3_hook_for_streaming(self.aws_conn_id, self.verify)
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Run the export.
-
-        :param context: context of the task's run; may be empty.
-        """
-        plan = self._plan()
-        self._export = export = Export(plan, self.hook, self.s3_hook, context, self.log)
-        if self._is_killed:
-            export.cancel()
-        try:
-            result = export.run()
-        finally:
-            Stats.incr("ip1.requests", self.hook.requests_sent)
-            Stats.incr("ip1.retries", self.hook.retries)
-            self.hook.close()
-        Stats.incr("ip1.messages_exported", export.totals.messages)
-        self._finished = plan.target, result
-        self.object_url = s3_object_url(self.s3_hook, plan.target.bucket, plan.target.key)
-        if (ti := context.get("ti")) is not None:
-            ti.xcom_push(key=S3ObjectLink.key, value=self.object_url)
-        if (events := context.get("outlet_events")) is not None:
-            for outlet in self.outlets:
-                if isinstance(outlet, Asset):
-                    events[outlet].extra.update(result)
-        return result
-
-    def on_kill(self) -> None:
-        """Stop reading and leave no object. Airflow calls this from a signal handler."""
-        self._is_killed = True
-        if self._export is not None:
-            self._export.cancel()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """
-        Return the lineage of the export. The OpenLineage provider calls this if it is installed.
-
-        :param task_instance: not used.
-        :return: an ``OperatorLineage``, empty if the export did not finish.
-        """
-        if self._finished is None:
-            from airflow.providers.openlineage.extractors import OperatorLineage
-
-            return OperatorLineage()
-        target, result = self._finished
-        return lineage_of_export(
-            self.hook.settings.base_url,
-            target,
-            self.file_format,
-            messages=result["messages"],
-            size=result["bytes"],
-        )
-
-    def _plan(self) -> Plan:
-        return Plan.from_arguments(
-            participant=self.participant,
-            s3_key=self.s3_key,
-            s3_bucket=self.s3_bucket,
-            direction=self.direction,
-            file_format=self.file_format,
-            compression=self.compression,
-            since=self.since,
-            until=self.until,
-            status_lookback=self.status_lookback,
-            on_empty=self.on_empty,
-            redact=self.redact,
-            replace=self.replace,
-            verify_total=self.verify_total,
-            encrypt=self.encrypt,
-            acl_policy=self.acl_policy,
-            page_size=self.page_size,
-            concurrency=self.concurrency,
-        )
+    def _source(self) -> ConversationSource:
+        return ConversationSource.from_argument(self.participant)

@@ -31,8 +31,10 @@ class Drift:
 
         Only the fields of its first message are compared, because a new field appears in all messages.
 
-        :param page: the page as it was read, with at least one message.
+        :param page: the page as it was read.
         """
+        if not page:
+            return
         self._fields |= undocumented_names(page.raws[0])
         found = page.modified_range
         if found is not None and not all(is_plausible(time, self._latest) for time in found):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One export: reads conversations, and writes their messages to one S3 object."""
+"""One export: reads messages, and writes them to one S3 object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.redaction import Redaction
 from airflow_provider_ip1.transfers.drift import Drift
-from airflow_provider_ip1.transfers.export_log import counted, final_line, start_line
+from airflow_provider_ip1.transfers.export_log import final_line, start_line
 from airflow_provider_ip1.transfers.guarded_write import (
     GuardedWrite,
     ObjectState,
@@ -28,9 +28,7 @@ from airflow_provider_ip1.transfers.guarded_write import (
 from airflow_provider_ip1.transfers.on_empty import check_empty, protected_error
 from airflow_provider_ip1.transfers.plan import Plan
 from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled, abort_unfinished_uploads
-from airflow_provider_ip1.transfers.selection import Selection
 from airflow_provider_ip1.transfers.target import check_bucket
-from airflow_provider_ip1.transfers.total_check import TotalCheck
 from airflow_provider_ip1.transfers.totals import Totals
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Export:
     Runs an export once.
 
     :param plan: what to export, and where to.
-    :param hook: reads the conversations.
+    :param hook: reads the messages.
     :param s3: writes the object, see :func:`~airflow_provider_ip1.transfers.s3_upload.s3_hook_for_streaming`.
     :param context: context of the task's run; may be empty.
     :param log: a logger of the standard library or of structlog.
@@ -60,7 +58,7 @@ class Export:
         self._context = context
         self._log = log
         self._started, self._started_at = time.monotonic(), started_at
-        self._selection = Selection(plan.window, latest)
+        self._reading = plan.source.reading(plan, latest)
         self._drift = Drift(latest)
         self._upload: StreamingUpload | None = None
         self._is_cancelled = False
@@ -73,7 +71,7 @@ class Export:
         """
         plan = self.plan
         self._log.info(
-            start_line(len(plan.participants), plan.direction, plan.window, plan.file_format, plan.rules, plan.target)
+            start_line(plan.source.description, plan.direction, plan.window, plan.file_format, plan.rules, plan.target)
         )
         redaction = self._redaction()
         # Look up both connections in the task's thread, before another thread needs them.
@@ -85,11 +83,10 @@ class Export:
             size = self._write(pages if redaction is None else map(redaction.apply, pages), state)
         seconds = time.monotonic() - self._started
         self._log_warnings(redaction)
-        self._log.info(final_line(self.totals, len(plan.participants), size, seconds, plan.target))
+        self._log.info(final_line(self.totals, self._reading.description, size, seconds, plan.target))
         return {
             "uri": plan.target.uri,
-            "participants": len(plan.participants),
-            "empty": self._empty,
+            **self._reading.counts,
             "bytes": size,
             "seconds": round(seconds, 3),
             **self.totals.result,
@@ -100,10 +97,6 @@ class Export:
         self._is_cancelled = True
         if self._upload is not None:
             self._upload.cancel()
-
-    @property
-    def _empty(self) -> int:
-        return len(self.plan.participants) - self.totals.conversations
 
     def _redaction(self) -> Redaction | None:
         rules = self.plan.rules
@@ -133,31 +126,15 @@ class Export:
         return state
 
     def _pages(self) -> Generator[Page, None, None]:
-        """Read the conversations. Each page contains only messages that belong in the object, and at least one."""
-        plan = self.plan
-        check = TotalCheck(self._hook, plan.participants, plan.direction) if plan.verify_total else None
-        pages = self._hook.iter_pages_of(
-            plan.participants,
-            direction=plan.direction,
-            order="ASC" if plan.window.since is None else "DESC",
-            page_size=plan.page_size,
-            concurrency=plan.concurrency,
-        )
-        with closing(pages):
-            for page in pages:
-                selected = self._selection.select(page)
-                if selected.is_last:
-                    pages.skip_rest()
-                self.totals.add(page, selected.page)
+        """Read. Each page contains only messages that belong in the object, and at least one."""
+        with closing(self._reading.pages(self._hook)) as pages:
+            for page, selected in pages:
+                self.totals.add(page, selected)
                 self._drift.add(page)
-                if check is not None:
-                    check.add(page)
                 if self._is_cancelled:
                     raise UploadCancelled("The task was told to stop. No object was written.")
-                if selected.page:
-                    yield selected.page
-        if check is not None:
-            check.verify()
+                if selected:
+                    yield selected
 
     def _write(self, pages: Iterator[Page | RedactedPage], state: ObjectState) -> int:
         """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
@@ -167,17 +144,21 @@ class Export:
         first = next(pages, None)
         if first is None:
             check_empty(
-                plan.on_empty, target, state, lambda: sum(map(len, encode([], plan.file_format, plan.compression)))
+                plan.on_empty,
+                target,
+                state,
+                lambda: sum(map(len, encode([], plan.file_format, plan.compression))),
+                plan.source.selecting_arguments,
             )
             if plan.on_empty == "protect" and not state.is_known:
-                only_new, conflict = True, protected_error(target)
+                only_new, conflict = True, protected_error(target, plan.source.selecting_arguments)
         guard = GuardedWrite(
             self._s3,
             target,
             state,
             only_new=only_new,
             conflict=conflict,
-            metadata=run_metadata(self._context, plan.participants),
+            metadata=run_metadata(self._context, plan.source.participants),
             messages=lambda: self.totals.messages,
         )
         self._upload = StreamingUpload(self._s3, target, guard, encrypt=plan.encrypt, acl_policy=plan.acl_policy)
@@ -187,18 +168,7 @@ class Export:
         return self._upload.send(encode(with_first, plan.file_format, plan.compression))
 
     def _log_warnings(self, redaction: Redaction | None) -> None:
-        if self._empty:
-            self._log.warning(
-                "iP.1 has no messages for %d of %s. If you expected some, check the numbers and their country codes.",
-                self._empty,
-                counted(len(self.plan.participants), "conversation"),
-            )
-        if self._selection.undated:
-            self._log.warning(
-                "Left out %s: iP.1 sent no plausible time of modification for them, so no window contains them.",
-                counted(self._selection.undated, "message"),
-            )
-        for warning in self._drift.warnings():
+        for warning in chain(self._reading.warnings(), self._drift.warnings()):
             self._log.warning(warning)
         if self.totals.messages and redaction is not None and redaction.unmatched:
             self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))

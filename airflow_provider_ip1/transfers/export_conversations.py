@@ -15,6 +15,7 @@ from airflow_provider_ip1.transfers.export import Export
 from airflow_provider_ip1.transfers.on_empty import OnEmpty
 from airflow_provider_ip1.transfers.plan import Plan, check_options
 from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
+from airflow_provider_ip1.transfers.source import ConversationSource
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -82,7 +83,7 @@ def export_conversations(
         concurrency=concurrency,
     )
     plan = Plan.from_arguments(
-        participant=participant,
+        source=ConversationSource.from_argument(participant),
         s3_key=s3_key,
         s3_bucket=s3_bucket,
         direction=direction,

@@ -4,24 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airflow_provider_ip1.transfers.selection import Window
-from airflow_provider_ip1.transfers.target import Target
-from airflow_provider_ip1.transfers.totals import Totals
+if TYPE_CHECKING:
+    from airflow_provider_ip1.transfers.selection import Window
+    from airflow_provider_ip1.transfers.target import Target
+    from airflow_provider_ip1.transfers.totals import Totals
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """
     Return a number with its noun, such as ``1 message`` or ``5,000 messages``.
 
     :param number: the number.
-    :param noun: the noun in the singular; its plural ends in ``s``.
+    :param noun: the noun in the singular.
+    :param plural: the noun in the plural; by default with an ``s``.
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def start_line(
-    conversations: int,
+    what: str,
     direction: str | None,
     window: Window,
     file_format: str,
@@ -31,14 +34,14 @@ def start_line(
     """
     Describe an export that starts.
 
-    :param conversations: number of conversations.
+    :param what: what is exported, such as ``3 conversations``.
     :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
     :param window: the time window.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param rules: field -> action of the redaction.
     :param target: the object.
     """
-    parts = [f"Exporting {counted(conversations, 'conversation')}"]
+    parts = [f"Exporting {what}"]
     if direction is not None:
         parts.append("sent messages only" if direction.lower() == "mt" else "received messages only")
     if window.since is not None:
@@ -50,18 +53,18 @@ def start_line(
     return f"{', '.join(parts)}, as {file_format} to {target.uri}"
 
 
-def final_line(totals: Totals, conversations: int, size: int, seconds: float, target: Target) -> str:
+def final_line(totals: Totals, what: str, size: int, seconds: float, target: Target) -> str:
     """
     Describe an export that succeeded.
 
     :param totals: what was written.
-    :param conversations: number of conversations.
+    :param what: what was read, such as ``3 conversations``.
     :param size: size of the object in bytes.
     :param seconds: duration of the export.
     :param target: the object.
     """
     rate = totals.messages / max(seconds, 1e-3)
     return (
-        f"Wrote {counted(totals.messages, 'message')} of {counted(conversations, 'conversation')}, "
+        f"Wrote {counted(totals.messages, 'message')} of {what}, "
         f"{counted(size, 'byte')}, in {seconds:.1f} s ({rate:,.0f} messages/s) to {target.uri}"
     )

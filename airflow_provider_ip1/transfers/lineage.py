@@ -10,11 +10,14 @@ from airflow_provider_ip1.formats.table import fields_of
 from airflow_provider_ip1.transfers.target import Target
 
 
-def lineage_of_export(base_url: str, target: Target, file_format: str, *, messages: int, size: int) -> Any:
+def lineage_of_export(
+    base_url: str, dataset: str, target: Target, file_format: str, *, messages: int, size: int
+) -> Any:
     """
     Build the lineage of an export.
 
     :param base_url: iP.1's base URL.
+    :param dataset: name of the dataset read. It contains no phone number.
     :param target: the object written.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param messages: number of messages written.
@@ -34,7 +37,7 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
         for name, type_, description in fields_of(file_format)
     ]
     return OperatorLineage(
-        inputs=[conversations_dataset(base_url)],
+        inputs=[ip1_dataset(base_url, dataset)],
         outputs=[
             OutputDataset(
                 namespace=f"s3://{target.bucket}",
@@ -48,14 +51,15 @@ def lineage_of_export(base_url: str, target: Target, file_format: str, *, messag
     )
 
 
-def conversations_dataset(base_url: str) -> Any:
+def ip1_dataset(base_url: str, name: str) -> Any:
     """
-    Return the dataset of all of iP.1's conversations. There is one, because its name must not contain a phone number.
+    Return a dataset of iP.1.
 
     :param base_url: iP.1's base URL.
+    :param name: path of the collection, such as ``v2/conversations``. It must not contain a phone number.
     :return: a ``Dataset`` of the OpenLineage client.
     """
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     api = urlsplit(base_url)
-    return Dataset(namespace=f"{api.scheme}://{api.netloc}", name="v2/conversations")
+    return Dataset(namespace=f"{api.scheme}://{api.netloc}", name=name)

@@ -16,7 +16,9 @@ OnEmpty = Literal["protect", "write", "skip", "fail"]
 ON_EMPTY: Final = get_args(OnEmpty)
 
 
-def check_empty(on_empty: OnEmpty, target: Target, state: ObjectState, empty_size: Callable[[], int]) -> None:
+def check_empty(
+    on_empty: OnEmpty, target: Target, state: ObjectState, empty_size: Callable[[], int], arguments: str
+) -> None:
     """
     Decide whether an export without messages may write an empty object.
 
@@ -24,6 +26,7 @@ def check_empty(on_empty: OnEmpty, target: Target, state: ObjectState, empty_siz
     :param target: the object.
     :param state: what the object was when the export started.
     :param empty_size: returns the size in bytes of the empty object.
+    :param arguments: the arguments that decide which messages are exported.
     :raises AirflowSkipException: ``on_empty`` is ``"skip"``.
     :raises IP1NoMessagesError: ``on_empty`` is ``"fail"``, or ``"protect"`` and the object contains messages.
     """
@@ -31,21 +34,20 @@ def check_empty(on_empty: OnEmpty, target: Target, state: ObjectState, empty_siz
         raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
     if on_empty == "fail":
         raise IP1NoMessagesError(
-            "There are no messages to export, and on_empty is 'fail'. Check participant, direction, since and until, "
-            "or change on_empty."
+            f"There are no messages to export, and on_empty is 'fail'. Check {arguments}, or change on_empty."
         )
     if on_empty == "protect" and state.etag is not None and state.contains_messages(empty_size()):
-        raise protected_error(target)
+        raise protected_error(target, arguments)
 
 
-def protected_error(target: Target) -> IP1NoMessagesError:
+def protected_error(target: Target, arguments: str) -> IP1NoMessagesError:
     """
     Return the error for an object that ``on_empty="protect"`` keeps.
 
     :param target: the object.
+    :param arguments: the arguments that decide which messages are exported.
     """
     return IP1NoMessagesError(
         f"There are no messages to export, but {target.uri} contains messages. It was left unchanged, because on_empty "
-        "is 'protect'. Check participant, direction, since and until. To replace it with an empty object, set "
-        "on_empty='write'."
+        f"is 'protect'. Check {arguments}. To replace it with an empty object, set on_empty='write'."
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -15,8 +15,8 @@ from airflow_provider_ip1.formats.compression import Compression, FileFormat, ch
 from airflow_provider_ip1.formats.parquet import check_pyarrow
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
-from airflow_provider_ip1.transfers.participants import participants_from_argument
 from airflow_provider_ip1.transfers.selection import Window, none_if_blank
+from airflow_provider_ip1.transfers.source import Source
 from airflow_provider_ip1.transfers.target import Target
 
 
@@ -46,7 +46,7 @@ def check_options(
     if verify_total and since is not None and status_lookback is not None:
         raise ValueError(
             "verify_total: with since, the export stops reading at status_lookback, so it cannot compare totals. "
-            "Set status_lookback=None to read entire conversations, or leave verify_total out."
+            "Set status_lookback=None to read everything, or leave verify_total out."
         )
     if file_format == "parquet":
         check_pyarrow()
@@ -61,14 +61,14 @@ class Plan:
     """
     The arguments of an export, checked. The operator documents those that are not described here.
 
-    :param participants: the participants, normalized.
+    :param source: where the messages are read from.
     :param target: the object.
     :param window: the time window.
     :param compression: the compression of the object.
     :param rules: the redaction: iP.1's name of a field -> action.
     """
 
-    participants: tuple[str, ...]
+    source: Source
     target: Target
     direction: Direction | None
     window: Window
@@ -87,7 +87,7 @@ class Plan:
     def from_arguments(
         cls,
         *,
-        participant: str | Sequence[str],
+        source: Source,
         s3_key: str,
         s3_bucket: str | None,
         direction: str | None,
@@ -108,14 +108,13 @@ class Plan:
         """
         Check the operator's arguments, with templates rendered and options that passed :func:`check_options`.
 
+        :param source: where the messages are read from.
         :raises ValueError: an argument is invalid. The message names the argument.
-        :raises IP1ParticipantError: a participant is invalid.
         """
-        participants = participants_from_argument(participant)
         target = Target.from_arguments(s3_bucket, s3_key)
-        target.check_impersonal(participants)
+        target.check_impersonal(source.participants)
         return cls(
-            participants=participants,
+            source=source,
             target=target,
             direction=check_direction(none_if_blank(direction)),
             window=Window.from_arguments(since, until, status_lookback),

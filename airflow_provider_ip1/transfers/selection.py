@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import pendulum
 from airflow_provider_ip1.api.paging.newest_first import NewestFirst
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.timestamps import is_plausible
+from airflow_provider_ip1.transfers.export_log import counted
 
 
 @dataclass(frozen=True)
@@ -173,3 +175,11 @@ class Selection:
         self.undated += times.count(None)
         indexes = [index for index, time in enumerate(times) if window.contains(time)]
         return Selected(page.only(indexes), is_last=end is not None)
+
+    def warnings(self) -> Iterator[str]:
+        """Warn about the messages that no window contains."""
+        if self.undated:
+            yield (
+                f"Left out {counted(self.undated, 'message')}: iP.1 sent no plausible time of modification for them, "
+                "so no window contains them."
+            )

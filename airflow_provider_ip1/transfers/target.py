@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_ip1.api.number_search import contains_number
+from airflow_provider_ip1.api.number_search import NumberFinder
 from airflow_provider_ip1.transfers.selection import none_if_blank
 
 if TYPE_CHECKING:
@@ -66,12 +67,16 @@ class Target:
         :param participants: the participants, normalized.
         :raises ValueError: one of their numbers is in it. The message does not repeat the number.
         """
-        if contains_number(f"{self.bucket}/{self.key}", participants):
+        if any(map(self._numbers_in_key.contains, participants)):
             raise ValueError(
                 "s3_key: the key contains the participant's phone number. Keys appear in logs, XCom, listings and "
                 "lineage. Name the object by an id of your own, such as your customer number, or by the task's "
                 "{{ ti.map_index }}."
             )
+
+    @cached_property
+    def _numbers_in_key(self) -> NumberFinder:
+        return NumberFinder(f"{self.bucket}/{self.key}")
 
 
 def check_bucket(s3: S3Hook, bucket: str) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.requests import Direction, normalize_participant
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+
+#: How far iP.1's clock and this machine's may differ.
+_CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 
 
 class TotalCheck:
@@ -29,10 +37,10 @@ class TotalCheck:
     :raises IP1Error: iP.1 did not return a summary.
     """
 
-    def __init__(self, hook: IP1Hook, participants: Sequence[str], direction: str | None) -> None:
+    def __init__(self, hook: IP1Hook, participants: Sequence[str], direction: Direction | None) -> None:
         self._hook = hook
-        self._direction = direction and direction.lower()
-        self._before = {participant: self._count(participant) for participant in participants}
+        self._direction = direction
+        self._before = {participant: _count(hook, participant, self._direction) for participant in participants}
         self._read: Counter[str | None] = Counter()
 
     def add(self, page: Page) -> None:
@@ -53,7 +61,7 @@ class TotalCheck:
             read = self._read[participant]
             if read == before:
                 continue
-            after = self._count(participant)
+            after = _count(self._hook, participant, self._direction)
             if not before <= read <= after:
                 raise IP1PagingError(
                     f"Conversation {mask_number(participant)}: read {read} messages, but iP.1's summary counted "
@@ -61,14 +69,66 @@ class TotalCheck:
                     "Run the task again. If the difference stays, ask iP.1's support, or set verify_total=False."
                 )
 
-    def _count(self, participant: str) -> int:
-        summary = self._hook.get_summary(participant)
-        if self._direction is None:
-            if summary.total_messages is None:
-                raise IP1ResponseError(
-                    f"Conversation {mask_number(participant)}: iP.1's summary has no totalMessageCount, so the number "
-                    "of messages cannot be verified. Set verify_total=False."
+
+class AccountTotalCheck:
+    """
+    Checks that the batches of the account contain every message of its conversations, using ``/summary``.
+
+    Which participants there are is known only after the batches were read. A conversation may then have more messages
+    than were read, if the additional ones are new. It is looked at from its newest message on to find out.
+
+    :param hook: the hook.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+    """
+
+    def __init__(self, hook: IP1Hook, direction: Direction | None) -> None:
+        self._hook = hook
+        self._direction = direction
+        self._new_from = datetime.now(UTC) - _CLOCK_DIFFERENCE
+        self._read: Counter[str] = Counter()
+
+    def add(self, page: Page) -> None:
+        """
+        Count one page.
+
+        :param page: the page as it was read, without messages of another direction.
+        """
+        for _, participant in page.routes:
+            if participant is not None:
+                self._read[normalize_participant(participant)] += 1
+
+    def verify(self) -> None:
+        """
+        Compare, after all batches were read.
+
+        :raises IP1PagingError: a conversation has another number of messages, and new messages cannot explain that.
+        :raises IP1Error: iP.1 did not return a summary.
+        """
+        for participant, read in self._read.items():
+            after = _count(self._hook, participant, self._direction)
+            if read > after or (read < after and not self._are_new(participant, after - read)):
+                raise IP1PagingError(
+                    f"Conversation {mask_number(participant)}: the batches of the account contain {read} of its "
+                    f"messages, but iP.1's summary counts {after}. New messages cannot explain that. No object was "
+                    "written. Run the task again. If the difference stays, the batches do not contain every message: "
+                    "export the conversations instead, ask iP.1's support, or set verify_total=False."
                 )
-            return summary.total_messages
-        counts = summary.mobile_terminated if self._direction == "mt" else summary.mobile_originated
-        return sum(count.messages or 0 for count in counts.values())
+
+    def _are_new(self, participant: str, count: int) -> bool:
+        """Return whether the newest messages of a conversation were created since the export began."""
+        with closing(self._hook.iter_pages_of([participant], direction=self._direction, order="DESC")) as pages:
+            times = chain.from_iterable(page.modified for page in pages)
+            return all(time is not None and time >= self._new_from for time in islice(times, count))
+
+
+def _count(hook: IP1Hook, participant: str, direction: Direction | None) -> int:
+    summary = hook.get_summary(participant)
+    if direction is None:
+        if summary.total_messages is None:
+            raise IP1ResponseError(
+                f"Conversation {mask_number(participant)}: iP.1's summary has no totalMessageCount, so the number of "
+                "messages cannot be verified. Set verify_total=False."
+            )
+        return summary.total_messages
+    counts = summary.mobile_terminated if direction == "mt" else summary.mobile_originated
+    return sum(count.messages or 0 for count in counts.values())

@@ -19,7 +19,6 @@ class Totals:
 
     :param latest: the latest plausible time, see :func:`~airflow_provider_ip1.api.timestamps.is_plausible`.
     :param messages: messages written.
-    :param conversations: conversations that have at least one message, in the window or not.
     :param pages: pages read.
     :param first_modified: the earliest time of modification among the messages written.
     :param last_modified: the latest one.
@@ -29,7 +28,6 @@ class Totals:
 
     latest: datetime
     messages: int = 0
-    conversations: int = 0
     pages: int = 0
     first_modified: datetime | None = None
     last_modified: datetime | None = None
@@ -44,7 +42,6 @@ class Totals:
         :param selected: the part of it that belongs in the object.
         """
         self.pages += 1
-        self.conversations += page.number == 0
         self.messages += len(selected)
         if times := _plausible_range(selected, self.latest):
             first, last = times

@@ -13,6 +13,7 @@ from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.settings import CHECKS
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 from dev import PROJECT
 from dev.docs import embed
 
@@ -92,9 +93,10 @@ def test_the_connection_page_lists_every_extra() -> None:
     assert "<!-- embed: connection-extras -->" in (DOCS / "connection.md").read_text()
 
 
-def test_every_argument_of_the_operator_is_documented() -> None:
-    arguments = set(inspect.signature(ConversationToS3Operator.__init__).parameters) - {"self", "base_operator"}
-    documented = set(re.findall(r":param (\w+):", inspect.getdoc(ConversationToS3Operator) or ""))
+@pytest.mark.parametrize("operator", [ConversationToS3Operator, MessagesToS3Operator])
+def test_every_argument_of_the_operator_is_documented(operator: type) -> None:
+    arguments = set(inspect.signature(operator.__init__).parameters) - {"self", "base_operator"}  # type: ignore[misc]
+    documented = set(re.findall(r":param (\w+):", inspect.getdoc(operator) or ""))
     assert documented == arguments
 
 

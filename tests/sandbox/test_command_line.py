@@ -146,6 +146,7 @@ def test_help_tells_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["--fault", "boom"], "unknown fault 'boom'"),
         (["--messages", "-1"], "messages must be"),
         (["--conversations", "1000"], "conversations must be"),
+        (["--batch", "0"], "batches must have"),
         (["--latency", "-1"], "latency must be"),
         (["--delivery-seconds", "0"], "delivery_seconds must be"),
         (["--reply", "JA"], "'JA' is not a reply"),

@@ -219,3 +219,23 @@ def test_million_messages_take_no_memory_until_they_are_read() -> None:
 def test_values_out_of_range_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Store(**wrong)
+
+
+def test_batches_of_any_size_are_sent_at_the_start() -> None:
+    store = Store(messages=3, batches=[1, 2000], clock=lambda: 1_800_000_000.0)
+    sizes = {batch_id: len(batch) for _, batch_id in store.batch_ids() if (batch := store.find_batch(batch_id))}
+    assert sorted(sizes.values())[-2:] == [120, 2000]
+    assert len(sizes) == len(store.batch_ids())
+    large = store.find_batch(max(sizes, key=sizes.__getitem__))
+    assert large is not None
+    messages = [json.loads(raw) for raw in large.messages(slice(None), "integers", store.now_ms())]
+    assert len({message["id"] for message in messages}) == 2000
+    in_conversations = {
+        json.loads(conversation.message(row, "integers", 0))["id"]
+        for conversation in store.conversations.values()
+        for row in conversation.rows
+    }
+    assert {message["id"] for message in messages} < in_conversations
+    before = len(store.batch_ids())
+    store.receive("46701740605", "Hej!")
+    assert len(store.batch_ids()) == before + 1, "the list that is remembered is the present one"

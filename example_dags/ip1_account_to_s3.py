@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every night, write to S3 the SMS of the whole account that are new or have a new status.
+
+No list of participants is needed, and no phone number reaches Airflow's database. Each run writes one object. A message
+that changes again appears again in a later object. Its current version is the one with the latest ``modified``.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
+
+with DAG(
+    dag_id="ip1_account_to_s3",
+    description="New SMS of the whole account to S3, every night",
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["ip1", "example"],
+):
+    # [START howto_operator_messages_to_s3]
+    MessagesToS3Operator(
+        task_id="export_account",
+        s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+        s3_key="account/{{ run_id }}.jsonl.gz",
+        # Empty in the first run and in manual runs without a logical date, which export the whole account.
+        since="{{ prev_data_interval_end_success | default('', true) }}",
+        on_empty="skip",
+    )
+    # [END howto_operator_messages_to_s3]
