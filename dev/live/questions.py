@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.decoding import decode_message
@@ -308,6 +309,41 @@ def _numbers_of_times(survey: Survey) -> str:
     return ", ".join(shown) or "none"
 
 
+def _batch_rows(exchange: Exchange) -> list[Mapping[str, object]]:
+    rows = exchange.json if exchange.status == 200 and isinstance(exchange.json, list) else []
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+
+
+def _received_batches(survey: Survey) -> str:
+    received = survey.received.messages
+    if not received:
+        return OPEN + "the participant has sent no message"
+    listed = {batch["id"] for batch in _batch_rows(survey.newest_batches)}
+    found = [message.get("batchId") in listed for message in received]
+    text = f"{sum(found)} of {len(found)} received messages belong to one of the {len(listed)} newest batches"
+    if survey.received_batch is None:
+        return f"{text}; the newest received message has no batch"
+    return f"{text}; the batch of the newest one contains {_emptiness(survey.received_batch)}"
+
+
+def _batch_order(survey: Survey) -> str:
+    return "; ".join(
+        f"{order}: {_order_of([str(batch['id']) for batch in _batch_rows(exchange)])}"
+        for order, exchange in (("ASC", survey.oldest_batches), ("DESC", survey.newest_batches))
+    )
+
+
+def _order_of(ids: Sequence[str]) -> str:
+    """Describe the order by the seconds that iP.1's ids seem to begin with."""
+    seconds = [int(an_id[:8], 16) for an_id in ids if re.fullmatch(r"[0-9a-f]{24}", an_id)]
+    newer = sum(one < next_one for one, next_one in pairwise(seconds))
+    older = sum(one > next_one for one, next_one in pairwise(seconds))
+    if len(seconds) < len(ids) or newer == older:
+        return OPEN + "the ids do not tell"
+    order = "oldest first" if newer > older else "newest first"
+    return f"{order}, in {max(newer, older)} of {newer + older} steps"
+
+
 # In the order of the open questions in docs/recordings.md.
 _QUESTIONS: Sequence[tuple[str, Callable[[Survey], str]]] = (
     ("Status codes seen", _status_codes),
@@ -336,4 +372,6 @@ _QUESTIONS: Sequence[tuple[str, Callable[[Survey], str]]] = (
     ("List of batches", _batches),
     ("List of senders", _senders),
     ("Own number or name as participant", _own_conversation),
+    ("Batches of received messages", _received_batches),
+    ("Order of batches", _batch_order),
 )

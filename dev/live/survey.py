@@ -132,6 +132,9 @@ class Survey:
     batches: Exchange
     senders: Exchange
     own: Mapping[str, Exchange]
+    oldest_batches: Exchange
+    newest_batches: Exchange
+    received_batch: Exchange | None
     exchanges: Sequence[Exchange]
 
     @property
@@ -171,6 +174,7 @@ def take_survey(api: Api, participant: str) -> Survey:
     sent = api.get(f"{path}/mt", start=0, limit=HUGE_LIMIT, order="ASC")
     # Prefer a sent message, because it has a longer history than a received one.
     batch, message = _batch_of(api, [*sent.messages, *first.messages])
+    received = api.get(f"{path}/mo", start=0, limit=HUGE_LIMIT, order="ASC")
     return Survey(
         participant=participant,
         first=first,
@@ -183,7 +187,7 @@ def take_survey(api: Api, participant: str) -> Survey:
         middle=api.get(path, start=1, limit=1, order="ASC"),
         newest=api.get(path, start=0, limit=_FEW, order="DESC"),
         sent=sent,
-        received=api.get(f"{path}/mo", start=0, limit=HUGE_LIMIT, order="ASC"),
+        received=received,
         summary=summary,
         unknown=api.get(f"/v2/conversations/{UNKNOWN_PARTICIPANT}"),
         unknown_summary=api.get(f"/v2/conversations/{UNKNOWN_PARTICIPANT}/summary"),
@@ -204,6 +208,10 @@ def take_survey(api: Api, participant: str) -> Survey:
             name: api.get(f"/v2/conversations/{quote(address, safe='')}", start=0, limit=50, order="DESC")
             for name, address in _own_addresses(whole.messages, participant).items()
         },
+        oldest_batches=api.get("/v2/batches", start=0, limit=50, order="ASC"),
+        # All that the server grants, because a received message may be old.
+        newest_batches=api.get("/v2/batches", start=0, limit=HUGE_LIMIT, order="DESC"),
+        received_batch=_batch_of_newest(api, received),
         exchanges=api.exchanges,
     )
 
@@ -226,6 +234,13 @@ def _own_addresses(messages: Iterable[Mapping[str, object]], participant: str) -
             if isinstance(address, str) and address and address != participant:
                 found.setdefault("own number" if address.isdigit() else "own name", address)
     return found
+
+
+def _batch_of_newest(api: Api, messages: Exchange) -> Exchange | None:
+    batch_id = messages.messages[-1].get("batchId") if messages.messages else None
+    if not isinstance(batch_id, str) or not batch_id:
+        return None
+    return api.get(f"/v2/batches/{quote(batch_id, safe='')}/messages", start=0, limit=_FEW, order="ASC")
 
 
 def _spellings(participant: str) -> dict[str, str]:

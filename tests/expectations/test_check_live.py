@@ -28,13 +28,13 @@ AS_ASSUMED = {
     "direction by address": "from the participant: 1; to the participant: 0",
     "First value of start": "0-based: start=1 begins with the second message",
     "Response after the last message": "just after: 200 with an empty list; far after: 200 with an empty list",
-    "Form of the Link header": "RFC 8288 (12)",
+    "Form of the Link header": "RFC 8288 (13)",
     "rel values": "first page: first, last, next; middle: first, last, next, prev; last page: first, last, prev",
     "Numbers in Link": "after start=0 and 3 messages, next says start=3, which agrees with how start counts",
     "URLs in Link": "an absolute URL of the same server",
     "401": "missing key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer; "
     "wrong key: 401, application/problem+json, object with type, title, status, WWW-Authenticate: Bearer",
-    "Rate limit": "headers: none; 0 of 28 responses were 429",
+    "Rate limit": "headers: none; 0 of 31 responses were 429",
     "Statuses per message": "conversation: 1; batch: 1; single message: 5",
     "Summary of an unknown participant": "status 404",
     "Other spellings of the participant": "with +: status 400; with 00: status 404; national (0...): status 404",
@@ -48,6 +48,9 @@ AS_ASSUMED = {
     "List of senders": "200, application/json, list",
     "Own number or name as participant": "own number: 404, application/problem+json, object with type, title, status, "
     "detail; own name: 404, application/problem+json, object with type, title, status, detail",
+    "Batches of received messages": "42 of 42 received messages belong to one of the 150 newest batches; the batch of "
+    "the newest one contains 1 messages",
+    "Order of batches": "ASC: oldest first, in 49 of 49 steps; DESC: newest first, in 142 of 143 steps",
 }
 
 
@@ -75,19 +78,19 @@ def test_the_sandbox_without_faults() -> None:
         ("direction=swapped", "direction by endpoint", "/mt: 1; /mo: 0"),
         ("direction=swapped", "direction by address", "from the participant: 0; to the participant: 1"),
         ("unknown-status=777", "Status codes seen", "777"),
-        ("link=no-semicolon", "Form of the Link header", "without ';' before rel (12)"),
-        ("link=swallowed", "Form of the Link header", "without URLs (12)"),
+        ("link=no-semicolon", "Form of the Link header", "without ';' before rel (13)"),
+        ("link=swallowed", "Form of the Link header", "without URLs (13)"),
         ("link=swallowed", "URLs in Link", "no URLs"),
         ("link=swallowed", "Numbers in Link", "not answered: no next with a start"),
-        ("link=none", "Form of the Link header", "no header (12)"),
+        ("link=none", "Form of the Link header", "no header (13)"),
         ("link=none", "rel values", "first page: none; middle: none; last page: none"),
-        ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (12)"),
-        ("link=garbage", "Form of the Link header", "not readable (12)"),
+        ("link=uppercase", "Form of the Link header", "RFC 8288 in another notation (13)"),
+        ("link=garbage", "Form of the Link header", "not readable (13)"),
         ("link=relative", "URLs in Link", "a relative URL"),
         ("link=foreign", "URLs in Link", "an absolute URL of another server"),
         ("link=self", "rel values", "first page: first, last, next, self"),
         ("link=off-by-one", "Numbers in Link", "next says start=4, which does not agree with how start counts"),
-        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 28 responses were 429"),
+        ("429@17:retry-after=2", "Rate limit", "headers: retry-after; 1 of 31 responses were 429"),
         (
             "403@18:body=gateway",
             "401",
@@ -114,6 +117,22 @@ def test_an_own_number_may_return_the_messages_with_everyone() -> None:
         survey = take_survey(Api(server.url, server.key), MAIN)
     answers = dict(answer_all(replace(survey, own={"own number": survey.newest})))
     assert answers["Own number or name as participant"] == "own number: 3 messages, other addresses: 3"
+
+
+def test_batches_that_differ() -> None:
+    answers = answers_of("ignore-order", "clamp=100")
+    assert answers["Order of batches"] == "ASC: oldest first, in 49 of 49 steps; DESC: oldest first, in 99 of 99 steps"
+    lacking = answers_of("500@29-30")
+    assert lacking["Order of batches"].count("not answered: the ids do not tell") == 2
+    assert lacking["Batches of received messages"].startswith("0 of 42 received messages belong")
+
+
+def test_a_conversation_without_received_messages() -> None:
+    with SandboxServer(messages=0, delivery_seconds=0.001) as server:
+        for _ in range(3):
+            server.send([MAIN], "Hej!")
+        answers = dict(answer_all(take_survey(Api(server.url, server.key), MAIN)))
+    assert answers["Batches of received messages"] == "not answered: the participant has sent no message"
 
 
 def test_enums_as_strings() -> None:
