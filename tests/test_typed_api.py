@@ -34,6 +34,7 @@ from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.testing.s3_store import S3Bucket, S3Store
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
+from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 
 N = "46701740605"
@@ -60,6 +61,12 @@ CALLS = {
         's3_key="s3://lake/out"  # wrong',
         "participant=N  # wrong",
         's3_key="s3://lake/out", participant=46701740605  # wrong',
+    ],
+    'MessagesToS3Operator(task_id="export", s3_key="s3://lake/out", {})': [
+        'file_format="parquet", on_empty="skip", redact={"body": "drop"}, since="{{ ts }}", pool="ip1"',
+        'file_format="json"  # wrong',
+        'on_empty="ignore"  # wrong',
+        'redact={"phone": "hush"}  # wrong',
     ],
     "export_conversations({})": [
         '[N, N], "out.csv.gz", "lake", file_format="csv", direction="mo", compression="gzip"',
