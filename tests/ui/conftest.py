@@ -122,12 +122,13 @@ def screenshot(page: Any) -> Callable[..., None]:
 
 
 def _save_small(png: bytes, name: str) -> None:
-    """Save a picture with at most 128 colors, which makes it a third as large and looks the same."""
+    """Save a picture with at most 256 colors, which makes it a third as large and looks the same."""
     from PIL import Image
 
     # The default method drops rare colors, such as the red of an asterisk.
     method = Image.Quantize.MAXCOVERAGE
-    few_colors = Image.open(io.BytesIO(png)).convert("RGB").quantize(128, method, dither=Image.Dither.NONE)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    few_colors = picture.quantize(256, method, kmeans=3, dither=Image.Dither.NONE)
     few_colors.save(PROJECT / "docs" / "images" / name, optimize=True)
 
 
