@@ -265,6 +265,26 @@ class TestDisappearing:
         assert poll(cursor, inbox) == [expected]
 
 
+class TestPlaces:
+    def test_a_forgotten_message_changes_places_with_the_oldest_remembered_one(self) -> None:
+        inbox = full_inbox(200)
+        rows = inbox.rows
+        rows[-WINDOW - 1] = (rows[-WINDOW][0], rows[-WINDOW - 1][1])
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        rows[-WINDOW - 1], rows[-WINDOW] = rows[-WINDOW], rows[-WINDOW - 1]
+        assert poll(cursor, inbox) == []
+
+    def test_a_row_of_late_messages_while_others_arrive_and_disappear(self) -> None:
+        inbox = full_inbox(200, clamp=7)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        del inbox.rows[-20]
+        late = [inbox.arrive(196) for _ in range(GUARD + 8)]
+        arrived = [inbox.arrive(1000) for _ in range(WINDOW + 5)]
+        assert poll(cursor, inbox) == late + arrived
+
+
 class TestState:
     def test_contains_no_ids_and_is_small(self) -> None:
         inbox = full_inbox(200)
