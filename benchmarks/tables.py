@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from benchmarks.cases import MEMORY_CASES, SPEED_CASES
 from benchmarks.measuring import MIB
-from benchmarks.results import CaseResult, Results
+from benchmarks.results import Results
 
 
 def page(results: Results) -> Iterator[str]:
@@ -23,7 +23,7 @@ def page(results: Results) -> Iterator[str]:
     yield "![How fast each contender is, relative to the hand-tuned ceiling](results.svg)"
     for case in SPEED_CASES:
         if case.name in results.cases:
-            yield from _speed_section(results.cases[case.name])
+            yield from _speed_section(results, case.name)
     if results.stages:
         yield from _stage_section(results)
     if results.imports:
@@ -32,21 +32,25 @@ def page(results: Results) -> Iterator[str]:
         yield from _memory_section(results)
 
 
-def _speed_section(case: CaseResult) -> Iterator[str]:
+def _speed_section(results: Results, name: str) -> Iterator[str]:
+    case = results.cases[name]
+    start = results.cases.get("start")
     yield from ("", f"## {case.title}", "")
     yield f"{case.setting[0].upper()}{case.setting[1:]}, measured on {case.date}."
     yield ""
     yield (
-        "| contender | seconds, median (range) | messages/s | the operator is | CPU s per million messages | "
-        "requests per conversation | peak MiB |"
+        "| contender | seconds, median (range) | messages/s | the operator is | without start-up | "
+        "CPU s per million messages | requests per conversation | peak MiB |"
     )
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for contender, runs in case.runs.items():
         seconds = sorted(run.seconds for run in runs)
         median = statistics.median(seconds)
+        has_start = start is not None and name != "start" and contender in start.runs
         yield (
             f"| {contender} | {median:.2f} ({seconds[0]:.2f}-{seconds[-1]:.2f}) | {case.messages / median:,.0f} "
             f"| {case.operator_is_faster_than(contender):.2f} x as fast "
+            f"| {f'{results.operator_is_faster_without_start(name, contender):.2f} x' if has_start else ''} "
             f"| {case.median(contender, 'cpu_seconds') / case.messages * 1e6:,.1f} "
             f"| {case.requests_per_conversation(contender):.2f} "
             f"| {max(run.peak_rss for run in runs) / MIB:.0f} |"

@@ -44,6 +44,10 @@ def _speed(case: str, contender: str) -> Callable[[Results], float]:
     return lambda results: results.cases[case].operator_is_faster_than(contender)
 
 
+def _speed_without_start(case: str) -> Callable[[Results], float]:
+    return lambda results: results.operator_is_faster_without_start(case, CEILING)
+
+
 def _requests(case: str) -> Callable[[Results], float]:
     return lambda results: results.cases[case].requests_per_conversation(OPERATOR)
 
@@ -58,20 +62,20 @@ def _memory(large: str, small: str) -> Callable[[Results], float]:
 
 
 def _import_time(results: Results) -> float:
-    *ours, theirs = results.imports.values()
-    if not ours:
+    if not results.imports:
         raise KeyError("imports")
+    *ours, theirs = results.imports.values()
     return max(ours) / theirs
 
 
 _MIB = " MiB"
 TARGETS = [
-    Target("1,000 short conversations: speed relative to the ceiling", 0.9, _speed("many", CEILING)),
+    Target("1,000 short conversations: speed relative to the ceiling", 0.9, _speed_without_start("many")),
     Target("the same: requests per conversation", 1.05, _requests("many"), at_most=True),
-    Target("the same without `Link`: speed relative to the ceiling", 0.42, _speed("many-without-links", CEILING)),
+    Target("the same without `Link`: speed relative to the ceiling", 0.42, _speed_without_start("many-without-links")),
     Target("the same: requests per conversation", 2.0, _requests("many-without-links"), at_most=True),
-    Target("60,000 messages at 50 ms: speed relative to the ceiling", 0.95, _speed("latency", CEILING)),
-    Target("100,000 messages at 0 ms: speed relative to the ceiling", 0.45, _speed("long", CEILING)),
+    Target("60,000 messages at 50 ms: speed relative to the ceiling", 0.95, _speed_without_start("latency")),
+    Target("100,000 messages at 0 ms: speed relative to the ceiling", 0.45, _speed_without_start("long")),
     Target("the same: speed relative to requests + S3Hook", 7, _speed("long", HANDWRITTEN)),
     Target("the same: speed relative to dlt", 18, _speed("long", DLT)),
     *(

@@ -199,6 +199,14 @@ def arguments(path: str) -> str:
     )
 
 
+def performance_targets() -> str:
+    """The performance targets, compared with ``benchmarks/results.json``."""
+    from benchmarks.results import Results
+    from benchmarks.targets import rows
+
+    return table(["What", "Target", "Measured", "Reached"], rows(Results.load(PROJECT / "benchmarks" / "results.json")))
+
+
 def example_message() -> str:
     return fenced((DOCS / "example-message.json").read_text(encoding="utf-8"), "json")
 
@@ -211,6 +219,7 @@ EMBEDDED: dict[str, Callable[..., str]] = {
     "arguments": arguments,
     "example": example,
     "example-message": example_message,
+    "performance-targets": performance_targets,
 }
 
 
