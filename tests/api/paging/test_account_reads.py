@@ -86,6 +86,7 @@ def read(account: Account, *, page_size: int = 200, concurrency: int = 4) -> lis
 
 
 @settings(COMMON, max_examples=max(READS // 4, 1))
+@pytest.mark.no_cover
 @given(servers(("insert", "delete", "repeat"), is_stale=True))
 def test_batches_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
     """Each message of a batch that is listed throughout appears once and in order, or the read ends in an error."""
