@@ -10,7 +10,7 @@ endif
 # The first supported Python on this machine. Choose another one with: make install PYTHON=python3.13
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
+	$$name -c '$(SUPPORTED)' 2>/dev/null && command -v $$name && break; done)
 
 UV := .tools/venv/bin/uv
 RUN := .venv/bin/python

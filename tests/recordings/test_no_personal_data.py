@@ -44,6 +44,7 @@ EXCEPTIONS = {
     "4710000605": "Norwegian numbers do not start with 1 after the country code",
     "3541000605": "neither do Icelandic ones",
     "253670174": "a part of a reserved number in percent-encoding",
+    "123456789": "the digits from 1 on",
     "9100006051": "the end of the Norwegian one inside other digits",
 }
 

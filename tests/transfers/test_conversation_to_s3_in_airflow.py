@@ -260,7 +260,7 @@ def test_airflow_stores_nothing_personal(
 
 
 def test_importing_the_operator_gives_no_warnings() -> None:
-    code = "import airflow_provider_ip1.transfers.conversation_to_s3 as m; m.Stats.incr('ip1.requests', 1)"
+    code = "import airflow_provider_ip1.transfers.conversation_to_s3"
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
