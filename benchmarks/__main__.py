@@ -31,9 +31,11 @@ PARTS = [*(case.name for case in SPEED_CASES), STAGES, IMPORTS, MEMORY]
 #: What DAG files import, and an operator to compare with.
 IMPORTED = [
     "airflow_provider_ip1.transfers.conversation_to_s3",
+    "airflow_provider_ip1.transfers.messages_to_s3",
     "airflow_provider_ip1.operators.send_sms",
     "airflow_provider_ip1.notifications.ip1",
     "airflow_provider_ip1.sensors.message_status",
+    "airflow_provider_ip1.sensors.incoming_sms",
     "airflow.providers.amazon.aws.transfers.http_to_s3",
 ]
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from aiohttp import web
 
 from benchmarks.server import RenderedMessages, link, serve
-from dev.stack import python_server
 
 
 def application(batches: int, latency: float) -> web.Application:
@@ -56,22 +52,6 @@ def application(batches: int, latency: float) -> web.Application:
     app.router.add_get("/v2/batches", batch_list)
     app.router.add_get("/v2/batches/{batch}/messages", batch_messages)
     return app
-
-
-@contextmanager
-def account_server(directory: Path, batches: int, latency: float) -> Iterator[str]:
-    """
-    Run this module in its own process.
-
-    :param directory: for its log; made if it is missing.
-    :param batches: the number of batches.
-    :param latency: how long each response takes at least, in seconds.
-    :return: the base URL, once all messages are rendered.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    arguments = ("--batches", str(batches), "--latency", str(latency))
-    with python_server("The account's server", directory, "benchmarks.account_server", *arguments, seconds=600) as url:
-        yield url
 
 
 def main() -> None:

@@ -17,36 +17,49 @@ MODULES: Final = {
     HTTP_OPERATOR: "http_operator",
     DLT: "dlt_rest_api",
 }
+#: The same for the export of a whole account.
+ACCOUNT_MODULES: Final = {OPERATOR: "account_provider", CEILING: "account_tuned"}
 
 
 @dataclass(frozen=True)
 class Source:
     """
-    Conversations on a server.
+    Conversations on a server, or an account of batches.
 
-    :param messages: messages in each conversation.
+    :param messages: messages in each conversation or batch.
+    :param conversations: the number of conversations or batches.
     :param latency: how long each response takes at least, in seconds.
     :param has_links: whether responses have a ``Link`` header.
+    :param is_account: whether the messages are read through the account's batches. Each batch has one message.
     """
 
     messages: int
     conversations: int = 1
     latency: float = 0.0
     has_links: bool = True
+    is_account: bool = False
 
     @property
     def total(self) -> int:
         return self.conversations * self.messages
 
     @property
+    def server_module(self) -> str:
+        return "benchmarks.account_server" if self.is_account else "benchmarks.server"
+
+    @property
     def server_arguments(self) -> tuple[str, ...]:
         sizes = {"--conversations": self.conversations, "--messages": self.messages, "--latency": self.latency}
+        if self.is_account:
+            sizes = {"--batches": self.conversations, "--latency": self.latency}
         options = [text for name, value in sizes.items() for text in (name, str(value))]
         return (*options, *(() if self.has_links else ("--no-links",)))
 
     def __str__(self) -> str:
         size = f"{self.messages:,} messages"
-        if self.conversations > 1:
+        if self.is_account:
+            size = f"{self.conversations:,} batches of one message"
+        elif self.conversations > 1:
             size = f"{self.conversations:,} conversations of {self.messages} messages"
         return f"{size}, {self.latency * 1000:.0f} ms{'' if self.has_links else ', without Link headers'}"
 
@@ -70,6 +83,11 @@ class Case:
     page_size: int = 200
     file_format: str = "jsonl"
     rounds: int | None = None
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """Contender -> its module in benchmarks/contenders."""
+        return ACCOUNT_MODULES if self.source.is_account else MODULES
 
     @property
     def key(self) -> str:
@@ -118,6 +136,13 @@ SPEED_CASES: Final = (
     Case("long", "One long conversation, no latency", _LONG, (OPERATOR, CEILING, HANDWRITTEN, HTTP_OPERATOR, DLT)),
     Case("csv", "The same as csv", _LONG, file_format="csv"),
     Case("parquet", "The same as parquet", _LONG, file_format="parquet"),
+    Case(
+        "account",
+        "A whole account",
+        Source(1, conversations=20_000, latency=0.02, is_account=True),
+        (OPERATOR, CEILING),
+        concurrency=8,
+    ),
     Case("start", "Start-up: one page", Source(ONE_PAGE), (OPERATOR, CEILING, HANDWRITTEN, HTTP_OPERATOR, DLT)),
 )
 
@@ -137,6 +162,9 @@ def _memory_cases() -> Iterator[Case]:
     for conversations in (100, 10_000):
         source = Source(5, conversations=conversations)
         yield Case(f"memory-many-{conversations}", "jsonl", source, (OPERATOR,), rounds=1)
+    for batches in (20_000, 200_000):
+        source = Source(1, conversations=batches, is_account=True)
+        yield Case(f"memory-account-{batches}", "jsonl", source, (OPERATOR,), concurrency=8, rounds=1)
 
 
 #: The operator's memory, small and large.

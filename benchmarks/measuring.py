@@ -7,14 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import MODULES, Case, Source
+from benchmarks.cases import Case, Source
 from benchmarks.contenders.common import Job
-from benchmarks.server import conversation_server
 from dev import PROJECT, stack
 
 BUCKET = "ip1-bench"
@@ -52,10 +51,19 @@ class Bench:
         """Start a server for each source, and an S3 server."""
         home = folder / "airflow"
         home.mkdir(exist_ok=True)
+
+        def server(number: int, source: Source) -> AbstractContextManager[str]:
+            directory = folder / str(number)
+            directory.mkdir(parents=True, exist_ok=True)
+            # Ready once all messages are rendered.
+            return stack.python_server(
+                "The benchmark's server", directory, source.server_module, *source.server_arguments, seconds=600
+            )
+
         with ExitStack() as servers:
             s3 = servers.enter_context(stack.s3_server(folder, buckets=[BUCKET]))
             urls = {
-                source: servers.enter_context(conversation_server(folder / str(number), *source.server_arguments))
+                source: servers.enter_context(server(number, source))
                 for number, source in enumerate(dict.fromkeys(sources))
             }
             yield cls(home, s3, urls)
@@ -63,7 +71,7 @@ class Bench:
     def measure(self, case: Case, contender: str) -> Run:
         """Run one contender once."""
         url = self.ip1[case.source]
-        module = MODULES[contender]
+        module = case.modules[contender]
         job = Job(
             ip1_url=url,
             ip1_key=stack.SANDBOX_KEY,
@@ -95,10 +103,12 @@ class Bench:
 
 def report_of(module: str, *arguments: str, env: Mapping[str, str]) -> Any:
     """Run a module in its own process. Returns the last line that it prints after ``RESULT``, as JSON."""
+    # The operator imports most modules when it runs. Compiling them again each time is not what users see.
+    with_bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=PROJECT,
-        env=dict(env) | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"},
+        env=dict(env) | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"} | with_bytecode,
         capture_output=True,
         text=True,
         check=False,

@@ -11,16 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from aiohttp import web
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.store import Store
 from benchmarks.contenders.common import participants_of
-from dev.stack import python_server
 
 
 class RenderedMessages:
@@ -83,20 +79,6 @@ def application(conversations: int, messages: int, latency: float, *, has_links:
     app.router.add_get("/v2/conversations/{participant}", page)
     app.router.add_get("/served", count)
     return app
-
-
-@contextmanager
-def conversation_server(directory: Path, *arguments: str) -> Iterator[str]:
-    """
-    Run this module in its own process.
-
-    :param directory: for its log; made if it is missing.
-    :param arguments: see ``python -m benchmarks.server --help``.
-    :return: the base URL, once all messages are rendered.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with python_server("The benchmark's server", directory, "benchmarks.server", *arguments, seconds=600) as url:
-        yield url
 
 
 async def serve(app: web.Application) -> None:

@@ -40,7 +40,7 @@ def _speed_section(results: Results, name: str) -> Iterator[str]:
     yield ""
     yield (
         "| contender | seconds, median (range) | messages/s | the operator is | without start-up | "
-        "CPU s per million messages | requests per conversation | peak MiB |"
+        "CPU s per million messages | requests per conversation or batch | peak MiB |"
     )
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for contender, runs in case.runs.items():

@@ -102,6 +102,15 @@ TARGETS = [
         _MIB,
         at_most=True,
     ),
+    Target("20,000 batches of one message: speed relative to the ceiling", 0.9, _speed("account", CEILING)),
+    Target("the same: requests per batch", 1.05, _requests("account"), at_most=True),
+    Target(
+        "peak memory, 20,000 to 200,000 batches",
+        30,
+        _memory("memory-account-200000", "memory-account-20000"),
+        _MIB,
+        at_most=True,
+    ),
     Target("slowest import, relative to Amazon's `HttpToS3Operator`", 0.1, _import_time, at_most=True),
 ]
 

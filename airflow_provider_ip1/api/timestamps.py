@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeGuard
@@ -10,7 +11,7 @@ from typing import Final, TypeGuard
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat
-_DOCUMENTED_FORMAT: Final = b"0000-00-00T00:00:00Z"
+_UTC_FORMAT: Final = re.compile(rb"0000-00-00T00:00:00(\.0+)?Z")
 _DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -60,11 +61,13 @@ def earliest_and_latest(values: Sequence[str | None]) -> tuple[datetime, datetim
 
     :param values: texts, see :func:`read_timestamps`.
     :return: both times in UTC; ``None`` if they cannot be found this way, because there are no texts, they do not all
-        have the format ``2026-01-31T23:59:59Z``, or one of the two is not a time.
+        have the same format, such as ``2026-01-31T23:59:59Z`` or ``2026-01-31T23:59:59.123Z``, or one of the two is not
+        a time.
     """
     try:
-        texts = "\n".join(values).encode()  # type: ignore[arg-type]  # None is a TypeError
-        if texts.translate(_DIGITS_TO_ZEROS) == b"\n".join([_DOCUMENTED_FORMAT] * len(values)):
+        formats = "\n".join(values).encode().translate(_DIGITS_TO_ZEROS)  # type: ignore[arg-type]  # None: TypeError
+        first, _, _ = formats.partition(b"\n")
+        if _UTC_FORMAT.fullmatch(first) and formats == b"\n".join([first] * len(values)):
             return _from_iso_format(min(values)), _from_iso_format(max(values))  # type: ignore[type-var, arg-type]
     except (ValueError, TypeError):
         pass

@@ -90,7 +90,7 @@ class _DeadlineResponse(HTTPResponse):
         """Read the status line and the headers."""
         super().begin()
         if self.headers.defects or not all(
-            _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in self.headers.items()
+            _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in self.headers.raw_items()
         ):
             raise HTTPException("malformed header")
         lengths = self.headers.get_all("Content-Length", [])

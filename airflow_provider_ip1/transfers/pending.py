@@ -23,7 +23,9 @@ def pending_indexes(page: Page) -> list[int]:
     :param page: a page.
     :return: the indexes of these messages. A message whose status is missing or unreadable is not among them.
     """
-    codes = page.status_codes or [None] * len(page)
+    codes = page.status_codes or (None,) * len(page)
+    if _FINAL_CODES.issuperset(codes):
+        return []
     return [
         index for index, code in enumerate(codes) if code not in _FINAL_CODES and _is_pending(page, page.raws[index])
     ]

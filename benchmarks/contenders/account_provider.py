@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 from benchmarks.contenders.common import Job, run
+from benchmarks.contenders.provider import IMPORTED_LATER
 
 
 def export(job: Job) -> None:
@@ -19,4 +21,6 @@ def export(job: Job) -> None:
 
 if __name__ == "__main__":
     logging.getLogger().setLevel(logging.WARNING)
+    for module in IMPORTED_LATER:
+        import_module(module)
     run(export)

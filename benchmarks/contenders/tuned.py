@@ -12,7 +12,8 @@ import asyncio
 import io
 import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import aiohttp
@@ -59,43 +60,72 @@ def urls(job: Job) -> Iterator[str]:
             yield f"{job.conversation_url(participant)}?start={start}&limit={job.page_size}&order=ASC"
 
 
-async def read(job: Job, parts: queue.Queue[bytes | None]) -> int:
+async def bodies(session: aiohttp.ClientSession, urls: Iterator[str], in_flight: int) -> AsyncIterator[bytes]:
+    """Request the URLs, so many at a time, and return the responses in order."""
+
+    async def fetch(url: str) -> bytes:
+        async with session.get(url) as response:
+            response.raise_for_status()
+            return await response.read()
+
+    async def work(jobs: Iterator[tuple[str, asyncio.Future[bytes]]]) -> None:
+        for url, future in jobs:
+            try:
+                future.set_result(await fetch(url))
+            except aiohttp.ClientError as error:
+                future.set_exception(error)
+
+    pending: deque[asyncio.Future[bytes]] = deque()
+
+    def jobs() -> Iterator[tuple[str, asyncio.Future[bytes]]]:
+        for url in urls:
+            pending.append(asyncio.get_running_loop().create_future())
+            yield url, pending[-1]
+
+    shared = jobs()
+    workers = [asyncio.ensure_future(work(shared)) for _ in range(in_flight)]
+    await asyncio.sleep(0)
+    while pending:
+        yield await pending.popleft()
+    await asyncio.gather(*workers)
+
+
+async def write(job: Job, pages: AsyncIterator[bytes], parts: queue.Queue[bytes | None]) -> int:
+    """Encode the messages of the pages, hand the object out in parts, and return the number of messages."""
     count = 0
     buffer = io.BytesIO()
     file = encoder(job.file_format, buffer)
-    async with aiohttp.ClientSession(headers=job.headers) as session:
-
-        async def fetch(url: str) -> bytes:
-            async with session.get(url) as response:
-                response.raise_for_status()
-                return await response.read()
-
-        left = urls(job)
-        pending = [asyncio.ensure_future(fetch(url)) for _, url in zip(range(IN_FLIGHT), left, strict=False)]
-        while pending:
-            body = await pending.pop(0)
-            if (url := next(left, None)) is not None:
-                pending.append(asyncio.ensure_future(fetch(url)))
-            rows = split(body)
-            count += len(rows)
-            file.write(rows)
-            if buffer.tell() >= PART:
-                await asyncio.to_thread(parts.put, buffer.getvalue())
-                buffer.seek(0)
-                buffer.truncate()
+    async for body in pages:
+        rows = split(body)
+        count += len(rows)
+        file.write(rows)
+        if buffer.tell() >= PART:
+            await asyncio.to_thread(parts.put, buffer.getvalue())
+            buffer.seek(0)
+            buffer.truncate()
     file.close()
     parts.put(buffer.getvalue())
     parts.put(None)
     return count
 
 
-def export(job: Job) -> None:
+async def read(job: Job, parts: queue.Queue[bytes | None]) -> int:
+    async with aiohttp.ClientSession(headers=job.headers) as session:
+        return await write(job, bodies(session, urls(job), IN_FLIGHT), parts)
+
+
+def export_with(job: Job, read: Callable[[Job, queue.Queue[bytes | None]], Coroutine[Any, Any, int]]) -> None:
+    """Upload in one thread what a coroutine reads in another."""
     parts: queue.Queue[bytes | None] = queue.Queue(3)
     uploader = threading.Thread(target=upload_parts, args=(job, parts), daemon=True)
     uploader.start()
     count = asyncio.run(read(job, parts))
     uploader.join()
     assert count == job.total
+
+
+def export(job: Job) -> None:
+    export_with(job, read)
 
 
 if __name__ == "__main__":

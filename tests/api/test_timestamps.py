@@ -66,11 +66,15 @@ impossible = st.from_regex(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9
 
 @given(
     st.lists(documented | impossible, max_size=6)
+    | st.lists(st.from_regex(r"20[0-9]{2}-0[1-9]-[0-3][0-9]T10:00:0[0-9]\.[0-9]{3}Z", fullmatch=True), max_size=4)
     | st.lists(documented | timestamps().map(lambda pair: pair[0]) | texts | st.none(), max_size=4)
 )
 @example(["2026-01-31T23:59:59Z", "2026-02-31T00:00:00Z", "2026-03-01T00:00:00Z"])
 @example(["2026-01-31T23:59:59Z", "20260101T000000.000Z"])
 @example(["2026-01-31T23:59:5", "9Z\n2026-01-31T23:59:59Z"])
+@example(["2026-01-31T23:59:59Z\n2026-02-01T00:00:00Z"])
+@example(["2026-01-31T23:59:59.1234561Z", "2026-01-31T23:59:59.1234560Z"])
+@example(["2026-01-31T23:59:59.120Z", "2026-01-31T23:59:59.12Z"])
 @example([None])
 @example([])
 def test_the_earliest_and_the_latest_time_are_those_of_all_parsed_times(values: list[str | None]) -> None:
@@ -79,6 +83,6 @@ def test_the_earliest_and_the_latest_time_are_those_of_all_parsed_times(values: 
     assert found is None or found == (min(times), max(times))
 
 
-@given(st.lists(documented, min_size=1, max_size=5))
-def test_times_as_documented_are_compared_as_texts(values: list[str]) -> None:
-    assert earliest_and_latest(values) is not None
+@given(st.lists(documented, min_size=1, max_size=5), st.sampled_from(["", ".1", ".123", ".1234567"]))
+def test_times_of_one_utc_format_are_compared_as_texts(values: list[str], fraction: str) -> None:
+    assert earliest_and_latest([value.replace("Z", f"{fraction}Z") for value in values]) is not None
