@@ -100,11 +100,11 @@ def _split_slowly(body: bytes) -> RawPage:
     cleaned = replace_lone_surrogates(body)
     value = check_json(cleaned)
     if bytes(value)[:1] != b"[":
-        raise IP1ResponseError(f"iP.1 responded with {kind_of(value)} instead of a list of messages. {ADVICE}")
+        raise IP1ResponseError(f"iP.1 responded with {kind_of(value)} instead of a list. {ADVICE}")
     ids, raws, modified = [], [], []
     end = 0
     for position, row in enumerate(_RAWS.decode(cleaned)):
-        fields = Fields(row, f"The message at position {position} of the page", f"[{position}].")
+        fields = Fields(row, f"The row at position {position} of the page", f"[{position}].")
         ids.append(fields.id())
         modified.append(fields.text_or_none("modified"))
         # Cleaning keeps the position of every character.

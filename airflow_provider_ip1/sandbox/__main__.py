@@ -18,6 +18,7 @@ from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
 from airflow_provider_ip1.sandbox.faults import GRAMMAR as FAULTS
 from airflow_provider_ip1.sandbox.replies import GRAMMAR as REPLIES
 from airflow_provider_ip1.sandbox.server import start_site
+from airflow_provider_ip1.sandbox.start_batches import GRAMMAR as BATCHES
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES, HISTORY_END
 
 DESCRIPTION = """\
@@ -54,6 +55,9 @@ batches on their way when the sandbox starts (statuses 101, 102, 110, 112, and a
 {chr(10).join(map(_demo_batch, DEMO_BATCHES))}
   Their references are demo-NAME. The message of the first one has the id 69000000d000001000000000.
   POST /v2/batches with sender, recipients and body sends another batch.
+
+batches:
+{BATCHES}
 
 replies:
 {REPLIES}
@@ -121,9 +125,8 @@ def parser() -> argparse.ArgumentParser:
         "--batch",
         action="append",
         default=[],
-        type=int,
-        metavar="SIZE",
-        help="send a batch of so many messages, up to 10000, when the sandbox starts; may be repeated",
+        metavar="SPEC",
+        help="a batch to send when the sandbox starts, as described below; may be repeated",
     )
     add("--reply", action="append", default=[], metavar="SPEC", help="what recipients reply; may be repeated")
     add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -48,8 +48,8 @@ class Sandbox:
     :param latency: how long each response takes at least, in seconds; default 0.
     :param delivery_seconds: how long a message takes from being accepted to its final status; default 20.
     :param replies: what recipients reply, see ``--help`` of the sandbox; default nothing.
-    :param batches: the number of messages, 1 to 10,000, of each batch that is sent when the sandbox starts, besides the
-        demo batches; default none.
+    :param batches: batches that are sent when the sandbox starts, besides the demo batches, see ``--help`` of the
+        sandbox; default none.
     :param history_end: no message of the past is newer than this (with a time zone); default 2026-11-01 UTC.
     :param compress: compress responses with gzip if the client accepts it; default False.
     :param clock: returns the sandbox's time in seconds since 1970; default :func:`time.time`.
@@ -68,7 +68,7 @@ class Sandbox:
         latency: float = 0.0,
         delivery_seconds: float = 20.0,
         replies: Iterable[str] = (),
-        batches: Sequence[int] = (),
+        batches: Iterable[str] = (),
         history_end: datetime = HISTORY_END,
         compress: bool = False,
         clock: Callable[[], float] = time.time,

@@ -18,7 +18,8 @@ from airflow_provider_ip1.sandbox.texts import coding_and_segments
 MAX_RECIPIENTS = 10_000
 MAX_TEXT = 2000
 
-_WEEK_MS = 7 * 24 * 3600 * 1000
+#: How long a delivery window without an end stays open, in milliseconds.
+WEEK_MS = 7 * 24 * 3600 * 1000
 _SENDER = re.compile(r"[0-9]{1,15}|[0-9A-Za-z]{3,11}", re.ASCII)
 _RECIPIENT = re.compile(r"[0-9]{1,15}", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -164,7 +165,7 @@ def _windows(windows: object, now_ms: int) -> tuple[tuple[int, int], ...]:
 
 def _window(window: dict[str, str]) -> tuple[int, int]:
     opens_ms = _parse_ms(window.get("opens"))
-    closes_ms = opens_ms + _WEEK_MS if window.get("closes") is None else _parse_ms(window["closes"])
+    closes_ms = opens_ms + WEEK_MS if window.get("closes") is None else _parse_ms(window["closes"])
     timestamp(closes_ms)  # Raises OverflowError if the time cannot be printed.
     return opens_ms, closes_ms
 

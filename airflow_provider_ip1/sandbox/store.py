@@ -26,8 +26,9 @@ from airflow_provider_ip1.sandbox.participants import (
 )
 from airflow_provider_ip1.sandbox.past import Past
 from airflow_provider_ip1.sandbox.replies import Replies
-from airflow_provider_ip1.sandbox.send_request import MAX_RECIPIENTS, SendRequest
+from airflow_provider_ip1.sandbox.send_request import WEEK_MS, SendRequest
 from airflow_provider_ip1.sandbox.sent import SentMessage
+from airflow_provider_ip1.sandbox.start_batches import StartBatch
 
 HISTORY_END = datetime(2026, 11, 1, tzinfo=UTC)
 MAX_MESSAGES = 10_000_000
@@ -59,8 +60,8 @@ class Store:
     :param history_end: no message of the past is newer than this; with a time zone.
     :param delivery_seconds: how long a message takes from being accepted to its final status, in seconds, above 0.
     :param replies: what recipients reply, see :data:`.replies.GRAMMAR`.
-    :param batches: the number of messages, 1 to 10,000, of each batch that is sent when the sandbox starts, besides the
-        demo batches.
+    :param batches: batches that are sent when the sandbox starts, besides the demo batches, see
+        :data:`.start_batches.GRAMMAR`.
     :param clock: returns the sandbox's time in seconds since 1970.
     :raises ValueError: if a value is out of range.
 
@@ -76,7 +77,7 @@ class Store:
         history_end: datetime = HISTORY_END,
         delivery_seconds: float = 20.0,
         replies: Iterable[str] = (),
-        batches: Sequence[int] = (),
+        batches: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not 0 <= messages <= MAX_MESSAGES:
@@ -85,8 +86,6 @@ class Store:
             raise ValueError(f"conversations must be 0 to {len(GENERATED)}, not {conversations}")
         if delivery_seconds <= 0:
             raise ValueError(f"delivery_seconds must be above 0, not {delivery_seconds}")
-        if not all(1 <= size <= MAX_RECIPIENTS for size in batches):
-            raise ValueError(f"batches must have 1 to {MAX_RECIPIENTS} messages each, not {list(batches)}")
         if history_end.tzinfo is None:
             raise ValueError("history_end must have a time zone")
         self.conversations: dict[str, Conversation] = {}
@@ -120,11 +119,18 @@ class Store:
             numbers = [*reversed(GENERATED)][: len(finals)] if len(finals) > 9 else [LIVE] * len(finals)
             order = SendRequest("Sandbox", _DEMO_TEXT, dict.fromkeys(numbers, _DEMO_TEXT), reference=f"demo-{name}")
             self._deliver(batch_id, order, [(number, _DEMO_TEXT) for number in numbers], finals)
-        for size in batches:
+        for batch in map(StartBatch.parse, batches):
             # More messages than numbers: some numbers get several.
-            numbers = list(islice(cycle(GENERATED), size))
-            order = SendRequest("Sandbox", _DEMO_TEXT, dict.fromkeys(numbers, _DEMO_TEXT), reference=f"batch-{size}")
-            self._deliver(self._new_id("c"), order, [(number, _DEMO_TEXT) for number in numbers], [_DELIVERED] * size)
+            numbers = list(islice(cycle(GENERATED), batch.messages))
+            order = SendRequest(
+                "Sandbox",
+                _DEMO_TEXT,
+                dict.fromkeys(numbers, _DEMO_TEXT),
+                delivery_windows=() if batch.opens_after is None else (self._window(batch.opens_after),),
+                reference=f"batch-{batch.messages}",
+            )
+            recipients = [(number, _DEMO_TEXT) for number in numbers]
+            self._deliver(self._new_id("c"), order, recipients, [_DELIVERED] * len(recipients))
 
     def now_ms(self) -> int:
         """Return the sandbox's time in milliseconds since 1970."""
@@ -221,6 +227,10 @@ class Store:
 
     def _conversation(self, participant: str) -> Conversation:
         return self.conversations.get(participant) or self._open(participant)
+
+    def _window(self, opens_after: int) -> tuple[int, int]:
+        opens_ms = self.now_ms() + opens_after * 1000
+        return opens_ms, opens_ms + WEEK_MS
 
     def _new_id(self, kind: str) -> str:
         self._count += 1

@@ -125,7 +125,7 @@ def test_an_empty_list_after_messages_is_an_error(connect: Connect, make_client:
     instead = lambda request: send(request, status)  # noqa: E731
     with SandboxServer(messages=300) as sandbox, failing_over(sandbox, instead) as server:
         connect(server.url)
-        with pytest.raises(IP1PagingError, match="listed some before"):
+        with pytest.raises(IP1PagingError, match="had listed rows before"):
             list(make_client().iterate("iter_messages", MAIN, page_size=20))
 
 

@@ -221,8 +221,27 @@ def test_values_out_of_range_are_rejected(wrong: dict[str, Any]) -> None:
         Store(**wrong)
 
 
+def test_a_future_batch_waits_for_its_window() -> None:
+    now = [1_800_000_000.0]
+    store = Store(messages=0, batches=["3+86400"], delivery_seconds=20, clock=lambda: now[0])
+    batch = store.find_batch(store.batch_ids()[-1][1])
+    assert batch is not None
+
+    def codes() -> set[int]:
+        messages = [json.loads(raw) for raw in batch.messages(slice(None), "integers", store.now_ms())]
+        assert len(messages) == 3
+        return {message["statuses"][-1]["code"] for message in messages}
+
+    (window,) = batch.to_dict(store.now_ms(), with_summaries=False)["deliveryWindows"]
+    assert window == {"opens": "2027-01-16T08:00:00.000Z", "closes": "2027-01-23T08:00:00.000Z"}
+    now[0] += 86_399
+    assert codes() == {102}
+    now[0] += 21
+    assert codes() == {201}
+
+
 def test_batches_of_any_size_are_sent_at_the_start() -> None:
-    store = Store(messages=3, batches=[1, 2000], clock=lambda: 1_800_000_000.0)
+    store = Store(messages=3, batches=["1", "2000"], clock=lambda: 1_800_000_000.0)
     sizes = {batch_id: len(batch) for _, batch_id in store.batch_ids() if (batch := store.find_batch(batch_id))}
     assert sorted(sizes.values())[-2:] == [120, 2000]
     assert len(sizes) == len(store.batch_ids())

@@ -93,7 +93,7 @@ def modified(message: dict[str, Any]) -> datetime:
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     now = [START.timestamp()]
     with SandboxServer(
-        messages=150, batches=[1, 60, 2000], history_end=START - timedelta(days=5), clock=lambda: now[0]
+        messages=150, batches=["1", "60", "2000"], history_end=START - timedelta(days=5), clock=lambda: now[0]
     ) as server:
         connection = stack.ip1_connection(server.url, requests_per_second=0, max_attempts=1)
         monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection)

@@ -82,7 +82,7 @@ class Bounds:
         """
         if rows > self._most_rows:
             raise IP1PagingError(
-                f"More than {self._most_rows:,} messages were read and the list does not end: it grows faster than it "
+                f"More than {self._most_rows:,} rows were read and the list does not end: it grows faster than it "
                 "can be read, or the server is not iP.1's API. Run the task again later, or check the host."
             )
 
@@ -93,6 +93,6 @@ class Bounds:
         :param rows: how many were delivered.
         """
         return IP1PagingError(
-            f"iP.1 announced a page that starts at message {self._last_start or 0:,}, but only {rows:,} messages "
+            f"iP.1 announced a page that starts at row {self._last_start or 0:,}, but only {rows:,} rows "
             "could be read. Run the task again."
         )

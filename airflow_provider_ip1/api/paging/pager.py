@@ -381,8 +381,8 @@ class Pager:
             self._enter(State.RESTART, request, page, Event.UNKNOWN)
         else:
             raise IP1PagingError(
-                "The list changed so much while it was read that the place could not be found again: none of the "
-                "messages delivered last is listed any more. Run the task again."
+                "The list changed so much while it was read that the place could not be found again: nothing that "
+                "was delivered last is listed any more. Run the task again."
             )
 
     # -- bounds and checks
@@ -392,7 +392,7 @@ class Pager:
         if self._stalled > MAX_STALLED_RESPONSES:
             raise IP1PagingError(
                 f"iP.1 returned {MAX_STALLED_RESPONSES} responses in a row that add nothing and do not end the list. "
-                "The server repeats itself, returns a single message per page, or the conversation changes faster "
+                "The server repeats itself, returns a single row per page, or the list changes faster "
                 "than it can be read. Run the task again, with a larger page_size if it is small."
             )
 
@@ -401,7 +401,7 @@ class Pager:
             # Shorter than iP.1's default page: the server has shown everything it has.
             return
         raise IP1PagingError(
-            "iP.1 returns the same messages whatever 'start' is, so the rest of the list cannot be read. "
+            "iP.1 returns the same page whatever 'start' is, so the rest of the list cannot be read. "
             "Check that the connection's host is the iP.1 API and that no cache stands in between."
         )
 
@@ -433,7 +433,7 @@ def _values_at(positions: Sequence[int], values: Sequence[T]) -> tuple[T, ...]:
 
 
 _EMPTIED: Final = (
-    "iP.1 lists no message any more, although it listed some before: they were removed meanwhile, or the response is "
+    "iP.1 returned an empty list although it had listed rows before: they were removed meanwhile, or the response is "
     "not iP.1's. Run the task again."
 )
 #: Events after which the last row of the page is the anchor.

@@ -211,7 +211,7 @@ def test_only_fewer_rows_than_the_default_limit_can_be_all_that_a_server_has() -
 
 def test_a_single_row_per_page_is_an_error_and_not_a_loop() -> None:
     server = ModelServer([f"row{number}" for number in range(5)], clamp=1)
-    with pytest.raises(IP1PagingError, match="single message per page"):
+    with pytest.raises(IP1PagingError, match="single row per page"):
         read(server, page_size=50, concurrency=2)
     assert len(server.requests) < 100
 
@@ -388,7 +388,7 @@ class CutServer(ModelServer):
 
 def test_a_list_that_ends_before_the_announced_page_is_read_again_and_then_an_error() -> None:
     server = CutServer([f"row{number}" for number in range(120)])
-    with pytest.raises(IP1PagingError, match="starts at message 200.*only 120 messages"):
+    with pytest.raises(IP1PagingError, match="starts at row 200.*only 120 rows"):
         read(server, page_size=50, concurrency=1)
     # The anchor was requested twice.
     assert [start for start, _ in server.requests].count(119) == 2
@@ -409,7 +409,7 @@ def test_an_empty_list_after_messages_is_an_error() -> None:
             server.delete(0, 1000)
 
     server = ModelServer([f"row{number}" for number in range(100)], changes=changes)
-    with pytest.raises(IP1PagingError, match="listed some before"):
+    with pytest.raises(IP1PagingError, match="had listed rows before"):
         read(server, page_size=20, concurrency=2)
 
 
