@@ -15,7 +15,7 @@ from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.transfers.selection import timestamp
+from airflow_provider_ip1.template_values import timestamp
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

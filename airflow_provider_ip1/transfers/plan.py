@@ -14,8 +14,9 @@ from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.parquet import check_pyarrow
 from airflow_provider_ip1.formats.redaction import Action, check_rules
+from airflow_provider_ip1.template_values import none_if_blank
 from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
-from airflow_provider_ip1.transfers.selection import Window, none_if_blank
+from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.source import Source
 from airflow_provider_ip1.transfers.target import Target
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pendulum
-
 from airflow_provider_ip1.api.paging.newest_first import NewestFirst
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.timestamps import is_plausible
+from airflow_provider_ip1.template_values import timestamp
 from airflow_provider_ip1.transfers.export_log import counted
 
 
@@ -36,8 +35,8 @@ class Window:
         """
         Build the window from the operator's arguments.
 
-        :param since: see :func:`timestamp`.
-        :param until: see :func:`timestamp`.
+        :param since: see :func:`~airflow_provider_ip1.template_values.timestamp`.
+        :param until: see :func:`~airflow_provider_ip1.template_values.timestamp`.
         :param status_lookback: how long a message may still change after it was sent; ``None`` for no limit.
         :raises ValueError: a time is unreadable, or ``until`` is not after ``since``. The message names the argument.
         """
@@ -70,59 +69,6 @@ class Window:
         if modified is None:
             return self.is_open
         return (self.since is None or self.since <= modified) and (self.until is None or modified < self.until)
-
-
-def timestamp(value: Any, argument: str) -> datetime | None:
-    """
-    Read a time that a DAG author or a template wrote.
-
-    :param value: a datetime, or ISO 8601 text; UTC if it has no zone. ``None``, ``""`` and ``"None"`` mean not set,
-        because templates render ``None`` as text.
-    :param argument: name of the argument, for the error.
-    :return: the time in UTC, ``None`` if it is not set.
-    :raises ValueError: the value is neither, or lies outside the years 1 to 9999.
-    """
-    if isinstance(value, str):
-        value = none_if_blank(value)
-        if isinstance(value, str):
-            value = _parse(value.strip())
-    if value is None:
-        return None
-    if not isinstance(value, datetime):
-        shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
-        raise ValueError(
-            f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
-        )
-    try:
-        utc = pendulum.instance(value, tz="UTC").in_timezone("UTC")
-    except OverflowError:
-        raise ValueError(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
-    # A plain datetime, because pendulum's subclass compares and subtracts several times slower.
-    return datetime.combine(utc.date(), utc.time(), UTC)
-
-
-def _parse(text: str) -> datetime | str:
-    """Return the text unchanged if it is not a date or a date with a time."""
-    try:
-        parsed = pendulum.parse(text, exact=True)
-    except ValueError:
-        return text
-    # pendulum also reads "now", times of day, durations and intervals.
-    if not text[:4].isdigit():
-        return text
-    if isinstance(parsed, pendulum.DateTime):
-        return parsed
-    return pendulum.datetime(parsed.year, parsed.month, parsed.day) if isinstance(parsed, pendulum.Date) else text
-
-
-def none_if_blank(value: str | None) -> str | None:
-    """
-    Undo the rendering of ``None`` by templates.
-
-    :param value: the value of a templated argument.
-    :return: ``None`` for blank text and ``"None"``, otherwise the value unchanged.
-    """
-    return None if isinstance(value, str) and value.strip() in ("", "None") else value
 
 
 @dataclass(frozen=True)

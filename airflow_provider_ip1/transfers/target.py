@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_ip1.api.number_search import NumberFinder
-from airflow_provider_ip1.transfers.selection import none_if_blank
+from airflow_provider_ip1.template_values import none_if_blank
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

@@ -23,7 +23,7 @@ from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import poll_async
-from airflow_provider_ip1.transfers.selection import timestamp
+from airflow_provider_ip1.template_values import timestamp
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
