@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
-from airflow_provider_ip1.transfers.export import Export
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
 from airflow_provider_ip1.transfers.on_empty import OnEmpty
 from airflow_provider_ip1.transfers.plan import Plan, check_options
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
+    from airflow_provider_ip1.transfers.export import Export
 
 
 class BaseExportOperator(BaseOperator):
@@ -128,6 +128,8 @@ class BaseExportOperator(BaseOperator):
 
         :param context: context of the task's run; may be empty.
         """
+        from airflow_provider_ip1.transfers.export import Export
+
         plan = self._plan()
         self._export = export = Export(plan, self.hook, self.s3_hook, context, self.log)
         if self._is_killed:
