@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -27,6 +28,7 @@ from airflow_provider_ip1.exceptions import IP1ParticipantError
 
 NUMBER = "46701740605"
 MASKED = "46***05"
+LISTS = "/v2/conversations"
 BASE = "https://api.example"
 TRUNK = "(0)"
 
@@ -96,25 +98,27 @@ def test_a_participant_is_exactly_one_path_segment(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "method", "path", "is_list", "names_participant"),
+    ("make", "method", "path", "label", "is_list", "names_participant"),
     [
-        (conversation_request(NUMBER), "GET", f"/v2/conversations/{NUMBER}", True, True),
-        (conversation_request("Min skola", "mo"), "GET", "/v2/conversations/Min%20skola/mo", True, True),
-        (summary_request("A/B"), "GET", "/v2/conversations/A%2FB/summary", True, True),
-        (batches_request(), "GET", "/v2/batches", True, False),
-        (batch_request("b/1"), "GET", "/v2/batches/b%2F1", False, False),
-        (batch_messages_request("b/1"), "GET", "/v2/batches/b%2F1/messages", True, False),
-        (message_request("b1", "m?"), "GET", "/v2/batches/b1/messages/m%3F", False, False),
-        (senders_request(), "GET", "/v2/me/senders", True, False),
-        (send_request(b"{}"), "POST", "/v2/batches", False, False),
-        (cancel_request("b/1"), "DELETE", "/v2/batches/b%2F1", False, False),
+        (lambda: conversation_request(NUMBER), "GET", f"{LISTS}/{NUMBER}", f"{LISTS}/{MASKED}", True, True),
+        (lambda: conversation_request("A B", "mo"), "GET", f"{LISTS}/A%20B/mo", f"{LISTS}/A B/mo", True, True),
+        (lambda: summary_request("A/B"), "GET", f"{LISTS}/A%2FB/summary", f"{LISTS}/A/B/summary", True, True),
+        (batches_request, "GET", "/v2/batches", None, True, False),
+        (lambda: batch_request("b/1"), "GET", "/v2/batches/b%2F1", None, False, False),
+        (lambda: batch_messages_request("b/1"), "GET", "/v2/batches/b%2F1/messages", None, True, False),
+        (lambda: message_request("b1", "m?"), "GET", "/v2/batches/b1/messages/m%3F", None, False, False),
+        (senders_request, "GET", "/v2/me/senders", None, True, False),
+        (lambda: send_request(b"{}"), "POST", "/v2/batches", None, False, False),
+        (lambda: cancel_request("b/1"), "DELETE", "/v2/batches/b%2F1", None, False, False),
     ],
-)
-def test_requests(request_: Request, method: str, path: str, is_list: bool, names_participant: bool) -> None:
-    assert (request_.method, request_.path, request_.url(BASE)) == (method, path, BASE + path)
-    assert (request_.is_list, request_.names_participant) == (is_list, names_participant)
-    if not names_participant:
-        assert request_.label == path
+)  # fmt: skip
+def test_requests(
+    make: Callable[[], Request], method: str, path: str, label: str | None, is_list: bool, names_participant: bool
+) -> None:
+    request = make()
+    assert (request.method, request.path, request.url(BASE)) == (method, path, BASE + path)
+    assert (request.is_list, request.names_participant) == (is_list, names_participant)
+    assert request.label == (label or path)
 
 
 def test_labels_and_reprs_show_no_number() -> None:

@@ -42,6 +42,12 @@ LIMIT = NOON - timedelta(hours=10)
         ([(30,), (29,), (1,)], [None, None, None]),
         # No order.
         ([(5, 30, 1, 40, 2)], [None]),
+        ([(9, 30, 20, 8, 12)], [None]),
+        ([(12, 13, 14, 1)], [None]),
+        ([(12, 13, 14, 12)], [None]),
+        # Equal times are neither for nor against an order.
+        ([(1, 20, 20, 20, 21)], [1]),
+        ([(9, 30, 20, 20, 20, 12)], [None]),
         # No message is before the limit.
         ([(1, 2), (3, 10)], [None, None]),
     ],
@@ -57,6 +63,13 @@ def test_a_list_in_the_wrong_order_is_logged_once(caplog: pytest.LogCaptureFixtu
         newest_first.end_in(hours_ago(30, 29, 28))
         newest_first.end_in(hours_ago(27, 26))
     assert [record.message.count("newest first") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize("hours", [(12, 14, 13, 12), (13, 14, 12)])
+def test_a_list_without_a_clear_order_is_not_logged(hours: tuple[float, ...], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert NewestFirst(LIMIT).end_in(hours_ago(*hours)) is None
+    assert not caplog.records
 
 
 @given(st.lists(st.floats(min_value=0, max_value=100), min_size=1, max_size=50), st.integers(1, 10))

@@ -213,6 +213,23 @@ class TestReading:
             with pytest.raises(IP1ResponseError, match="newest first"):
                 poll(Cursor(NUMBER, start), inbox)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize(
+        "seconds",
+        [
+            # The newest row is older than the last one read, but most rows fall.
+            [50, *range(199, 0, -1)],
+            # Most rows rise, but not from the first to the last.
+            [200, *range(1, 200)],
+            # As many rise as fall.
+            [5, 4, *[6] * 198],
+            [7] * 200,
+        ],
+    )
+    def test_an_order_that_is_not_clearly_wrong_is_no_error(self, seconds: list[int]) -> None:
+        inbox = full_inbox(0)
+        inbox.rows = [(second, f"{number:024x}") for number, second in enumerate(reversed(seconds))]
+        poll(Cursor(NUMBER, "now"), inbox)
+
     def test_the_order_of_a_list_that_is_read_completely_does_not_matter(self) -> None:
         inbox = full_inbox(30)
         inbox.rows.reverse()
