@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.api.watching.arrivals import MAX_LISTED, SAVE_AFTER, ArrivalStep, ArrivalWatch
+from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1RateLimitError, IP1ServerError
@@ -19,7 +20,7 @@ from tests.api.watching.test_cursor import NUMBER, Inbox, full_inbox, pages_of, 
 OUTAGE = IP1ServerError("iP.1 answered 503.")
 
 
-def result_of(watch: ArrivalWatch, inbox: Inbox) -> PollResult:
+def result_of(watch: ArrivalWatch | IncomingWatch, inbox: Inbox) -> PollResult:
     steps = watch.poll()
     query = next(steps)
     for page in pages_of(read_ahead_of(query), inbox):

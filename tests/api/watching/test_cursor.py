@@ -47,6 +47,7 @@ class Inbox:
     :param clamp: the most rows that the server returns at once.
     :param has_links: whether it sends ``Link`` headers.
     :param changes: called before each response.
+    :param bodies: the texts of some messages, by id.
     """
 
     rows: list[tuple[int, str]] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Inbox:
     requests: int = 0
     added: int = 0
     undated: bool = False
+    bodies: dict[str, str] = field(default_factory=dict)
 
     def arrive(self, second: int) -> str:
         """Add a message where its creation time belongs, after others of the same second."""
@@ -70,7 +72,10 @@ class Inbox:
         self.requests += 1
         limit = min(limit, self.clamp)
         rows = self.rows[::-1][start : start + limit]
-        texts = [message_json(second, message_id, self.undated) for second, message_id in rows]
+        texts = [
+            message_json(second, message_id, self.undated, self.bodies.get(message_id, "Hej"))
+            for second, message_id in rows
+        ]
         times = [None if self.undated else json.loads(text)["modified"] for text in texts]
         link = None
         if self.has_links:
@@ -81,8 +86,8 @@ class Inbox:
         return RawPage([row[1] for row in rows], [text.encode() for text in texts], times, read_link(link))
 
 
-def message_json(second: int, message_id: str, undated: bool = False) -> str:
-    message: dict[str, Any] = {"id": message_id, "batchId": f"b{message_id}", "sender": NUMBER, "body": "Hej"}
+def message_json(second: int, message_id: str, undated: bool = False, body: str = "Hej") -> str:
+    message: dict[str, Any] = {"id": message_id, "batchId": f"b{message_id}", "sender": NUMBER, "body": body}
     if not undated:
         message["modified"] = (BEGINNING + timedelta(seconds=second)).isoformat()
     return json.dumps(message)
