@@ -22,7 +22,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-ip1",
         "name": "iP.1 SMS",
-        "description": "Export SMS conversations from `iP.1 <https://www.ip1sms.com/>`__ and wait for deliveries.",
+        "description": "Export SMS conversations from `iP.1 <https://www.ip1sms.com/>`__, send SMS, and wait for "
+        "deliveries and replies.",
         "versions": [__version__],
         "integrations": [
             {

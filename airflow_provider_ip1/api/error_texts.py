@@ -84,8 +84,8 @@ class ErrorTexts:
         host = urlsplit(self._base_url).hostname or ""
         if host == "ip1sms.com" or host.endswith(".ip1sms.com"):
             return (
-                "Add the address of the Airflow workers to those that the key may be used from, or use a key that has "
-                "the right."
+                "Add the addresses of the Airflow workers and the triggerer to those that the key may be used from, or "
+                "use a key that has the right."
             )
         return f"Check that {self._base_url} is iP.1's API or a proxy that lets Airflow's requests through."
 

@@ -35,9 +35,9 @@ class Settings:
     :param api_key: sent as a Bearer token (iP.1's introduction page).
     :param timeout: seconds above 0 to wait for a TCP connection, and for the next bytes of a response.
     :param page_size: messages per request, 1 to 10000.
-    :param concurrency: most requests in flight, 1 to 64.
-    :param max_attempts: most attempts per request, 1 to 20.
-    :param requests_per_second: most requests per second of the process, 0 for no limit.
+    :param concurrency: maximum number of requests in flight, 1 to 64.
+    :param max_attempts: maximum number of attempts per request, 1 to 20.
+    :param requests_per_second: maximum rate of the process, 0 for no limit.
     :param verify: whether to verify the server's certificate, or the path of the CA certificates.
     :param proxies: scheme to proxy URL.
     :param redact_key: secret for hashing personal data in exports.

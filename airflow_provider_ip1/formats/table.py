@@ -44,13 +44,13 @@ COLUMNS: Final = (
         "Whose conversation the message belongs to: the number or name that was exported, without + and separators. "
         "For messages read by batch, the recipient of a sent message or the sender of a received one.",
     ),
-    Column("body", "string", "body", "The text. Half a UTF-16 pair, which UTF-8 cannot represent, is U+FFFD."),
+    Column("body", "string", "body", "The text. An unpaired UTF-16 surrogate becomes U+FFFD."),
     Column(
         "direction",
         "string",
         "direction",
-        "mt (you sent it) or mo (you received it); null if unknown. iP.1 does not document its integers, so they are "
-        "not used: its texts, the endpoint (/mt, /mo) or the addresses decide.",
+        "mt (you sent it) or mo (you received it); null if unknown. Taken from iP.1's text, the endpoint (/mt, /mo) or "
+        "the addresses. iP.1 does not document the meaning of its integers, so they are not used.",
     ),
     Column("segments", "int32", "segments", "Number of SMS the text needs."),
     Column("type", "string", "type", "sms or flash. A value that iP.1 does not document is kept as text."),
@@ -63,7 +63,7 @@ COLUMNS: Final = (
         "Price of the whole message, all segments. A price with more than nine decimals is rounded, and extra contains "
         "the price as sent.",
     ),
-    Column("currency", "string", "currency", "Currency of the price, upper case."),
+    Column("currency", "string", "currency", "Currency of the price, in upper case."),
     Column("status_code", "int32", "statuses[].code", "Code of the latest delivery report, by time."),
     Column(
         "status_category",
@@ -79,8 +79,8 @@ COLUMNS: Final = (
         "statuses",
         "The delivery reports in iP.1's order. Conversations contain only the latest of each message. JSON in csv.",
     ),
-    Column("modified", "timestamp[us, tz=UTC]", "modified", "Time of the last change, cut off after the microsecond."),
-    Column("reference", "string", "reference", "Your own reference from when the message was sent."),
+    Column("modified", "timestamp[us, tz=UTC]", "modified", "Time of the last change, truncated to microseconds."),
+    Column("reference", "string", "reference", "Your own reference, given when the message was sent."),
     Column("mcc", "string", "mcc", "Mobile country code, with its leading zeros."),
     Column("mnc", "string", "mnc", "Mobile network code, with its leading zeros."),
     Column(
@@ -88,7 +88,7 @@ COLUMNS: Final = (
         "string",
         "any other",
         "JSON object with everything that no other column contains: fields that iP.1 does not document, and values "
-        "that do not have their column's type. Null if there is nothing.",
+        "that do not fit their column's type. Null if there is nothing.",
     ),
 )
 

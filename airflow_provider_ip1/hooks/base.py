@@ -60,12 +60,12 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
 
     @property
     def requests_sent(self) -> int:
-        """How many requests were sent so far, repeated ones included."""
+        """Number of requests sent so far, including retries."""
         return self._closed_counts[0] + (self._client.requests_sent if self._client else 0)
 
     @property
     def retries(self) -> int:
-        """How many of the requests repeated another after a failure."""
+        """Number of requests so far that repeated another one after a failure."""
         return self._closed_counts[1] + (self._client.retries if self._client else 0)
 
     def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:

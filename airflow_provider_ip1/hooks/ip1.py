@@ -56,21 +56,21 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     """
     Sends SMS, and reads conversations, batches and messages from iP.1 (https://www.ip1sms.com/en/developer/).
 
-    The hook pages, retries and keeps to the request rate. Whatever happens to a conversation while it is read, every
-    message that exists throughout is returned exactly once and in order, or an
-    :class:`~airflow_provider_ip1.exceptions.IP1Error` says why not.
+    The hook pages, retries and keeps to the request rate. A conversation may change while the hook reads it. The hook
+    returns every message that exists throughout exactly once and in order, or raises an
+    :class:`~airflow_provider_ip1.exceptions.IP1Error`.
 
-    The arguments override the connection's extras of the same name, and these override the defaults. Nothing is looked
-    up or sent before the first call. A hook has one session and may be used from several threads. Close it, or use it
-    as ``with IP1Hook() as hook``.
+    The arguments override the connection's extras of the same name, and these override the defaults. The hook looks up
+    the connection and opens its session at the first call. Several threads may share a hook. Close it, or use it as
+    ``with IP1Hook() as hook``.
 
     :param ip1_conn_id: Airflow connection with the API key in *password* and the base URL in *host*.
     :param timeout: seconds above 0 to wait for the server, or (connect, read). Default (10, 60).
-    :param page_size: messages per request, 1 to 10000. Default 200. iP.1 does not document its limit; the hook notices
-        if it returns fewer.
-    :param concurrency: most requests in flight, 1 to 64. Default 4.
-    :param max_attempts: most attempts per request, 1 to 20. Default 5.
-    :param requests_per_second: most requests per second of this process with this key, 0 for no limit. Default 20.
+    :param page_size: messages per request, 1 to 10000. Default 200. iP.1 does not document its maximum. If iP.1 returns
+        fewer messages, the hook continues after the last one.
+    :param concurrency: maximum number of requests in flight, 1 to 64. Default 4.
+    :param max_attempts: maximum number of attempts per request, 1 to 20. Default 5.
+    :param requests_per_second: maximum rate of this process with this key, 0 for no limit. Default 20.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
 
@@ -92,7 +92,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     @cached_property
     def settings(self) -> Settings:
         """
-        The settings that the connection and the arguments result in.
+        The settings: the arguments of the hook, then the extras of the connection, then the defaults.
 
         :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
         """
@@ -120,7 +120,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
     def get_conn(self) -> requests.Session:
         """
-        Return the session that all requests of this hook go through.
+        Return the session that sends all requests of this hook.
 
         :raises IP1ConnectionError: the connection cannot be used.
         """
@@ -147,15 +147,15 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         concurrency: int | None = None,
     ) -> Iterator[Message]:
         """
-        Iterate over all messages to and from a participant. A conversation without messages (404) yields none.
+        Iterate over all messages to and from a participant. A conversation without messages (404) is empty.
 
         :param participant: phone number with country code, or sender name.
         :param direction: ``"mt"`` for messages that you sent, ``"mo"`` for messages that you received, ``None``
             (default) for both.
         :param order: by creation, ``"ASC"`` (default, oldest first) or ``"DESC"``.
         :param page_size: messages per request, 1 to 10000; default: the hook's.
-        :param concurrency: most requests in flight, 1 to 64; default: the hook's.
-        :return: an iterator; closing it early stops the reading ahead.
+        :param concurrency: maximum number of requests in flight, 1 to 64; default: the hook's.
+        :return: an iterator. Close it to stop reading ahead before its end.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
@@ -194,11 +194,13 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         concurrency: int | None = None,
     ) -> SyncPages:
         """
-        Iterate over the pages of several conversations, one after the other, reading ahead across their borders.
+        Iterate over the pages of several conversations, one after the other.
+
+        The hook requests the next conversations before it has returned all pages of the current one.
 
         :param participants: phone numbers with country code, or sender names.
         :param direction: see :meth:`iter_messages`, like the other arguments.
-        :return: an iterator of pages; :attr:`Page.participant` says whose conversation a page belongs to.
+        :return: an iterator of pages. :attr:`Page.participant` is the participant of the page's conversation.
             ``skip_rest()`` skips the rest of the conversation that the last page came from.
         """
         lists = conversation_lists(participants, direction=direction, order=order, page_size=page_size)
@@ -230,16 +232,16 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         Iterate over the pages of messages of every batch of the account, one batch after the other.
 
-        The list of batches and the messages of many batches are requested together, ``concurrency`` requests at a time.
-        A batch with one message costs one request. Memory does not grow with the number of batches.
+        The hook requests the list of batches and the messages of many batches together, ``concurrency`` requests at a
+        time. A batch with one message takes one request. Memory does not grow with the number of batches.
 
         :param direction: ``"mt"`` or ``"mo"`` to leave out batches of the other direction; ``None`` (default) for all.
             A batch of unknown direction is never left out; see ``Message.direction``.
         :param order: of the batches by creation, ``"ASC"`` (default, oldest first) or ``"DESC"``. The messages of a
             batch are always read oldest first.
         :param page_size: messages per request, 1 to 10000; default: the hook's.
-        :param concurrency: most requests in flight, 1 to 64; default: the hook's.
-        :return: an iterator of pages with at least one message each; :attr:`Page.batch` is the batch. ``skip_rest()``
+        :param concurrency: maximum number of requests in flight, 1 to 64; default: the hook's.
+        :return: an iterator of pages with at least one message each. :attr:`Page.batch` is the batch. ``skip_rest()``
             skips the rest of the batch that the last page came from. ``lists_read`` counts the batches read so far.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
@@ -253,8 +255,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         Iterate over the participants of the account: the recipients of sent messages, the senders of received ones.
 
-        iP.1 has no list of participants, so this reads the messages of the account's batches. It remembers each
-        participant, in about 70 bytes, to return it once.
+        iP.1 has no list of participants, so the hook reads the messages of the account's batches. It remembers each
+        participant, in about 70 bytes, so that it returns each only once.
 
         .. warning:: The result consists of phone numbers. A task that returns it, or passes it to another task, stores
             them in XCom and shows them in Airflow's web interface. Use them in the task that reads them.
@@ -263,8 +265,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
             without a zone. The read then starts with the newest batch and ends as described for
             :class:`~airflow_provider_ip1.transfers.messages_to_s3.MessagesToS3Operator`, with a ``status_lookback`` of
             three days. ``None`` (default) reads every batch.
-        :return: an iterator of numbers in digits, with country code, and sender names; each of them once, those of the
-            newest batches first.
+        :return: an iterator of phone numbers (digits with country code) and sender names, each of them once, those of
+            the newest batches first.
         :raises IP1ResponseError: the direction of a message is unknown.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: ``since`` is not a time.
@@ -295,7 +297,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
         :param batch_id: id of the batch that the message belongs to.
         :param message_id: id of the message.
-        :raises IP1NotFoundError: iP.1 does not know it (yet).
+        :raises IP1NotFoundError: iP.1 does not know the message, or does not know it yet.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an id is empty or cannot be part of a path.
         """
@@ -307,7 +309,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
         :param order: by creation, ``"DESC"`` (default, newest first) or ``"ASC"``.
         :param page_size: batches per request, 1 to 10000; default: the hook's.
-        :return: an iterator; closing it early stops the reading ahead.
+        :return: an iterator. Close it to stop reading ahead before its end.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
@@ -318,7 +320,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         Return one batch with its summaries.
 
         :param batch_id: id of the batch.
-        :raises IP1NotFoundError: iP.1 does not know it (yet).
+        :raises IP1NotFoundError: iP.1 does not know the batch, or does not know it yet.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: the id is empty or cannot be part of a path.
         """
@@ -329,7 +331,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         Cancel a batch whose delivery window has not opened.
 
         :param batch_id: id of the batch.
-        :raises IP1NotFoundError: iP.1 does not know it, or not any more.
+        :raises IP1NotFoundError: iP.1 does not know the batch, or no longer knows it.
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: the id is empty or cannot be part of a path.
         """
@@ -356,21 +358,22 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         up to 30 seconds. It repeats the request only if iP.1 cannot have accepted it.
 
         :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most
-            15 digits. Or a mapping number -> placeholder -> value; the key ``default`` holds values for recipients
-            that lack their own.
+            15 digits. Or a mapping from each number to its placeholders and their values. Its key ``default`` holds
+            the values for recipients that lack their own.
         :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder.
         :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
             ``sender`` of the connection.
-        :param reference: identifies the batch among all that the account has ever sent. Default: a random one.
+        :param reference: a text that no other batch of the account has, so that the hook can find the batch by it.
+            Default: a random one.
         :param type: ``sms`` (default), or ``flash`` for a text that the phone shows at once and does not store.
         :param datacoding: ``ucs`` (default), or ``gsm`` to make iP.1 refuse a text that needs more than the GSM
             alphabet.
         :param priority: 1 (default), or 2 for faster delivery at a higher price.
-        :param delivery_windows: mappings with ``opens`` and, optionally, ``closes``: datetimes or ISO 8601, UTC without
-            a zone. Default: deliver at once.
+        :param delivery_windows: mappings with ``opens`` and, optionally, ``closes``: datetimes or ISO 8601 texts, in
+            UTC if they have no zone. Default: deliver at once.
         :param delivery_report_url: http or https URL that iP.1 posts delivery reports to.
         :param tags: labels of the batch.
-        :return: the batch. If iP.1's response contains no more than an id, the other fields are those that were sent.
+        :return: the batch. If iP.1's response contains only an id, the other fields are those that were sent.
         :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent.
         :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
         :raises IP1Error: iP.1 did not accept the SMS.
@@ -403,9 +406,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Request the account's batches or senders, to see whether address and key are right.
+        Request the account's batches or senders, to check the base URL and the API key.
 
-        :return: whether it worked, and a sentence for people.
+        :return: whether the test succeeded, and a message to show.
         """
         try:
             self.client.run(self.client.prove_server())

@@ -48,8 +48,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     """
     The methods of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook` as coroutines and async iterators, for event loops.
 
-    Close it with ``await hook.close()`` or use it as ``async with IP1AsyncHook(...) as hook``. It belongs to the event
-    loop in which it is used first. The arguments are those of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
+    Close it with ``await hook.close()``, or use it as ``async with IP1AsyncHook(...) as hook``. Use a hook in one event
+    loop only. The arguments are those of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
     """
 
     async def __aenter__(self) -> Self:
@@ -68,7 +68,9 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     async def get_settings(self) -> Settings:
         """
-        Return the settings that the connection and the arguments result in. Looked up once until :meth:`close`.
+        Return the settings: the arguments of the hook, then the extras of the connection, then the defaults.
+
+        The hook looks up the connection once until :meth:`close`.
 
         :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
         """
@@ -76,7 +78,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     async def get_conn(self) -> aiohttp.ClientSession:
         """
-        Return the session that all requests of this hook go through.
+        Return the session that sends all requests of this hook.
 
         :raises IP1ConnectionError: the connection cannot be used.
         """
@@ -98,7 +100,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     async def reload_connection(self) -> None:
         """
-        Look the connection up again, for long waits in which its key may be changed.
+        Look up the connection again, because its key may change during a long wait.
 
         The session stays open if nothing has changed.
 

@@ -2,7 +2,7 @@
 """
 One poll of a watch, for each of the hooks.
 
-The watch decides what to ask for; the two functions only send its queries and hand it the responses.
+The watch decides what to request. The two functions only send its queries and pass it the responses.
 """
 
 from __future__ import annotations

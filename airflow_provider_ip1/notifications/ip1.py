@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends an SMS when a callback of a DAG or task asks for it."""
+"""The notifier that sends an SMS from a callback of a DAG or task."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class IP1Notifier(BaseNotifier):
     Keep the numbers in the extra ``recipients`` of the connection, not in the arguments: Airflow logs the arguments of
     a deadline's callback if it fails, and stores those of a DAG.
 
-    A text that takes more SMS than ``max_segments`` is cut and ends with ``…``. The GSM alphabet lacks that character,
-    so a text that was cut has room for 70 characters in one SMS, 134 in two and 201 in three.
+    The notifier cuts a text that takes more SMS than ``max_segments``, and ends it with ``…``. The GSM alphabet lacks
+    that character, so a text that was cut has room for 70 characters in one SMS, 134 in two and 201 in three.
 
     :param body: the text. (templated)
     :param recipients: phone numbers, see :class:`~airflow_provider_ip1.operators.send_sms.SendSmsOperator`. Default:
         the extra ``recipients`` of the connection. (templated)
     :param sender: name or number. Default: the extra ``sender`` of the connection. (templated)
-    :param max_segments: the most SMS per recipient, from 1. Default 3.
+    :param max_segments: the largest number of SMS per recipient, from 1. Default 3.
     :param priority: 1 (default), or 2 for faster delivery at a higher price.
-    :param on_error: ``raise`` (default) raises an error, which Airflow logs if a callback of a DAG or task raises it.
-        ``log`` only logs it. Use ``log`` for the ``notifiers`` of a human-in-the-loop operator, whose task would fail
-        otherwise.
+    :param on_error: ``raise`` (default) raises an error. Airflow catches and logs it in the callbacks of DAGs and
+        tasks. ``log`` only logs it. Use ``log`` for the ``notifiers`` of a human-in-the-loop operator, whose task would
+        fail otherwise.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :raises ValueError: an argument is out of range; the message names the argument.
     """
@@ -102,7 +102,7 @@ class IP1Notifier(BaseNotifier):
         """
         Render the arguments and send the SMS.
 
-        Rendering replaces the arguments by texts for one context, but Airflow may call a notifier again in the same
+        Rendering replaces the arguments with texts for one context, but Airflow may call a notifier again in the same
         process. So each call renders a copy.
 
         :param args: the context.
@@ -136,7 +136,7 @@ class IP1Notifier(BaseNotifier):
         except Exception as error:
             # The errors of this package contain no text and no complete number. Those of templates might.
             reason = str(error) if isinstance(error, IP1Error | ValueError) else type(error).__name__
-            self.log.error("The notification by SMS has failed: %s", reason)
+            self.log.error("The SMS notification failed: %s", reason)
 
 
 send_ip1_notification = IP1Notifier

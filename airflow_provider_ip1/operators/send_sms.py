@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends SMS: once, however often the task is tried, or with a report that the outcome is unknown."""
+"""The operator that sends an SMS once, however often the task is tried, or reports that the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -40,39 +40,40 @@ class SendSmsOperator(BaseOperator):
     """
     Sends an SMS to one or more recipients.
 
-    iP.1 cannot recognize a repeated request. So the operator sends at most once: after a failure that leaves the
-    outcome open, and before every further try of the task, it looks for its ``reference`` in the newest batches of the
-    account, for up to 30 seconds. If iP.1 lists the reference, the SMS was sent, and the operator does not send it
-    again. That also holds for a task that was cleared; only another ``reference`` sends again.
+    iP.1 cannot recognize a repeated request, so the operator itself prevents a second SMS. After a failure that leaves
+    the outcome open, and before every further try of the task, it looks for its ``reference`` in the newest batches of
+    the account, for up to 30 seconds. If iP.1 lists the reference, the SMS was sent, and the operator does not send it
+    again. A cleared task does not send again either, unless its ``reference`` is different.
 
-    Success means that iP.1 accepted the SMS, not that it was delivered. To wait for that, pass the returned
+    Success means that iP.1 accepted the SMS, not that it was delivered. To wait for the delivery, pass the returned
     ``batch_id`` to :class:`~airflow_provider_ip1.sensors.message_status.MessageStatusSensor`.
 
     Airflow stores rendered arguments, ``recipients`` and ``body`` among them, and shows them in its web interface.
 
     :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most 15
-        digits. ``+``, ``00``, separators and duplicates are removed. Or a mapping number -> placeholder -> value, in
-        which the key ``default`` holds values for recipients that lack their own. (templated)
+        digits. The operator removes ``+``, ``00``, separators and duplicates. Or a mapping from each number to its
+        placeholders and their values. Its key ``default`` holds the values for recipients that lack their own.
+        (templated)
     :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder that iP.1
         fills in. (templated)
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
         ``sender`` of the connection. (templated)
-    :param reference: identifies the SMS among all that the account has ever sent. Default: ``af-`` and a hash of DAG
-        id, run id, task id and map index. (templated)
+    :param reference: a text that no other SMS of the account has, so that the operator can find the SMS by it.
+        Default: ``af-`` and a hash of DAG id, run id, task id and map index. (templated)
     :param type: ``sms`` (default), or ``flash`` for a text that the phone shows at once and does not store.
     :param datacoding: ``ucs`` (default), or ``gsm`` to make iP.1 refuse a text that needs more than the GSM alphabet.
     :param priority: 1 (default), or 2 for faster delivery at a higher price.
     :param delivery_windows: when to deliver: a list of mappings with ``opens`` and, optionally, ``closes``, as
-        datetimes or ISO 8601; UTC without a zone. Default: at once. (templated)
+        datetimes or ISO 8601 texts, in UTC if they have no zone. Default: at once. (templated)
     :param delivery_report_url: http or https URL that iP.1 posts delivery reports to.
     :param tags: labels of the batch. (templated)
     :param max_recipients: fail before sending to more recipients than this, from 1. Default 100.
     :param max_segments: fail before sending a text that takes more SMS than this per recipient, from 1. Default 3.
-    :param on_unknown: what happens if it stays unknown whether the SMS was sent: ``fail`` (default) fails the task
+    :param on_unknown: what to do if it remains unknown whether the SMS was sent: ``fail`` (default) fails the task
         without further tries; ``retry`` lets Airflow try again, which sends unless iP.1 lists the reference by then.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
-    :return: ``batch_id``, ``reference``, ``recipients`` (their number), ``segments`` (SMS per recipient, at most) and
-        ``reused`` (whether an earlier try had sent it).
+    :return: ``batch_id``, ``reference``, ``recipients`` (their number), ``segments`` (the largest number of SMS per
+        recipient) and ``reused`` (whether an earlier try had sent the SMS).
     :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent.
     :raises IP1SendUnknownError: it is unknown whether the SMS was sent. With ``on_unknown="fail"`` the error is also an
         ``AirflowFailException``.
@@ -148,7 +149,7 @@ class SendSmsOperator(BaseOperator):
         try_number = 1 if task_instance is None else task_instance.try_number
         if try_number > 1:
             self.log.info(
-                "This is try %s of the task, so look for reference %r before sending.",
+                "This is try %s of the task, so the operator looks for reference %r before it sends.",
                 try_number,
                 outgoing.reference_label,
             )
@@ -165,11 +166,12 @@ class SendSmsOperator(BaseOperator):
             raise IP1SendUnknownFailure(f"{unknown} Airflow does not retry the task, because on_unknown is 'fail'.")
         segments = outgoing.segments
         self.log.info(
-            "%s batch %s with reference %r to %s recipients, at most %s SMS each.",
+            "%s batch %s with reference %r to %d recipient%s, at most %s SMS each.",
             "An earlier try has already sent" if sent.reused else "Sent",
             sent.batch.id,
             outgoing.reference_label,
             len(outgoing.recipients),
+            "" if len(outgoing.recipients) == 1 else "s",
             segments,
         )
         return {

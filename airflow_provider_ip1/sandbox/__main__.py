@@ -27,7 +27,7 @@ numbers are reserved for fiction. Use it to build and test DAGs without an iP.1 
 
 iP.1 documents: the paths, start/limit/order and their defaults, the Link header, the messages' fields, the status
 codes, the summary, 400 for an invalid participant, 404 for no messages.
-Assumed, because no public document tells: the bodies of errors, 401 and 403, the response past the end (an empty
+Assumed, because no public document says: the bodies of errors, 401 and 403, the response past the end (an empty
 list), the largest limit (10000), direction 0 = outgoing, a status's duration 1 = final, integers for direction, type
 and datacoding. Most of these can be changed with --fault.
 """

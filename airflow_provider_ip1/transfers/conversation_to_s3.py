@@ -19,44 +19,44 @@ class ConversationToS3Operator(BaseExportOperator):
     Write the messages of one or several iP.1 conversations to one S3 object.
 
     The operator reads ahead, and formats, compresses and uploads each page as it arrives, so memory does not grow with
-    the conversation. Readers of the bucket see either the entire object or none. The same messages always give the
-    same bytes. Each run replaces the object, so a retry or a backfill ends with the same object as the first run.
+    the conversation. Readers of the bucket see either the entire object or none. The same messages always produce the
+    same bytes. Each run replaces the object, so a retry produces the object that the failed try would have produced.
 
     In scripts, notebooks and ``@task`` functions, call
     :func:`~airflow_provider_ip1.transfers.export_conversations.export_conversations` instead.
 
     .. seealso:: :ref:`howto/operator:ConversationToS3Operator`
 
-    :param participant: the other side of the conversation: phone number with country code, or sender name. For a list,
-        the conversations are written to the object one after the other, each of them once. (templated)
+    :param participant: the other party of the conversation: a phone number with country code, or a sender name. For a
+        list, the operator writes the conversations to the object one after the other, each of them once. (templated)
     :param s3_key: key of the object, or its ``s3://`` URL. It must not contain a participant's phone number, because
         keys appear in logs, XCom and lineage. (templated)
-    :param s3_bucket: name of an existing bucket. Leave it out if ``s3_key`` is a URL. (templated)
+    :param s3_bucket: name of an existing bucket. Omit it if ``s3_key`` is a URL. (templated)
     :param direction: ``"mt"`` for messages you sent, ``"mo"`` for messages you received, ``None`` (default) for both.
         (templated)
     :param file_format: ``"jsonl"`` (default) writes one API object per line, exactly as iP.1 sent it. ``"csv"`` and
         ``"parquet"`` write the table of :mod:`airflow_provider_ip1.formats.table`. Parquet needs the extra
         ``parquet``.
-    :param compression: ``"infer"`` (default) chooses by the key's ending, ``.gz`` or ``.zst``. Parquet files, which
-        compress internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
+    :param compression: ``"infer"`` (default) chooses by the key's ending, ``.gz`` or ``.zst``. Parquet files, which are
+        compressed internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
         or for parquet ``"snappy"``.
     :param since: export only messages modified at this time or later: a datetime or ISO 8601 text, UTC if it has no
         zone. Empty text and ``"None"`` mean not set. The object then starts with the newest message. (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
-    :param status_lookback: how long after sending a message may still change, 0 or more, default 3 days. With
+    :param status_lookback: how long a message may still change after it was sent, 0 or more, default 3 days. With
         ``since``, reading stops at the first message modified earlier than ``since - status_lookback``. ``None`` reads
         the entire conversation.
     :param on_empty: what to do if there are no messages. ``"protect"`` (default) writes an empty object, but fails
         if that would replace an object that contains messages. ``"write"`` always writes an empty object, ``"skip"``
         skips the task, and ``"fail"`` fails it.
-    :param redact: field -> ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake. Use
-        iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
-        :class:`~airflow_provider_ip1.formats.redaction.Redaction`.
+    :param redact: maps fields to ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake.
+        Use iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
+        :class:`~airflow_provider_ip1.formats.redaction.Redaction`. Default: no redaction.
     :param replace: whether to replace an existing object, default true. If false, a retry fails if the first try wrote
         the object. In both cases the task fails, and changes nothing, if another writer creates, replaces or deletes
         the object during the export.
-    :param verify_total: whether to compare the number of messages with iP.1's ``/summary`` before the object is
-        written, default false. Takes one or two more requests per conversation, and with ``since`` needs
+    :param verify_total: whether to compare the number of messages with iP.1's ``/summary`` before writing the object,
+        default false. Takes one or two more requests per conversation, and with ``since`` requires
         ``status_lookback=None``.
     :param encrypt: whether S3 encrypts the object with its own keys (AES256), default false.
     :param acl_policy: canned ACL of the object, default none.
@@ -65,17 +65,18 @@ class ConversationToS3Operator(BaseExportOperator):
     :param ip1_conn_id: Airflow connection to iP.1. (templated)
     :param aws_conn_id: Airflow connection to AWS or another S3 store; ``None`` for boto3's own search for credentials.
         (templated)
-    :param verify: whether to check the S3 server's certificate, or a file with CA certificates; default from the AWS
-        connection.
+    :param verify: whether to check the S3 server's certificate, or the path of a file with CA certificates; default
+        from the AWS connection.
     :return: :meth:`execute` returns, as XCom: ``uri``; ``messages``, ``participants`` and ``pages`` (counts);
         ``empty``, the number of conversations without any message; ``bytes``, the size of the object;
         ``first_modified`` and ``last_modified``, the earliest and latest time (ISO 8601) among the messages written;
-        ``pending``, the number of sent messages read, inside the window or not, whose status can still change;
-        ``oldest_pending``, the earliest time of modification among them; ``seconds``. Times are ``None`` if there is no
-        such message.
+        ``pending``, the number of sent messages whose status can still change, among all messages read, inside the
+        window or not; ``oldest_pending``, the earliest time of modification among these; ``seconds``, the duration.
+        Times are ``None`` if there is no such message.
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1NoMessagesError: see ``on_empty``.
-    :raises IP1PagingError: see ``verify_total``.
+    :raises IP1PagingError: a conversation could not be read completely, or see ``verify_total``.
+    :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.
     :raises ObjectChangedError: another writer changed the object during the export.
     """
 

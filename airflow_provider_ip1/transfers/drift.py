@@ -47,8 +47,8 @@ class Drift:
         if self._fields:
             names = ", ".join(mask_number(name) for name in sorted(self._fields))
             yield (
-                f"iP.1 sent fields that it does not document: {names}. They are exported, and redacted like documented "
-                "fields only if they contain a redacted text."
+                f"iP.1 sent fields that it does not document: {names}. The object contains them. Redaction changes "
+                "them only where they contain a redacted text."
             )
         if self._implausible:
             yield (

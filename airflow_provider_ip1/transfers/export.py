@@ -106,7 +106,7 @@ class Export:
         if "hash" in rules.values() and not settings.redact_key:
             raise IP1ConnectionError(
                 f"Connection {settings.conn_id!r}: extra 'redact_key' is not set, but redact uses 'hash'. Set it to a "
-                "long random text and keep that text: another key gives other hashes."
+                "long random text and keep that text: another key produces other hashes."
             )
         return Redaction(rules, (settings.redact_key or "").encode())
 
@@ -119,8 +119,8 @@ class Export:
             raise exists_error(target)
         if replace and not state.is_known:
             self._log.warning(
-                "The S3 credentials may not see whether %s exists (403). The export replaces it without noticing "
-                "other writers. Allow s3:GetObject and s3:ListBucket to be protected from them.",
+                "The S3 credentials do not show whether %s exists (403). The export replaces it without "
+                "noticing other writers. To protect it from them, allow s3:GetObject and s3:ListBucket.",
                 target.uri,
             )
         return state

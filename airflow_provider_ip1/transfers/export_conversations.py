@@ -57,15 +57,16 @@ def export_conversations(
 
     :param participant: phone number with country code, or sender name, or a list of them.
     :param s3_key: key of the object, or its ``s3://`` URL. It must not contain a participant's phone number.
-    :param s3_bucket: name of an existing bucket. Leave it out if ``s3_key`` is a URL.
-    :param on_empty: as for the operator; ``"skip"`` writes nothing and raises ``AirflowSkipException``, which skips the
-        task if a ``@task`` function calls this one.
+    :param s3_bucket: name of an existing bucket. Omit it if ``s3_key`` is a URL.
+    :param on_empty: as for the operator, but ``"skip"`` writes nothing and raises ``AirflowSkipException``. In a
+        ``@task`` function, this skips the task.
     :param ip1_conn_id: Airflow connection to iP.1.
     :param aws_conn_id: Airflow connection to AWS or another S3 store; ``None`` for boto3's own search for credentials,
         for example a profile.
     :param hook: reads the conversations instead of a new hook with ``ip1_conn_id``. It stays open.
-    :param s3_hook: writes the object instead of a new hook with ``aws_conn_id``. Nothing else may use it meanwhile.
-    :return: ``uri``, ``messages`` and the operator's other counts and times.
+    :param s3_hook: writes the object instead of a new hook with ``aws_conn_id``. Nothing else may use it during the
+        export.
+    :return: ``uri``, ``messages``, and the other counts and times that the operator returns.
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.
     """

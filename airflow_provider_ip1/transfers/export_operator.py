@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators that export messages to one S3 object have in common: all but where the messages come from."""
+"""The base class of the operators that export messages to one S3 object. Subclasses say where to read the messages."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class BaseExportOperator(BaseOperator):
         self.aws_conn_id = aws_conn_id
         self.verify = verify
         self.object_url: str | None = None
-        """Where a person can look at the object, once it is written. :class:`S3ObjectLink` reads it."""
+        """The address that shows the object to a person, once it is written. :class:`S3ObjectLink` reads it."""
         self._export: Export | None = None
         self._is_killed = False
         self._finished: tuple[Target, dict[str, Any]] | None = None
@@ -108,7 +108,7 @@ class BaseExportOperator(BaseOperator):
 
     @abstractmethod
     def _source(self) -> Source:
-        """Return where the messages are read from, after templates were rendered."""
+        """Return the source of the messages. Airflow has rendered the templates before."""
 
     @cached_property
     def hook(self) -> IP1Hook:

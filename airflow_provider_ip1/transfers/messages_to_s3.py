@@ -12,8 +12,8 @@ class MessagesToS3Operator(BaseExportOperator):
     Write the messages of every batch of the iP.1 account to one S3 object, for users without a list of participants.
 
     iP.1 lists no conversations, but it lists batches, and every message belongs to one. The operator reads the list of
-    batches and the messages of many batches together, so a batch with one message costs one request, and memory does
-    not grow with the number of batches or messages. Everything else is as for
+    batches and the messages of many batches together, so a batch with one message takes one request. Memory does not
+    grow with the number of batches or messages. Everything else is as for
     :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`. The typed table's column
     ``participant`` contains the recipient of a sent message and the sender of a received one.
 
@@ -22,36 +22,36 @@ class MessagesToS3Operator(BaseExportOperator):
 
     .. seealso:: :ref:`howto/operator:MessagesToS3Operator`
 
-    :param s3_key: key of the object, or its ``s3://`` URL. It must not contain a participant's phone number. That is
-        checked while messages are read, because the participants are not known before. (templated)
-    :param s3_bucket: name of an existing bucket. Leave it out if ``s3_key`` is a URL. (templated)
+    :param s3_key: key of the object, or its ``s3://`` URL. It must not contain a participant's phone number. The
+        operator learns the participants while it reads, and checks the key then. (templated)
+    :param s3_bucket: name of an existing bucket. Omit it if ``s3_key`` is a URL. (templated)
     :param direction: ``"mt"`` for messages you sent, ``"mo"`` for messages you received, ``None`` (default) for both.
-        Batches of the other direction are not read. (templated)
+        The operator does not read batches of the other direction. (templated)
     :param file_format: ``"jsonl"`` (default) writes one API object per line, exactly as iP.1 sent it. ``"csv"`` and
         ``"parquet"`` write the table of :mod:`airflow_provider_ip1.formats.table`. Parquet needs the extra
         ``parquet``.
-    :param compression: ``"infer"`` (default) chooses by the key's ending, ``.gz`` or ``.zst``. Parquet files, which
-        compress internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
+    :param compression: ``"infer"`` (default) chooses by the key's ending, ``.gz`` or ``.zst``. Parquet files, which are
+        compressed internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
         or for parquet ``"snappy"``.
     :param since: export only messages modified at this time or later: a datetime or ISO 8601 text, UTC if it has no
         zone. Empty text and ``"None"`` mean not set. The object then starts with the newest batch. (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
-    :param status_lookback: how long after a batch was sent its messages may still change, 0 or more, default 3 days.
-        With ``since``, batches are read newest first, and the first batch with a message modified earlier than
-        ``since - status_lookback`` is the last one. A batch counts only if all its delivery windows opened before that
-        time. Add the longest time by which you schedule batches ahead. ``None`` reads every batch.
+    :param status_lookback: how long messages may still change after their batch was sent, 0 or more, default 3 days.
+        With ``since``, the operator reads batches newest first, and stops after the first batch with a message
+        modified earlier than ``since - status_lookback``. A batch with a delivery window that opens later does not end
+        the read. If you schedule batches ahead, add the longest such time. ``None`` reads every batch.
     :param on_empty: what to do if there are no messages. ``"protect"`` (default) writes an empty object, but fails
         if that would replace an object that contains messages. ``"write"`` always writes an empty object, ``"skip"``
         skips the task, and ``"fail"`` fails it.
-    :param redact: field -> ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake. Use
-        iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
-        :class:`~airflow_provider_ip1.formats.redaction.Redaction`.
+    :param redact: maps fields to ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake.
+        Use iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
+        :class:`~airflow_provider_ip1.formats.redaction.Redaction`. Default: no redaction.
     :param replace: whether to replace an existing object, default true. If false, a retry fails if the first try wrote
         the object. In both cases the task fails, and changes nothing, if another writer creates, replaces or deletes
         the object during the export.
     :param verify_total: whether to compare the number of messages of each participant with iP.1's ``/summary`` before
-        the object is written, default false. Takes one or two more requests per participant, one after the other, and
-        with ``since`` needs ``status_lookback=None``.
+        writing the object, default false. Takes at least one more request per participant, one after the other, and
+        with ``since`` requires ``status_lookback=None``.
     :param encrypt: whether S3 encrypts the object with its own keys (AES256), default false.
     :param acl_policy: canned ACL of the object, default none.
     :param page_size: messages per request, 1 to 10000; default from the connection, otherwise 200.
@@ -59,16 +59,17 @@ class MessagesToS3Operator(BaseExportOperator):
     :param ip1_conn_id: Airflow connection to iP.1. (templated)
     :param aws_conn_id: Airflow connection to AWS or another S3 store; ``None`` for boto3's own search for credentials.
         (templated)
-    :param verify: whether to check the S3 server's certificate, or a file with CA certificates; default from the AWS
-        connection.
+    :param verify: whether to check the S3 server's certificate, or the path of a file with CA certificates; default
+        from the AWS connection.
     :return: :meth:`execute` returns, as XCom, the result of
         :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator` and ``batches``, the number
         of batches read. ``empty`` is the number of batches without any message, and ``participants`` the number of
-        other sides of the messages written, which are remembered in about 70 bytes each.
+        different participants in the messages written. The operator remembers each of them, in about 70 bytes.
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1NoMessagesError: see ``on_empty``.
-    :raises IP1PagingError: see ``verify_total``; or the list of batches changed too much while it was read.
+    :raises IP1PagingError: the list of batches changed too much while it was read, or see ``verify_total``.
     :raises IP1ResponseError: ``direction`` is set, and iP.1 does not say which direction a message has.
+    :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.
     :raises ObjectChangedError: another writer changed the object during the export.
     """
 

@@ -250,7 +250,7 @@ class AccountReading:
         yield from self._selection.warnings()
         if unknown := self._participants.unknown:
             yield (
-                f"The other side of {counted(unknown, 'message')} is unknown. {UNKNOWN_DIRECTION} The column "
+                f"The participant of {counted(unknown, 'message')} is unknown. {UNKNOWN_DIRECTION} The column "
                 "participant is empty there."
             )
 

@@ -594,5 +594,5 @@ def test_a_single_message_is_read() -> None:
 
 
 def test_a_403_of_iP1_itself_is_about_addresses() -> None:
-    with pytest.raises(IP1AuthError, match="address of the Airflow workers"):
+    with pytest.raises(IP1AuthError, match="addresses of the Airflow workers"):
         new_call(base_url="https://api.ip1sms.com").receive(response(403), NOW)

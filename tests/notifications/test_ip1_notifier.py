@@ -138,7 +138,7 @@ def test_can_log_errors_instead(
 ) -> None:
     serve("401:method=POST", recipients=NUMBER)
     notify(IP1Notifier(body=body, on_error="log"), {})
-    assert "The notification by SMS has failed" in caplog.text + "".join(capfd.readouterr())
+    assert "The SMS notification failed" in caplog.text + "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize(

@@ -385,7 +385,7 @@ def test_a_message_of_unknown_direction(
         assert (result["messages"], result["participants"]) == (1, 0)
         (row,) = csv.DictReader(io.StringIO((bucket.get("out.csv") or b"").decode(), newline=""))
         assert (row["participant"], row["direction"]) == ("", "")
-        assert "The other side of 1 message is unknown." in "".join(capfd.readouterr())
+        assert "The participant of 1 message is unknown." in "".join(capfd.readouterr())
         with pytest.raises(IP1ResponseError, match="Leave out the argument direction") as error:
             operator(direction="mt").execute({})
     assert MAIN not in str(error.value)
