@@ -85,7 +85,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""
         watch = await self._open_watch()
-        self.log.info("Watching for %s every %.0f s.", watch.subject, self.poke_interval)
+        self.log.info("Watching for %s. Polling every %.0f s.", watch.subject, self.poke_interval)
         now = time.time()
         schedule = PollSchedule(
             poke_interval=self.poke_interval, deadline=math.inf, started_at=now, never_gives_up=True

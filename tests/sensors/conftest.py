@@ -25,6 +25,20 @@ def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxSer
         yield server
 
 
+@pytest.fixture
+def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """What sensor and trigger have logged since the last call. Airflow 3 writes to standard output."""
+    caplog.set_level("DEBUG")
+
+    def logged() -> str:
+        out, err = capfd.readouterr()
+        told = caplog.text
+        caplog.clear()
+        return out + err if "_sms" in out + err or "message_status" in out + err else told
+
+    return logged
+
+
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)

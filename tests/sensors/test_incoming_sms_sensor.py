@@ -42,18 +42,6 @@ def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.Monk
     return run
 
 
-@pytest.fixture
-def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """Everything that was logged. Airflow 3 writes task logs to standard output, Airflow 2 passes them to logging."""
-    caplog.set_level("DEBUG")
-
-    def logged() -> str:
-        out, err = capfd.readouterr()
-        return out + err if "incoming_sms" in out + err else caplog.text
-
-    return logged
-
-
 def receive(server: SandboxServer, clock: Clock, after: float, text: str = TEXT, sender: str = MAIN) -> None:
     """Let a message arrive a number of seconds after the start."""
     clock.after(after, lambda: server.receive(sender, text))
@@ -362,20 +350,6 @@ def test_one_request_per_poll(run: Run, server: SandboxServer, clock: Clock) -> 
     # The polls are 0, 30, 60, 90 and 120 seconds after the start. The first two requests prove the server.
     reads = [request for request in server.requests if request.path.endswith("/mo")]
     assert [(request.query["start"], request.query["order"]) for request in reads] == [("0", "DESC")] * 5
-
-
-class TestLogs:
-    def test_a_wait_reports_its_plan(self, run: Run, logged: Callable[[], str]) -> None:
-        run(pattern="x", timeout=90)
-        assert (
-            "Waiting for an SMS from 46***05 that matches the pattern, received since 2027-01-15 07:59:30 UTC. "
-            "Polling every 30 s until 2027-01-15 08:01:30 UTC."
-        ) in logged()
-
-    def test_the_result_is_logged(self, run: Run, mode: str, server: SandboxServer, clock: Clock, logged: Any) -> None:
-        receive(server, clock, 40)
-        result = run().result
-        assert f"Message {result['message_id']} was received at 2027-01-15 08:00:40 UTC" in logged()
 
 
 class TestArguments:

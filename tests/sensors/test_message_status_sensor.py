@@ -29,18 +29,6 @@ UNKNOWN = "69000000c00000000000ffff"
 Logged = Callable[[], str]
 
 
-@pytest.fixture
-def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
-    """Everything that was logged. Airflow 3 writes task logs to standard output, Airflow 2 passes them to logging."""
-    caplog.set_level("DEBUG")
-
-    def logged() -> str:
-        out, err = capfd.readouterr()
-        return out + err if "message_status" in out + err else caplog.text
-
-    return logged
-
-
 class StateStore(dict[str, Any]):
     """As much of Airflow's task state store as the sensor uses. Values pass through JSON."""
 
@@ -566,51 +554,6 @@ def test_nothing_personal_in_logs_and_results(
     for body in {message["body"] for message in server.conversation(LIVE)}:
         assert body not in told
     assert server.key not in told
-
-
-class TestLogs:
-    """The log of a task begins with its plan, reports changes, and is never silent for long."""
-
-    def test_a_wait_reports_its_plan_and_signs_of_life(self, run: Run, mode: str, logged: Logged) -> None:
-        run(batch_id=STUCK, message_id=STUCK_MESSAGE, timeout=1300, poke_interval=60)
-        told = logged()
-        start = (
-            f"Waiting for message {STUCK_MESSAGE} to reach delivered. Polling every 60 s until 2027-01-15 08:21:40 UTC."
-        )
-        if mode == "reschedule":
-            # Every poke is another process.
-            assert 20 <= told.count(start) <= 23
-        else:
-            # Worker and triggerer log their plan.
-            assert told.count(start) == (2 if mode == "deferrable" else 1)
-            assert 3 <= told.count("Still waiting. Message") <= 5
-        assert f"Message {STUCK_MESSAGE}: 1 x 112 DeliveredToCarrier (pending)" in told
-        assert "duration" not in told
-
-    @pytest.mark.parametrize("mode", ["poke", "deferrable"])
-    def test_a_wait_reports_signs_of_life_between_polls(self, run: Run, mode: str, logged: Logged) -> None:
-        """In reschedule mode, the task does not run between two polls."""
-        run(batch_id=STUCK, timeout=7200, poke_interval=3600)
-        assert 20 <= logged().count("Still waiting") <= 24
-
-    def test_each_status_change_is_reported_once(self, run: Run, mode: str, logged: Logged) -> None:
-        assert codes(run(batch_id=DELIVERED, poke_interval=5)) == [201]
-        told = logged()
-        changes = [told.count(f": 1 x {status}") for status in ("101 Accepted", "201 DeliveredToHandset")]
-        assert changes == [1, 1] or mode in ("reschedule", "deferrable")
-        assert min(changes) >= 1
-
-    def test_a_failure_begins_with_the_status(self, run: Run, logged: Logged) -> None:
-        error = run(batch_id=EXPIRED).error
-        assert str(error).startswith("202 Expired (undelivered): message ")
-        assert str(error).endswith("1 of 1 watched message failed.")
-        assert str(error) in logged()
-
-    def test_a_timeout_tells_the_last_status(self, run: Run) -> None:
-        error = run(batch_id=STUCK).error
-        assert str(error) == (
-            f"Time is up after 10 min. Last poll: Batch {STUCK}: 1 x 112 DeliveredToCarrier (pending)"
-        )
 
 
 class TestArguments:

@@ -71,9 +71,24 @@ class Target:
         return f"<Target: {self}>"
 
     def __str__(self) -> str:
-        if self.reference is not None:
-            return f"messages with reference {mask_number(self.reference)[:_SHOWN_REFERENCE]!r}"
-        return f"message {self.message_id}" if self.message_id is not None else f"batch {self.batch_id}"
+        if self.message_id is not None:
+            return f"message {self.message_id}"
+        return f"batch {self.batch_id}" if self.reference is None else f"messages {self._selection}"
+
+    def with_quantity(self, quantity: str) -> str:
+        """
+        Put a quantity of the messages into words.
+
+        :param quantity: such as ``all messages``.
+        :return: such as ``all messages of batch b``; a single message without the quantity.
+        """
+        return str(self) if self.is_single_message else f"{quantity} {self._selection}"
+
+    @property
+    def _selection(self) -> str:
+        if self.reference is None:
+            return f"of batch {self.batch_id}"
+        return f"with reference {mask_number(self.reference)[:_SHOWN_REFERENCE]!r}"
 
     @property
     def is_single_message(self) -> bool:

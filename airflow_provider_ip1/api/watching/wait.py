@@ -122,7 +122,7 @@ class Wait(Generic[WatchT]):
         self.schedule = schedule
         self.known_at = known_at
         self._not_found_timeout = not_found_timeout
-        self._text = "iP.1 was not asked yet"
+        self._text = ""
         self._logged_at: float | None = None
 
     def __str__(self) -> str:
@@ -154,8 +154,9 @@ class Wait(Generic[WatchT]):
         while next_poll is not None:
             outcome, now = yield Pause(min(next_poll, self._logged_at + SIGN_OF_LIFE), next_poll, lines)
             if outcome is None:
-                text = f"Still waiting. {self._text.rstrip('.')}. Next poll at {_time_text(next_poll)}."
-                lines = ((logging.INFO, text),)
+                # A trigger may say this before its first poll.
+                known = f" {self._text.rstrip('.')}." if self._text else ""
+                lines = ((logging.INFO, f"Still waiting.{known} Next poll at {_time_text(next_poll)}."),)
             elif isinstance(outcome, PollResult):
                 lines = _lines_for(outcome)
                 if outcome.verdict != "waiting":

@@ -222,8 +222,8 @@ class Watch:
     @property
     def title(self) -> str:
         """The messages and the statuses that they should reach, in words."""
-        quantity = "" if self.target.is_single_message else f"{self.require} of "
-        return f"{quantity}{self.target} to reach {self.rule.expected_text}"
+        quantity = "all messages" if self.require == "all" else "any message"
+        return f"{self.target.with_quantity(quantity)} to reach {self.rule.expected_text}"
 
     @property
     def subject(self) -> str:

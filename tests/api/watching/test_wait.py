@@ -211,6 +211,13 @@ class TestSignOfLife:
         run = Run(make_wait(), [IP1ServerError("iP.1 answered 503.", 900.0), IP1ServerError("x", 900.0)])
         assert run.texts[1] == "Still waiting. iP.1 answered 503. Next poll at 1970-01-01 00:15:00 UTC."
 
+    def test_before_the_first_poll_in_a_triggerer(self) -> None:
+        steps = make_wait().steps(600.0, 0.0)
+        next(steps)
+        assert steps.send((None, 300.0)).lines == (
+            (logging.INFO, "Still waiting. Next poll at 1970-01-01 00:10:00 UTC."),
+        )
+
     def test_it_continues_with_the_next_call(self) -> None:
         """A poking sensor makes a new call for each poll."""
         wait = make_wait()
@@ -233,11 +240,11 @@ class TestSignOfLife:
         (
             Target(batch_id="b"),
             "all",
-            "Waiting for all of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
+            "Waiting for all messages of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
         ),
-        (Target(batch_id="b"), "any", "Waiting for any of batch b to reach"),
+        (Target(batch_id="b"), "any", "Waiting for any message of batch b to reach"),
         (Target(batch_id="b", message_id="m"), "all", "Waiting for message m to reach"),
-        (Target(participant=NUMBER, reference="r"), "any", "Waiting for any of messages with reference 'r' to reach"),
+        (Target(participant=NUMBER, reference="r"), "any", "Waiting for any message with reference 'r' to reach"),
     ],
     ids=str,
 )
