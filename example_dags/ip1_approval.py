@@ -2,7 +2,7 @@
 """
 Ask for approval with an SMS that links to Airflow's form. Needs Airflow 3.1 or later.
 
-The link leads to the login page: approving needs an Airflow account, not just the phone.
+The link leads to the login page, so approving takes an Airflow account and not just the phone.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """
 Ask a question by SMS, wait up to a day for YES or NO, and branch on the reply.
 
-The wait is deferred: it holds no worker, however long it takes. Anyone can send an SMS with a forged sender, so do not
-approve anything this way that needs proof of who replied.
+The wait is deferred, so it does not occupy a worker. Anyone can send an SMS with a forged sender, so do not approve
+anything this way that needs proof of who replied.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ with DAG(
     catchup=False,
     tags=["ip1", "example"],
     default_args={"on_failure_callback": tell_who_is_on_call},
-    params={"fail": Param(False, type="boolean", description="Let the task fail")},
+    params={"fail": Param(False, type="boolean", description="Make the task fail")},
     **deadline,
 ):
 
@@ -50,6 +50,6 @@ with DAG(
     def load(params: dict[str, Any]) -> None:
         """Do the work that may fail."""
         if params["fail"]:
-            raise RuntimeError("The source is out of reach.")
+            raise RuntimeError("The source cannot be reached.")
 
     load()

@@ -2,7 +2,7 @@
 """
 Send an SMS, wait for its delivery, and branch on the outcome: write the conversation to S3, or log the failure.
 
-The wait is deferred: it holds no worker, however long it takes.
+The wait is deferred, so it does not occupy a worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Op
 
 with DAG(
     dag_id="ip1_send_and_wait",
-    description="Send an SMS, wait for its delivery, then its conversation to S3",
+    description="Send an SMS, wait for its delivery, then export its conversation to S3",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

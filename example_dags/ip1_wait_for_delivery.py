@@ -2,8 +2,8 @@
 """
 Wait until a batch of SMS is delivered, then export the conversation with its recipient to S3.
 
-The wait is deferred, so it does not occupy a worker however long it takes. Trigger the DAG with the id of a batch that
-you have sent. The default is a batch of the sandbox.
+The wait is deferred, so it does not occupy a worker. Trigger the DAG with the id of a batch that you have sent. The
+default is a batch of the sandbox.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
         type=_time,
         default=HISTORY_END,
         metavar="TIME",
-        help="no message of the past is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z, always the same bytes)",
+        help="no past message is newer; ISO 8601 or 'now' (default: 2026-11-01T00:00Z, always the same bytes)",
     )
     add("--gzip", action="store_true", help="compress responses for clients that accept it")
     add(
@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="SPEC",
-        help="a batch to send when the sandbox starts, as described below; may be repeated",
+        help="send a batch when the sandbox starts, as described below; may be repeated",
     )
     add("--reply", action="append", default=[], metavar="SPEC", help="what recipients reply; may be repeated")
     add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")
@@ -145,7 +145,7 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     runner, port = await start_site(sandbox, host, port)
     print(f"iP.1 sandbox (a stand-in, not iP.1) ready on http://{_shown(host)}:{port}")
-    # A server that listens on all addresses is reached on this machine's.
+    # Clients reach a server that listens on all addresses at this machine's loopback address.
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compares, does not bind
     connection = airflow_connection(f"http://{_shown(reached)}:{port}", sandbox.key)
     print(f"API key: {sandbox.key}")

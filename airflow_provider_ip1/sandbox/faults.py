@@ -26,7 +26,7 @@ Faults of single requests:
   429@3:retry-after=3        any status from 400 to 599. Options: retry-after (seconds),
                              retry-after-date (the same as an HTTP date),
                              body = problem (JSON, the default), gateway (JSON as Azure API Management writes it),
-                             html, text (for 404 the one of an ingress, "default backend - 404") or empty
+                             html, text (for 404 an ingress's "default backend - 404") or empty
   redirect@3:to=URL          a 302 to URL; status=301, 303, 307 or 308 for another status
   slow@2:seconds=5           waits before it responds
   reset@5                    resets the TCP connection instead of responding
@@ -53,9 +53,9 @@ Faults of the whole server (WHEN and ~P work here too):
   past-end=404               a start past the last message is a 404 (past-end=empty: an empty list, the default)
   enums=strings              direction, type and datacoding are strings in mixed case instead of integers
   direction=swapped          0 is incoming and 1 outgoing
-  sent-as=list:status=202    how POST responds when it has sent a batch: object (the default), list (of one object),
+  sent-as=list:status=202    how POST responds after sending a batch: object (the default), list (of one object),
                              location (only the header Location) or nothing; status=200, 201 (the default) or 202
-  list-lag=5                 the list of batches shows a batch only when it is 5 seconds old
+  list-lag=5                 the list of batches shows a batch only after 5 seconds
   unknown-status=777         delivered messages have this status code instead of 201 (default 777)
   link=STYLE                 the Link header: rfc8288 (the default), no-semicolon, swallowed (without URLs), none,
                              relative (URLs without a host), uppercase (REL="NEXT"), self (has rel="self" too),

@@ -92,8 +92,8 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :param event: what the trigger sent.
         :return: the result, as the class describes it.
         :raises AirflowSensorTimeout: time is up.
-        :raises IP1Error: iP.1 refused the request or did not respond for too long, or the trigger does not send such
-            an event.
+        :raises IP1Error: iP.1 refused the request or did not respond for too long, or the event does not come from
+            the trigger.
         """
         with self._skipping_like_poke():
             match self._with_messages(context, event):
@@ -131,7 +131,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         return messages
 
     def _with_messages(self, context: Context, event: Any) -> Any:
-        """Complete an event that was too small for its messages."""
+        """Return the event, with the messages that did not fit into it."""
         return event
 
     def _remember(self, context: Context, wait: Wait[WatchT]) -> None:

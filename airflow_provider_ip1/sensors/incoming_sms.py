@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
-#: How far iP.1's clock may be behind the worker's: without ``since``, messages received so long before the start of the
-#: task count.
+#: How far iP.1's clock may be behind the worker's. Without ``since``, messages that were received this long before the
+#: start of the wait count as well.
 CLOCK_MARGIN: Final = timedelta(seconds=30)
 
 
@@ -31,8 +31,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
     """
     Waits for an SMS from a participant, such as the reply to a question.
 
-    Anyone can send an SMS with a forged sender. Do not let a reply decide about anything that needs proof of who sent
-    it.
+    Anyone can send an SMS with a forged sender. Do not let a reply decide anything that needs proof of who sent it.
 
     ``poke``, ``reschedule`` and ``deferrable`` end the same way:
 

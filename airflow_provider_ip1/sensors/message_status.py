@@ -76,11 +76,11 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
     :param expected_count: for a batch or reference, how many messages have to exist before the wait can succeed with
         ``require="all"`` (or fail with ``"any"``), 1 or more. iP.1 does not say whether its list of a batch is
         complete. Default: as many as it has listed so far. (templated)
-    :param not_found_timeout: how long iP.1 may not know any of the messages, as a timedelta or in seconds, counted from
-        the start of the wait (see ``timeout``) or from the last poll that returned one of them. The messages are known
-        when iP.1 returns at least one of them. Default one hour; ``None`` leaves only ``timeout``.
+    :param not_found_timeout: how long to wait while iP.1 does not return any of the messages, as a timedelta or in
+        seconds. The time counts from the start of the wait (see ``timeout``), or from the last poll that returned one
+        of them. Default one hour; ``None`` leaves only ``timeout``.
     :param on_failure: ``fail`` (default) raises :class:`IP1DeliveryError` for a failure status. With ``return``, the
-        task succeeds, and the codes and categories that it returns tell what happened, so that a DAG can branch.
+        task succeeds and returns the codes and categories, so that a DAG can branch.
     :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :return: one dictionary per message with ``message_id`` and ``batch_id``, and with ``code``, ``category`` and

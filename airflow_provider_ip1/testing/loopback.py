@@ -14,7 +14,7 @@ def free_ports(count: int) -> list[int]:
     Find loopback ports that are free.
 
     :param count: the number of ports.
-    :return: different port numbers. Another program may take one before you use it, so check which server responds.
+    :return: different port numbers. Another program may take a port before you use it, so check which server responds.
     """
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -47,8 +47,9 @@ def get(port: int, path: str) -> bytes | None:
 
 def no_proxy(env: Mapping[str, str] = os.environ) -> str:
     """
-    Return the value of ``NO_PROXY`` that also reaches this machine without a proxy.
+    Extend ``NO_PROXY``, so that clients reach this machine without a proxy.
 
-    :param env: the environment with the present value.
+    :param env: the environment with the current value. Default: this process's.
+    :return: the new value.
     """
     return ",".join(filter(None, [env.get("NO_PROXY") or env.get("no_proxy"), "127.0.0.1,localhost"]))

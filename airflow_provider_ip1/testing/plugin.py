@@ -2,7 +2,7 @@
 """
 The pytest plugin: the fixtures ``ip1_sandbox``, ``ip1_connection`` and ``ip1_s3``.
 
-Every pytest run of an environment with this provider loads this module, so each fixture imports what it needs.
+pytest loads this module in every environment that has this provider, so each fixture imports what it needs itself.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def ip1_s3_server() -> Iterator[S3Server]:
 
 @pytest.fixture
 def ip1_s3(ip1_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
-    """An S3 server with the Airflow connection ``aws_default`` to it. Buckets that a test creates end with the test."""
+    """An S3 server with the Airflow connection ``aws_default`` to it. The fixture deletes the test's buckets."""
     from airflow_provider_ip1.testing.s3_store import S3Store
     from airflow_provider_ip1.testing.seaweedfs import aws_connection
 

@@ -35,18 +35,18 @@ class Process:
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """
-        Wait until the program serves.
+        Wait until the program is ready.
 
-        :param ready: returns whether it does; called every 50 ms.
+        :param ready: returns whether it is; called every 50 ms.
         :param seconds: how long to wait, in seconds.
-        :raises ProgramError: the program ends, or does not serve in time.
+        :raises ProgramError: the program ended, or is not ready in time.
         """
         deadline = time.monotonic() + seconds
         while self.popen.poll() is None:
             if ready():
                 return
             if time.monotonic() > deadline:
-                raise self.failure(f"did not serve within {seconds:.0f} s")
+                raise self.failure(f"was not ready within {seconds:.0f} s")
             time.sleep(0.05)
         raise self.failure(f"ended with exit code {self.popen.returncode}")
 

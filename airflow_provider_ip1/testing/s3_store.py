@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fixture ``ip1_s3`` gives to a test: an S3 server, and buckets that are deleted after the test."""
+"""The value of the fixture ``ip1_s3``: an S3 server, and buckets that it deletes after the test."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class S3Store:
         """
         Create an empty bucket that is deleted after the test.
 
-        :param name: the name that the DAG uses; default a random name.
+        :param name: the name that the DAG uses. Default: a random name.
+        :return: the bucket.
         """
         bucket = S3Bucket(name or f"test-{secrets.token_hex(6)}", self.server.client())
         bucket.client.create_bucket(Bucket=bucket.name)

@@ -33,7 +33,7 @@ class S3Server:
     :param browser_url: the address of web pages that list buckets and show objects.
     :param access_key: the access key, created for this run.
     :param secret_key: the secret key, created for this run.
-    :param region: the region that clients must name.
+    :param region: the region that clients must use.
     """
 
     endpoint_url: str
@@ -138,6 +138,7 @@ def aws_connection(server: S3Server) -> str:
     """
     Return an Airflow connection to an S3 server.
 
+    :param server: the server.
     :return: the value for an environment variable ``AIRFLOW_CONN_<ID>``.
     """
     return json.dumps(

@@ -28,7 +28,7 @@ from airflow_provider_ip1.template_values import timestamp
 
 class IncomingSmsTrigger(BaseEventTrigger):
     """
-    Sends an event when SMS arrive from a participant. It serves an ``AssetWatcher`` (Airflow 3).
+    Sends an event when SMS arrive from a participant. Use it in an ``AssetWatcher`` (Airflow 3).
 
     The event is a wake-up. It is a dictionary of at most 4 KB without texts and numbers: ``count``, ``first_received``
     and ``last_received`` (ISO 8601, UTC), and ``messages``, a list of the newest 20 messages with ``message_id``,
@@ -37,8 +37,8 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     The trigger remembers which messages it has reported. On Airflow 3.3, it keeps this position in the state of the
     asset, and each message is reported at least once, also after a crash. It saves the position 20 seconds after an
-    event, when Airflow has stored the event, so a crash in between repeats the event. Airflow 3.0 to 3.2 have no such
-    state: after a restart of the triggerer, the trigger begins at ``start`` again.
+    event, because Airflow needs a moment to store the event. A crash in between repeats the event. Airflow 3.0 to 3.2
+    have no such state: after a restart of the triggerer, the trigger begins at ``start`` again.
 
     It never ends. It waits out every error, logs it, and polls again within a minute, or when ``Retry-After`` says so.
 
@@ -51,7 +51,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
     :param poke_interval: seconds between polls, 0 or more. Values below 1 count as 1. Default 60.
     :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll. Default ``ip1_default``.
     :raises IP1ParticipantError: the participant cannot be used.
-    :raises ValueError: ``start`` is something else.
+    :raises ValueError: ``start`` is neither of these words nor a time.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def check_store(stack: Stack) -> int:
     objects = stack.objects()
     wanted = {f"conversations/customer-{index:03}.jsonl.gz" for index in range(CONVERSATIONS + 1)}
     others = {key.split("/")[0] for key in set(objects) - wanted}
-    if wanted - set(objects) or others != {"deliveries", "new-messages", "sent"}:
+    if wanted - set(objects) or others != {"account", "deliveries", "new-messages", "sent"}:
         raise Failed(f"missing: {sorted(wanted - set(objects))[:10]}; other folders: {sorted(others)}")
     for key, counts in objects.items():
         same = {counts["rows"], counts["ids"], counts.get("expected", counts["rows"])}

@@ -30,7 +30,7 @@ def test_a_program_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
 
 
 def test_a_program_that_does_not_serve_in_time_is_reported_and_stopped(tmp_path: Path) -> None:
-    with pytest.raises(ProgramError, match="^The server did not serve within 0 s"):
+    with pytest.raises(ProgramError, match="^The server was not ready within 0 s"):
         with running("The server", python("import time; time.sleep(600)"), log_path=tmp_path / "log") as process:
             process.wait_until(lambda: False, seconds=0)
     assert process.popen.poll() is not None
