@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export UV_PYTHON_DOWNLOADS := never
+# Compile once. Otherwise every process that the tests start compiles Airflow again where Python must not write bytecode.
+export UV_COMPILE_BYTECODE := 1
 export PRE_COMMIT_HOME := .cache/pre-commit
 # Like pip, trust the certificates of this machine: behind a company's proxy, no others work.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
