@@ -17,7 +17,6 @@ from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
 from airflow_provider_ip1.transfers.on_empty import OnEmpty
 from airflow_provider_ip1.transfers.plan import Plan, check_options
-from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
 from airflow_provider_ip1.transfers.source import Source
 from airflow_provider_ip1.transfers.target import Target
 
@@ -120,6 +119,8 @@ class BaseExportOperator(BaseOperator):
     @cached_property
     def s3_hook(self) -> S3Hook:
         """The hook that writes the object."""
+        from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
+
         return s3_hook_for_streaming(self.aws_conn_id, self.verify)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
-from airflow_provider_ip1.transfers.guarded_write import ObjectState
 from airflow_provider_ip1.transfers.target import Target
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.transfers.guarded_write import ObjectState
 
 OnEmpty = Literal["protect", "write", "skip", "fail"]
 ON_EMPTY: Final = get_args(OnEmpty)

@@ -12,7 +12,6 @@ from airflow_provider_ip1.api.paging.message_list import check_direction
 from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
-from airflow_provider_ip1.formats.parquet import check_pyarrow
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.template_values import none_if_blank
 from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
@@ -50,6 +49,8 @@ def check_options(
             "Set status_lookback=None to read everything, or leave verify_total out."
         )
     if file_format == "parquet":
+        from airflow_provider_ip1.formats.parquet import check_pyarrow
+
         check_pyarrow()
     check_argument("page_size", page_size)
     check_argument("concurrency", concurrency)
