@@ -134,8 +134,8 @@ SPEED_CASES: Final = (
         concurrency=8,
     ),
     Case("long", "One long conversation, no latency", _LONG, (OPERATOR, CEILING, HANDWRITTEN, HTTP_OPERATOR, DLT)),
-    Case("csv", "The same as csv", _LONG, file_format="csv"),
-    Case("parquet", "The same as parquet", _LONG, file_format="parquet"),
+    Case("csv", "One long conversation as csv", _LONG, file_format="csv"),
+    Case("parquet", "One long conversation as parquet", _LONG, file_format="parquet"),
     Case(
         "account",
         "A whole account",

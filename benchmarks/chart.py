@@ -50,7 +50,7 @@ def _draw_case(axis: Any, case: CaseResult) -> None:
     labels = [f"{share:.0f} %   {case.messages / case.median(name):,.0f}/s" for name, share in shares.items()]
     axis.bar_label(bars, labels, padding=3, fontsize=8)
     axis.set_title(case.title, loc="left", fontsize=10)
-    axis.set_xlim(0, 1.45 * max(shares.values()))
+    axis.set_xlim(0, 1.65 * max(shares.values()))
     axis.invert_yaxis()
     axis.set_xticks([])
     axis.tick_params(axis="y", length=0, labelsize=8)
