@@ -69,7 +69,7 @@ def running_airflow(session: nox.Session) -> Version:
 def run_tests(session: nox.Session) -> None:
     # The S3 server's sockets need a shorter path than that of nox's folder for temporary files.
     env = {"TMPDIR": tempfile.gettempdir()}
-    parallel = ["--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    parallel = ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run("python", "-m", "pytest", *parallel, *(session.posargs or ["-m", "not slow"]), env=env)
 
 

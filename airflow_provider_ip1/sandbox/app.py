@@ -113,17 +113,17 @@ class Sandbox:
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._received[request.method] += 1
         number = self._received.total()
+        received_at = time.monotonic()
+        hits = self.faults.for_request(number, request.method, self._received[request.method])
+        current_hits.set(hits)
+        if "slow" in hits:
+            # So that a client that leaves while its request is in flight has sent it nevertheless.
+            await request.read()
         self.in_flight += 1
         in_flight = self.in_flight
         self.max_in_flight = max(self.max_in_flight, in_flight)
-        received_at = time.monotonic()
         status = 0
         try:
-            hits = self.faults.for_request(number, request.method, self._received[request.method])
-            current_hits.set(hits)
-            if "slow" in hits:
-                # So that a client that leaves during the wait has sent its request nevertheless.
-                await request.read()
             await _wait(self.latency + _seconds(hits, after_processing=False))
             self._change_rows(request, hits)
             cut = hits.last("reset") or hits.last("close")
