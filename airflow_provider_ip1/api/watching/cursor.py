@@ -178,7 +178,7 @@ class Cursor:
         if not self._has_polled:
             first_old = next((row.place for row in read.rows if row.is_before_start), len(read.rows))
             return (row for row in candidates if row.received is not None or row.place < first_old)
-        inner = frozenset(self._known[: max(len(self._known) - GUARD, 1)])
+        inner = frozenset(self._known[: WINDOW - GUARD])
         boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
         if boundary is None:
             # The boundary has disappeared: fall back to the guard, and then to the times.
@@ -262,7 +262,7 @@ class _Read:
         :raises IP1ResponseError: it is not, so the newest messages may not have been read.
         """
         times = [row.received for row in self.rows if row.received is not None]
-        if self.is_whole or len(times) < 2:
+        if self.is_whole or not times:
             return
         rises = sum(earlier < later for earlier, later in pairwise(times))
         falls = sum(earlier > later for earlier, later in pairwise(times))

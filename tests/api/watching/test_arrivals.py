@@ -111,7 +111,7 @@ class TestEvents:
 
     def test_messages_without_a_time(self) -> None:
         inbox = full_inbox(100)
-        inbox.undated = True
+        inbox.received = {f"{101:024x}": None}
         _, event = Run([0, 1], inbox=inbox).events[0]
         assert event["first_received"] is event["last_received"] is event["messages"][0]["received"] is None
 

@@ -47,6 +47,7 @@ class Inbox:
     :param clamp: the most rows that the server returns at once.
     :param has_links: whether it sends ``Link`` headers.
     :param changes: called before each response.
+    :param received: the second that some messages tell as their time instead, by id; ``None`` for no time.
     :param bodies: the texts of some messages, by id.
     """
 
@@ -54,9 +55,9 @@ class Inbox:
     clamp: int = 10_000
     has_links: bool = True
     changes: Callable[[], None] = lambda: None
-    requests: int = 0
+    limits: list[int] = field(default_factory=list)
     added: int = 0
-    undated: bool = False
+    received: dict[str, int | None] = field(default_factory=dict)
     bodies: dict[str, str] = field(default_factory=dict)
 
     def arrive(self, second: int) -> str:
@@ -69,14 +70,14 @@ class Inbox:
 
     def respond(self, start: int, limit: int) -> RawPage:
         self.changes()
-        self.requests += 1
+        self.limits.append(limit)
         limit = min(limit, self.clamp)
         rows = self.rows[::-1][start : start + limit]
         texts = [
-            message_json(second, message_id, self.undated, self.bodies.get(message_id, "Hej"))
+            message_json(self.received.get(message_id, second), message_id, self.bodies.get(message_id, "Hej"))
             for second, message_id in rows
         ]
-        times = [None if self.undated else json.loads(text)["modified"] for text in texts]
+        times = [json.loads(text).get("modified") for text in texts]
         link = None
         if self.has_links:
             url = f"https://api.example/v2/x?start={{}}&limit={limit}&order=DESC"
@@ -86,9 +87,9 @@ class Inbox:
         return RawPage([row[1] for row in rows], [text.encode() for text in texts], times, read_link(link))
 
 
-def message_json(second: int, message_id: str, undated: bool = False, body: str = "Hej") -> str:
+def message_json(second: int | None, message_id: str, body: str) -> str:
     message: dict[str, Any] = {"id": message_id, "batchId": f"b{message_id}", "sender": NUMBER, "body": body}
-    if not undated:
+    if second is not None:
         message["modified"] = (BEGINNING + timedelta(seconds=second)).isoformat()
     return json.dumps(message)
 
@@ -134,6 +135,15 @@ def full_inbox(count: int, **options: Any) -> Inbox:
     return inbox
 
 
+def inbox_of(seconds: list[int]) -> Inbox:
+    """A list that shows these times, the first one at its top."""
+    return Inbox([(second, f"{number:024x}") for number, second in enumerate(reversed(seconds))])
+
+
+def ids_of(inbox: Inbox) -> list[str]:
+    return [message_id for _, message_id in inbox.rows]
+
+
 class TestStart:
     @pytest.mark.parametrize("count", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 200])
     @pytest.mark.parametrize("has_links", [True, False])
@@ -149,7 +159,7 @@ class TestStart:
     def test_beginning(self, count: int) -> None:
         inbox = full_inbox(count)
         cursor = Cursor(NUMBER, "beginning")
-        assert poll(cursor, inbox) == [message_id for _, message_id in inbox.rows]
+        assert poll(cursor, inbox) == ids_of(inbox)
         assert poll(cursor, inbox) == []
 
     @pytest.mark.parametrize("count", [0, 1, WINDOW, WINDOW + 1, 500])
@@ -166,9 +176,34 @@ class TestStart:
         inbox = full_inbox(200)
         cursor = Cursor(NUMBER, BEGINNING + timedelta(seconds=500))
         assert poll(cursor, inbox) == []
-        inbox.undated = True
+        inbox.received = dict.fromkeys(ids_of(inbox))
+        expected = inbox.arrive(1000)
+        inbox.received[expected] = None
+        assert poll(cursor, inbox) == [expected]
+
+    @pytest.mark.parametrize("is_restarted", [False, True])
+    def test_no_times_at_all(self, is_restarted: bool) -> None:
+        inbox = full_inbox(200)
+        inbox.received = dict.fromkeys(ids_of(inbox))
+        cursor = Cursor(NUMBER, "now")
+        assert poll(cursor, inbox) == []
+        if is_restarted:
+            cursor = restarted(cursor, "now")
         expected = inbox.arrive(1000)
         assert poll(cursor, inbox) == [expected]
+
+    def test_a_message_without_a_time_counts_above_all_from_before_the_start(self) -> None:
+        inbox = full_inbox(200)
+        ids = ids_of(inbox)
+        inbox.received = {ids[150]: None, ids[20]: None}
+        cursor = Cursor(NUMBER, BEGINNING + timedelta(seconds=100))
+        assert poll(cursor, inbox) == ids[100:]
+
+    def test_messages_without_a_time_count_if_none_is_from_before_the_start(self) -> None:
+        inbox = full_inbox(3)
+        ids = ids_of(inbox)
+        inbox.received = {ids[0]: None, ids[2]: None}
+        assert poll(Cursor(NUMBER, BEGINNING), inbox) == ids
 
     def test_a_number_that_cannot_be_used(self) -> None:
         with pytest.raises(Exception, match="country code"):
@@ -181,7 +216,7 @@ class TestReading:
         cursor = Cursor(NUMBER, "now")
         for _ in range(3):
             poll(cursor, inbox)
-        assert inbox.requests == 3
+        assert inbox.limits == [PAGE_SIZE] * 3
 
     def test_one_request_for_a_few_new_messages(self) -> None:
         inbox = full_inbox(500)
@@ -190,10 +225,12 @@ class TestReading:
         for _ in range(PAGE_SIZE - WINDOW):
             inbox.arrive(1000)
         assert len(poll(cursor, inbox)) == PAGE_SIZE - WINDOW
-        assert inbox.requests == 2
+        assert len(inbox.limits) == 2
 
     def test_too_many_messages_are_an_error(self) -> None:
-        inbox = full_inbox(MAX_ROWS + 1)
+        inbox = full_inbox(MAX_ROWS)
+        assert poll(Cursor(NUMBER, "beginning"), inbox) == ids_of(inbox)
+        inbox.arrive(MAX_ROWS)
         with pytest.raises(IP1PagingError, match=r"more than 10,000 incoming messages"):
             poll(Cursor(NUMBER, "beginning"), inbox)
 
@@ -211,9 +248,18 @@ class TestReading:
         assert cursor.state() == before
         assert poll(cursor, inbox) == expected
 
-    def test_oldest_first_is_an_error(self) -> None:
-        inbox = full_inbox(200)
-        inbox.rows.reverse()
+    @pytest.mark.parametrize(
+        "seconds",
+        [
+            [*range(200)],
+            # All but two rows have the same time.
+            [5] * 25 + [6] * 175,
+            # The second row is older than the first.
+            [100, 99, *range(101, 299)],
+        ],
+    )
+    def test_oldest_first_is_an_error(self, seconds: list[int]) -> None:
+        inbox = inbox_of(seconds)
         for start in ("now", BEGINNING + timedelta(seconds=100)):
             with pytest.raises(IP1ResponseError, match="newest first"):
                 poll(Cursor(NUMBER, start), inbox)  # type: ignore[arg-type]
@@ -228,12 +274,13 @@ class TestReading:
             # As many rise as fall.
             [5, 4, *[6] * 198],
             [7] * 200,
+            # Most rows rise, but the last one of the poll is as old as the first, or older.
+            [5, *range(6, 54), 5, *[0] * 150],
+            [5, *range(6, 54), 4, *[0] * 150],
         ],
     )
     def test_an_order_that_is_not_clearly_wrong_is_no_error(self, seconds: list[int]) -> None:
-        inbox = full_inbox(0)
-        inbox.rows = [(second, f"{number:024x}") for number, second in enumerate(reversed(seconds))]
-        poll(Cursor(NUMBER, "now"), inbox)
+        assert poll(Cursor(NUMBER, "now"), inbox_of(seconds)) == []
 
     def test_the_order_of_a_list_that_is_read_completely_does_not_matter(self) -> None:
         inbox = full_inbox(30)
@@ -242,12 +289,17 @@ class TestReading:
 
 
 class TestDisappearing:
-    def test_all_remembered_messages(self) -> None:
+    @pytest.mark.parametrize("is_restarted", [False, True])
+    def test_all_remembered_messages(self, is_restarted: bool) -> None:
         inbox = full_inbox(200)
         cursor = Cursor(NUMBER, "now")
         poll(cursor, inbox)
+        newest = cursor.state()["newest"]
+        if is_restarted:
+            cursor = restarted(cursor, "now")
         del inbox.rows[-WINDOW:]
         assert poll(cursor, inbox) == []
+        assert cursor.state()["newest"] == newest
         expected = inbox.arrive(1000)
         assert poll(cursor, inbox) == [expected]
 
@@ -256,14 +308,35 @@ class TestDisappearing:
         cursor = Cursor(NUMBER, "now")
         poll(cursor, inbox)
         del inbox.rows[-WINDOW:]
+        expected = [inbox.arrive(199), inbox.arrive(1000), inbox.arrive(1000)]
+        inbox.received[expected[1]] = None
+        assert poll(cursor, inbox) == expected
+
+    def test_a_later_time_far_below_does_not_count(self) -> None:
+        inbox = full_inbox(200)
+        inbox.received[ids_of(inbox)[100]] = 5000
+        cursor = Cursor(NUMBER, BEGINNING)
+        assert poll(cursor, inbox) == ids_of(inbox)
+        del inbox.rows[-WINDOW:]
         expected = inbox.arrive(1000)
         assert poll(cursor, inbox) == [expected]
+
+    def test_what_was_new_below_the_remembered_messages_is_not_repeated(self) -> None:
+        inbox = full_inbox(200)
+        cursor = Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        expected = [inbox.arrive(1000) for _ in range(WINDOW + 1)]
+        assert poll(cursor, inbox) == expected
+        del inbox.rows[-WINDOW:]
+        assert poll(cursor, inbox) == []
 
     def test_all_but_the_oldest_remembered_messages(self) -> None:
         inbox = full_inbox(200)
         cursor = Cursor(NUMBER, "now")
         poll(cursor, inbox)
         del inbox.rows[-WINDOW + 2 :]
+        # The place in the list decides, not the time.
+        inbox.received = dict.fromkeys(ids_of(inbox))
         expected = inbox.arrive(1000)
         assert poll(cursor, inbox) == [expected]
 
@@ -308,6 +381,25 @@ class TestPlaces:
 
 
 class TestState:
+    def test_before_the_first_poll(self) -> None:
+        assert Cursor(NUMBER, "beginning").state() == {"known": [], "others": [], "whole": True, "newest": None}
+
+    @pytest.mark.parametrize(("count", "is_whole"), [(WINDOW - 1, True), (WINDOW, True), (WINDOW + 1, False)])
+    def test_tells_whether_it_remembers_the_whole_list(self, count: int, is_whole: bool) -> None:
+        cursor = Cursor(NUMBER, "beginning")
+        poll(cursor, full_inbox(count))
+        assert cursor.state()["whole"] is is_whole
+
+    def test_remembers_the_newest_of_those_below_the_window(self) -> None:
+        inbox = full_inbox(200)
+        inbox.received[ids_of(inbox)[130]] = None
+        cursor, below = Cursor(NUMBER, "beginning"), Cursor(NUMBER, "now")
+        poll(cursor, inbox)
+        # A message without a time may be the newest.
+        inbox.rows = [*inbox.rows[:130], *inbox.rows[131:-WINDOW], inbox.rows[130]]
+        poll(below, inbox)
+        assert cursor.state()["others"] == below.state()["known"]
+
     def test_contains_no_ids_and_is_small(self) -> None:
         inbox = full_inbox(200)
         inbox.rows.append((1000, f"{NUMBER}-1"))
@@ -318,6 +410,7 @@ class TestState:
         text = json.dumps(cursor.state())
         assert NUMBER not in text and inbox.rows[-1][1] not in text
         assert len(text) < 2000
+        assert {len(digest) for digest in cursor.state()["known"]} == {16}
         assert len(cursor.state()["known"]) == len(cursor.state()["others"]) == WINDOW
 
     def test_ids_that_contain_the_number_are_masked(self) -> None:
@@ -332,6 +425,7 @@ def test_the_earliest_plausible_time_counts() -> None:
 
     first = make_message("m", 101, 201)
     assert received_at(first) == datetime(2026, 11, 1, 10, tzinfo=UTC)
+    assert received_at(Message(id="m", modified=datetime(2000, 1, 1, tzinfo=UTC))) is not None
     assert received_at(Message(id="m", modified=datetime(1970, 1, 1, tzinfo=UTC))) is None
 
 
