@@ -22,8 +22,8 @@ WORKERS ?= 2
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-sending test-ui \
-	test-wheel up down compose-test audit dist requirements matrix-requirements record check-live bench clean
+.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-sending test-replies \
+	test-ui test-wheel up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##/ { print "\n" substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -66,8 +66,7 @@ docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is 
 ## Test more of it
 
 test-oldest: $(INSTALLED) ## Run the quick tests that involve Airflow with the oldest supported version, 2.11
-	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))" -- \
-		-m "not slow" $(addprefix --ignore=tests/,api client compose docs formats packaging sandbox)
+	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))"
 
 test-all: test ## Run the tests with every version of Airflow and Python found here (half an hour)
 	$(NOX)
@@ -80,6 +79,9 @@ test-reads: $(INSTALLED) ## Test paging with 100,000 random reads of servers tha
 
 test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
 	SEND_ONCE_RUNS=10000 $(RUN) -m pytest tests/client/test_send_once_machine.py
+
+test-replies: $(INSTALLED) ## Test with 2,000 random runs that no reply is lost or handed out twice (some minutes)
+	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest tests/api/watching/test_cursor.py
 
 test-ui: .venv/.installed-ui ## Test the connection form, runs and these docs in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium
