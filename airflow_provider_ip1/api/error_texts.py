@@ -21,6 +21,8 @@ from airflow_provider_ip1.exceptions import (
     IP1ServerError,
 )
 
+_LATER = "Try again later, for example with the task's retries."
+
 
 class ErrorTexts:
     """
@@ -72,7 +74,7 @@ class ErrorTexts:
             )
         if status >= 500 or status == 408:
             return IP1ServerError(
-                self._no_usable_response(f"status {status}") + wait + " Let Airflow retry the task later.",
+                self._no_usable_response(f"status {status}") + wait + f" {_LATER}",
                 retry_after=retry_after,
             )
         return IP1ResponseError(
@@ -118,8 +120,7 @@ class ErrorTexts:
         :param reason: why there is none.
         """
         return IP1ServerError(
-            self._no_usable_response(reason) + f" Check the host of {self._connection} and the network, or let "
-            "Airflow retry the task later."
+            self._no_usable_response(reason) + f" Check the host of {self._connection} and the network. {_LATER}"
         )
 
     def settings(self, reason: str) -> IP1ConnectionError:
