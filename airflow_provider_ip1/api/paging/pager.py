@@ -318,10 +318,13 @@ class Pager:
         """Deliver rows that had moved to places which were read already."""
         new = self._delivered.missing_from(page.ids)
         self._look_backs_left -= 1
+        if not page.ids:
+            # Rows were here a moment ago, so the response may not be iP.1's.
+            if not self._look_backs_left:
+                raise IP1PagingError(_EMPTIED)
+            self._look_back_start = request.start
+            return
         if len(new) == len(page.ids):
-            if not page.ids and self._look_backs_left:
-                # Rows were here a moment ago, so the response may not be iP.1's.
-                self._look_back_start = request.start
             return
         self._deliver(request, page, new)
         reached = request.start + len(page.ids)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.paging import bounds
+from airflow_provider_ip1.api.paging import bounds, pager
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
@@ -213,7 +213,8 @@ def test_a_single_row_per_page_is_an_error_and_not_a_loop() -> None:
     server = ModelServer([f"row{number}" for number in range(5)], clamp=1)
     with pytest.raises(IP1PagingError, match="single row per page"):
         read(server, page_size=50, concurrency=2)
-    assert len(server.requests) < 100
+    # The first request, and one for each response that is accepted in vain.
+    assert len(server.requests) == 1 + pager.MAX_STALLED_RESPONSES + 1
 
 
 def test_rows_listed_twice_in_a_page_come_out_once() -> None:
@@ -379,30 +380,6 @@ def test_a_list_may_grow_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(read(server, page_size=20, concurrency=3)) == 500
 
 
-class CutServer(ModelServer):
-    """Announces more rows than it lists."""
-
-    def link(self, start: int, limit: int, total: int) -> str | None:
-        return '</x?start=200&limit=50>; rel="last"'
-
-
-def test_a_list_that_ends_before_the_announced_page_is_read_again_and_then_an_error() -> None:
-    server = CutServer([f"row{number}" for number in range(120)])
-    with pytest.raises(IP1PagingError, match="starts at row 200.*only 120 rows"):
-        read(server, page_size=50, concurrency=1)
-    # The anchor was requested twice.
-    assert [start for start, _ in server.requests].count(119) == 2
-
-
-def test_a_list_that_shrank_is_not_incomplete() -> None:
-    def changes(server: ModelServer, request: int) -> None:
-        if request == 2:
-            server.delete(40, 80)
-
-    server = ModelServer([f"row{number}" for number in range(120)], changes=changes)
-    assert len(read(server, page_size=20, concurrency=1)) >= 40
-
-
 def test_an_empty_list_after_messages_is_an_error() -> None:
     def changes(server: ModelServer, request: int) -> None:
         if request == 2:
@@ -446,37 +423,6 @@ def test_a_page_of_the_default_limit_is_always_confirmed(rows: int, requests: in
     server = ModelServer([f"row{number}" for number in range(rows)])
     assert len(read(server, page_size=200, concurrency=4)) == rows
     assert len(server.requests) == requests
-
-
-# -- rows that moved
-
-
-def moved(order: Order, before: list[str], after: list[str], page_size: int) -> list[str]:
-    """Read a list that changes from one order of its rows to another after the first request."""
-
-    def changes(server: ModelServer, request: int) -> None:
-        if request == 1:
-            server.rows = after if order == "ASC" else after[::-1]
-
-    server = ModelServer(before if order == "ASC" else before[::-1], order=order, link_style="none", changes=changes)
-    return read(server, page_size, concurrency=1)
-
-
-@pytest.mark.parametrize("order", ["ASC", "DESC"])
-@pytest.mark.parametrize("after", ["abdc", "adbc", "dabc", "acdb", "adcb"])
-def test_rows_that_changed_places_are_delivered_once(order: Order, after: str) -> None:
-    assert sorted(moved(order, [*"abcdefgh"], [*after, *"efgh"], page_size=3)) == [*"abcdefgh"]
-
-
-def test_looking_back_reaches_rows_behind_a_lowered_limit() -> None:
-    def changes(server: ModelServer, request: int) -> None:
-        if request == 1:
-            server.rows.insert(5, server.rows.pop(8))
-            server.clamp = 5
-
-    rows = [f"row{number}" for number in range(30)]
-    server = ModelServer(list(rows), changes=changes)
-    assert sorted(read(server, page_size=8, concurrency=1)) == sorted(rows)
 
 
 # -- states

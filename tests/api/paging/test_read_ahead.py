@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_ip1.api.paging.message_list import PageRequest
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.requests import Order
 from tests.api.paging.model_server import ModelServer, a_list, read_ahead
 
@@ -86,3 +87,35 @@ def test_small_pages_take_little_room() -> None:
         # Nobody takes a page before all are here: 60 pages of 5 rows weigh less than 4 full ones.
     assert rounds <= 12
     assert [len(server.requests) for server in servers.values()] == [1] * 60
+
+
+@pytest.mark.parametrize(
+    ("order", "link_style", "clamp", "window", "expected"),
+    [
+        # A list whose length is known is read ahead at once.
+        ("ASC", "rfc8288", 10_000, 6, [1, 6, 6]),
+        ("ASC", "rfc8288", 5, 6, [1, 6, 6]),
+        # The read of one that is newest first, or whose length is unknown, may end with each page.
+        ("DESC", "rfc8288", 10_000, 6, [1, 2, 4, 6, 6]),
+        ("DESC", "rfc8288", 5, 6, [1, 2, 4, 6, 6]),
+        ("ASC", "none", 10_000, 6, [1, 2, 4, 6, 6]),
+        ("ASC", "always-next", 5, 6, [1, 2, 4, 6, 6]),
+        # Only the second page shows that the first one was not the last.
+        ("ASC", "none", 5, 6, [1, 1, 2, 4, 6, 6]),
+        ("ASC", "none", 10_000, 3, [1, 2, 3, 3]),
+        ("ASC", "none", 10_000, 1, [1, 1, 1]),
+        ("ASC", "rfc8288", 10_000, 1, [1, 1, 1]),
+    ],
+)
+def test_how_many_pages_are_requested_ahead(
+    order: Order, link_style: str, clamp: int, window: int, expected: list[int]
+) -> None:
+    server = ModelServer([f"row{n}" for n in range(400)], order=order, clamp=clamp, link_style=link_style)
+    pager = Pager(a_list(order=order), page_size=10, window=window)
+    in_flight: list[int] = []
+    for _ in expected:
+        requests = pager.next_requests(100)
+        in_flight.append(len(requests))
+        for request in requests:
+            pager.receive(request, server.respond(request.start, request.limit))
+    assert in_flight == expected
