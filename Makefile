@@ -17,8 +17,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 UV := .tools/venv/bin/uv
 RUN := .venv/bin/python
 INSTALLED := .venv/.installed
-# Each worker starts its own S3 server.
-WORKERS ?= 2
+# Each worker starts its own S3 server. Three keep two cores busy, because many tests wait for Airflow.
+WORKERS ?= 3
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
@@ -48,7 +48,7 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 
 ## Change it
 
-test: lint ## Run the checks and all tests (WORKERS=2)
+test: lint ## Run the checks and all tests (WORKERS=3)
 	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit
