@@ -102,11 +102,6 @@ class Pager:
             requests.append(request)
         return requests
 
-    @property
-    def wants_more(self) -> bool:
-        """Whether :meth:`next_requests` would return a request if there was room."""
-        return self._look_back_start is not None or self._start_of_next_page() is not None
-
     def _start_of_next_page(self) -> int | None:
         if self.state is State.END:
             return None

@@ -24,13 +24,13 @@ class ReadAhead:
     """
     Runs one pager per list and hands out their pages in the order of the lists.
 
-    The first requests of the next lists are sent while the end of a short list is awaited. As soon as a long list can
-    use the room itself, those lists are put back.
+    The first list may use the whole window. The next lists use what it leaves, and wait once their pages fill the
+    window: requests in flight and pages in memory are never more than twice ``concurrency``.
 
     :param lists: the lists, in order. Taken one by one when there is room. Requests for the list of batches, which
         leads to the messages of the account, share the room.
     :param page_size: rows per page for lists that do not say.
-    :param concurrency: most requests in flight plus full pages held, from 1.
+    :param concurrency: most requests in flight, and most full pages that the next lists hold, from 1.
     """
 
     def __init__(self, lists: Lists, *, page_size: int, concurrency: int) -> None:
@@ -42,7 +42,6 @@ class ReadAhead:
             self._upcoming = iter(lists)
         #: Lists that were read, or skipped, to their end.
         self.lists_read = 0
-        self._put_back: list[MessageList] = []
         self._active: deque[Pager] = deque()
         self._owners: dict[PageRequest, Pager | BatchIndex] = {}
         self._page_size = page_size
@@ -77,21 +76,19 @@ class ReadAhead:
         if not self._active:
             self._activate()
         requests = self._requests_for_batches()
-        while self._active:
-            room = self._room()
-            if room <= 0:
-                if not requests and self._active[0].wants_more and self._put_back_last():
-                    continue
+        # The first list must not wait for room that the next ones have taken.
+        held = self._active[0].held if self._active else 0.0
+        position = 0
+        while position == 0 or self._room(held) > 0:
+            if position == len(self._active) and not self._activate():
                 break
-            before = len(requests)
-            for pager in self._active:
-                if len(requests) - before >= room:
-                    break
-                for request in pager.next_requests(room - (len(requests) - before)):
-                    self._owners[request] = pager
-                    requests.append(request)
-            if len(requests) == before and not self._activate():
-                break
+            pager = self._active[position]
+            for request in pager.next_requests(self._room(held)):
+                self._owners[request] = pager
+                requests.append(request)
+            if position == 0:
+                held = self._held()
+            position += 1
         return requests
 
     def receive(self, request: PageRequest, outcome: Outcome) -> None:
@@ -136,13 +133,16 @@ class ReadAhead:
         """
         return not self._active and not self._activate() and (self._index is None or self._index.is_done())
 
-    def _room(self) -> int:
-        return self._concurrency - len(self._owners) - int(sum(pager.held for pager in self._active))
+    def _held(self) -> float:
+        return sum(pager.held for pager in self._active)
+
+    def _room(self, held: float) -> int:
+        return self._concurrency - len(self._owners) - int(held)
 
     def _activate(self) -> bool:
         if len(self._active) >= _LISTS_PER_REQUEST * self._concurrency:
             return False
-        messages = self._put_back.pop() if self._put_back else self._next_list()
+        messages = self._next_list()
         if messages is None:
             return False
         page_size = messages.page_size or self._page_size
@@ -155,14 +155,6 @@ class ReadAhead:
     def _requests_for_batches(self) -> list[PageRequest]:
         if self._index is None:
             return []
-        requests = self._index.next_requests(max(self._room(), 0))
+        requests = self._index.next_requests(max(self._room(self._held()), 0))
         self._owners.update(dict.fromkeys(requests, self._index))
         return requests
-
-    def _put_back_last(self) -> bool:
-        if len(self._active) < 2:
-            return False
-        pager = self._active.pop()
-        pager.stop()
-        self._put_back.append(pager.messages)
-        return True

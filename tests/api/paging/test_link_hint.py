@@ -46,6 +46,8 @@ BOTH = LinkHint(has_next=True, last_start=4901, last_limit=100)
         pytest.param('<?limit=2&START=5>; rel="last"', LinkHint(last_start=5, last_limit=2), id="any-order-and-case"),
         pytest.param('<?order=ASC&restart=9&start=5#x>; rel="last"', LinkHint(last_start=5), id="fragment"),
         pytest.param('<?ids=1,2&start=5>; rel="last"', LinkHint(last_start=5), id="comma-in-the-url"),
+        pytest.param('<?start=5>; title=a, b; rel="last"', LinkHint(last_start=5), id="comma-without-quotes"),
+        pytest.param('<?start=5>; title=a<b; rel="last"', LinkHint(last_start=5), id="bracket-without-quotes"),
         pytest.param('<?start=5>; rel="next last"', LinkHint(True, 5), id="two-relations"),
         pytest.param('<?start=5>; rel="last"; rel="prev"', LinkHint(last_start=5), id="first-rel-counts"),
         pytest.param('<?start=5>; rel="last", <?start=6>; rel="last"', LinkHint(last_start=5), id="first-link-counts"),

@@ -8,11 +8,13 @@ The model is the whole truth about the rows, so the tests compare what came out 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging import bounds, pager
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
@@ -341,6 +343,24 @@ def test_total_hint_is_a_bound_from_the_last_link() -> None:
     ahead = read_ahead([a_list()], 100, 1)
     (page, *_) = pages_of(ahead, {None: server}, 1)
     assert page.total_hint == 500
+
+
+def test_a_page_keeps_what_was_read_of_the_rows_that_it_delivers() -> None:
+    class Server(ModelServer):
+        def respond(self, start: int, limit: int) -> Outcome:
+            page = super().respond(start, limit)
+            assert isinstance(page, RawPage)
+            codes = [int(key[3:]) for key in page.ids]
+            return replace(page, modified=[f"time of {key}" for key in page.ids], status_codes=codes)
+
+    server = Server([f"row{number}" for number in range(30)])
+    pages = pages_of(read_ahead([a_list("46701740605")], 20, 1), {"46701740605": server}, 1)
+    assert [len(page) for page in pages] == [20, 10]
+    for page in pages:
+        assert page.participant == "46701740605"
+        assert [bytes(raw).decode() for raw in page.raws] == [*page.ids]
+        assert [f"time of {key}" for key in page.ids] == [*page.modified_values]
+        assert [f"row{code}" for code in page.status_codes] == [*page.ids]
 
 
 def test_a_page_reads_its_messages_from_the_bytes() -> None:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_ip1.api.paging.message_list import PageRequest
+from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
+from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.requests import Order
 from tests.api.paging.model_server import ModelServer, a_list, read_ahead
 
@@ -119,3 +121,89 @@ def test_how_many_pages_are_requested_ahead(
         for request in requests:
             pager.receive(request, server.respond(request.start, request.limit))
     assert in_flight == expected
+
+
+class Lists:
+    """Several lists in one read, whose responses arrive in rounds: all that were requested before, at once."""
+
+    def __init__(self, rows: list[int], concurrency: int, *, page_size: int = 200, order: Order = "ASC") -> None:
+        self.servers: dict[str | None, ModelServer] = {
+            f"list{n}": ModelServer([f"{n}-{row}" for row in range(count)], order=order) for n, count in enumerate(rows)
+        }
+        self.taken = 0
+        self.ahead = ReadAhead(self._lists(order), page_size=page_size, concurrency=concurrency)
+        #: Requests in each round.
+        self.rounds: list[int] = []
+
+    def _lists(self, order: Order) -> Iterator[MessageList]:
+        for name in self.servers:
+            self.taken += 1
+            yield a_list(name, order)
+
+    def round(self, *, withheld: str | None = None) -> list[PageRequest]:
+        """Respond to what is requested now, except for one list. Returns the requests."""
+        requests = self.ahead.next_requests()
+        self.rounds.append(len(requests))
+        for request in requests:
+            name = request.messages.participant
+            if name != withheld:
+                self.ahead.receive(request, self.servers[name].respond(request.start, request.limit))
+        return requests
+
+    def read(self) -> None:
+        while not self.ahead.done:
+            self.round()
+            while self.ahead.next_page() is not None:
+                pass
+
+
+def test_a_long_list_uses_the_whole_window_although_pages_of_the_next_lists_are_here() -> None:
+    lists = Lists([4000, *[300] * 10], 8)
+    lists.read()
+    assert lists.rounds[:3] == [8, 8, 8]
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("rows", [[600] * 16, [5, 0, 700, 5, 0, 0, 700, 5], [4000, 300, 300, 5]])
+def test_no_page_is_requested_twice(rows: list[int], concurrency: int, order: Order) -> None:
+    servers: dict[str | None, ModelServer] = {
+        f"list{n}": ModelServer([f"{n}-{row}" for row in range(count)], order=order) for n, count in enumerate(rows)
+    }
+    assert sum(len(page) for page, _ in drive(servers, order, 200, concurrency)) == sum(rows)
+    for server in servers.values():
+        starts = [start for start, _ in server.requests]
+        assert len(starts) == len(set(starts))
+
+
+def test_pages_in_memory_are_bounded() -> None:
+    lists = Lists([4000] * 20, 4)
+    first = lists.round(withheld="list0")
+    for _ in range(5):
+        assert lists.round() == []
+    # The first list may have as many pages as the others together.
+    lists.ahead.receive(first[0], lists.servers["list0"].respond(0, 200))
+    for _ in range(5):
+        lists.round()
+    assert sum(len(server.requests) for server in lists.servers.values()) == 4 + 3
+    assert lists.taken == 4
+
+
+def test_empty_lists_before_their_turn_are_bounded() -> None:
+    lists = Lists([0] * 100, 2)
+    lists.round(withheld="list0")
+    for _ in range(60):
+        lists.round()
+    assert lists.taken == 32
+
+
+def test_lists_are_taken_when_there_is_room_for_them() -> None:
+    lists = Lists([1000, *[2] * 12], 3)
+    taken = []
+    while not lists.ahead.done:
+        lists.round()
+        taken.append(lists.taken)
+        while lists.ahead.next_page() is not None:
+            pass
+    assert taken == [3, 3, 4, 7, 10, 13]
+    assert lists.rounds == [3] * 6
