@@ -43,6 +43,21 @@ def test_also_if_rows_were_forgotten() -> None:
     assert starts(server)[-2:] == [2499, 2499]
 
 
+def test_the_list_may_have_moved_when_the_anchor_is_requested_again() -> None:
+    """The response shows rows that do not join what was read, so the anchor is searched."""
+
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 4:
+            server.delete(0, 30)
+            server.insert(len(server.rows), 100)
+
+    server = CutServer(rows(120), changes=changes)
+    server.announced = 160
+    delivered = read(server, page_size=50, concurrency=1)
+    assert delivered == [*rows(120), *(f"new{number}" for number in range(100))]
+    assert starts(server)[3:5] == [119, 119]
+
+
 def test_a_page_that_would_begin_behind_the_last_row_may_be_empty() -> None:
     server = CutServer(rows(120))
     server.announced = 120

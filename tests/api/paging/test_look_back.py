@@ -40,6 +40,11 @@ def test_looking_back_reaches_rows_behind_a_lowered_limit() -> None:
     assert sorted(read(server, page_size=8, concurrency=1)) == sorted(rows)
 
 
+def test_one_row_of_the_page_before_is_enough_to_see_it() -> None:
+    """The anchor was removed, and a row moved to the front."""
+    assert sorted(moved("ASC", [*"abcdef"], [*"fabde"], page_size=3)) == [*"abcdef"]
+
+
 class MovingServer(ModelServer):
     """40 rows. Before the third request, a row moves up, and the server may grant fewer rows from then on."""
 

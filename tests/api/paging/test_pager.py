@@ -355,7 +355,7 @@ def test_a_page_keeps_what_was_read_of_the_rows_that_it_delivers() -> None:
 
     server = Server([f"row{number}" for number in range(30)])
     pages = pages_of(read_ahead([a_list("46701740605")], 20, 1), {"46701740605": server}, 1)
-    assert [len(page) for page in pages] == [20, 10]
+    assert [(page.number, page.start, len(page)) for page in pages] == [(0, 0, 20), (1, 19, 10)]
     for page in pages:
         assert page.participant == "46701740605"
         assert [bytes(raw).decode() for raw in page.raws] == [*page.ids]

@@ -38,6 +38,11 @@ def test_it_ends_at_both_ends_of_the_list(position: int) -> None:
     assert offsets(position, 100, rows=position) == [0, position + 10]
 
 
+def test_the_first_row_is_not_forgotten() -> None:
+    found = search_offsets(1, stride=10, widest=40, forward_first=False, is_behind_the_end=lambda: True)
+    assert [*found] == [0]
+
+
 def test_one_direction_goes_on_alone() -> None:
     assert offsets(10, 5) == [0, 20, 40, 80, 120]
     assert offsets(100, 100, rows=105) == [90, 110, 70, 30, 0]
