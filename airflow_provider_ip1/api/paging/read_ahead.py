@@ -79,7 +79,7 @@ class ReadAhead:
         # The first list must not wait for room that the next ones have taken.
         held = self._active[0].held if self._active else 0.0
         position = 0
-        while position == 0 or self._room(held) > 0:
+        while self._room(held) > 0:
             if position == len(self._active) and not self._activate():
                 break
             pager = self._active[position]

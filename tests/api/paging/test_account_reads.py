@@ -229,3 +229,11 @@ def test_batches_of_the_other_direction_are_left_out(wanted: str | None, read_ba
 def test_arguments_are_checked(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         account_messages(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_size_of_its_pages() -> None:
+    batches = BatchServer([f"batch{number}" for number in range(30)])
+    read(Account(batches), page_size=70)
+    assert {limit for _, limit in batches.requests} == {200}
+    ahead = ReadAhead(AccountMessages(replace(account_messages().batches, page_size=None)), page_size=70, concurrency=1)
+    assert [request.limit for request in ahead.next_requests()] == [70]
