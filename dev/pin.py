@@ -15,6 +15,8 @@ from dev import PROJECT
 
 FOLDER = "dev/requirements"
 OLDER_AIRFLOWS = ("2.11", "3.0", "3.1", "3.2")
+# What an Airflow allows but does not work with. Its own constraints have an older version.
+UNUSABLE = {"3.0": "fastapi<0.117\n"}
 PROJECT_AND_PARQUET = ("pyproject.toml", "--extra", "parquet")
 
 
@@ -51,7 +53,7 @@ def pin_matrix(*options: str) -> None:
     """Pin the environments of the older Airflows and of the lower bounds, with further options for uv."""
     test = (*PROJECT_AND_PARQUET, "--group", "test")
     for version in OLDER_AIRFLOWS:
-        airflow = f"apache-airflow=={version}.*\n"
+        airflow = f"apache-airflow=={version}.*\n{UNUSABLE.get(version, '')}"
         arguments = (*test, "-", "--universal", *options)
         write_pins(f"airflow-{version}", "matrix-requirements", *arguments, requirements=airflow)
     # uv would keep a pin that is higher than a lower bound, so this file is always resolved again.
