@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import pytest
 
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.airflow_runs import dags_test, run_airflow
 from tests.operators.sent_batches import NUMBER, posts
 
 Serve = Callable[..., SandboxServer]
@@ -30,22 +28,10 @@ except ImportError:
     CallbackTrigger = None
 
 
-def airflow(*arguments: str, **env: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return done.stdout + done.stderr
-
-
 @pytest.mark.slow
 def test_a_failed_task_sends_an_sms(airflow_db: Path, serve: Serve) -> None:
     server = serve(recipients=[NUMBER])
-    log = airflow("dags", "test", "ip1_notify_failure", "--conf", '{"fail": true}')
+    log = run_airflow("dags", "test", "ip1_notify_failure", "--conf", '{"fail": true}').log
     text = server.conversation(NUMBER)[-1]["body"]
     assert text == "ip1_notify_failure: load has failed on try 1."
     assert posts(server) == 1
@@ -55,7 +41,7 @@ def test_a_failed_task_sends_an_sms(airflow_db: Path, serve: Serve) -> None:
 @pytest.mark.slow
 def test_a_task_that_succeeds_sends_none(airflow_db: Path, serve: Serve) -> None:
     server = serve(recipients=[NUMBER])
-    airflow("dags", "test", "ip1_notify_failure")
+    dags_test("ip1_notify_failure")
     assert server.requests == []
 
 
@@ -63,9 +49,9 @@ def test_a_task_that_succeeds_sends_none(airflow_db: Path, serve: Serve) -> None
 @pytest.mark.skipif(not HAS_HUMAN_IN_THE_LOOP, reason="needs Airflow 3.1")
 def test_asks_for_approval_with_a_link(airflow_db: Path, serve: Serve) -> None:
     server = serve(recipients=[NUMBER])
-    log = airflow(
+    log = run_airflow(
         "tasks", "test", "ip1_approval", "approve", "2026-11-01", AIRFLOW__API__BASE_URL="https://airflow.example.com"
-    )
+    ).log
     text = server.conversation(NUMBER)[-1]["body"]
     assert re.fullmatch(r"Send the reminders\? https://airflow\.example\.com/dags/ip1_approval/runs/\S+", text), log
     assert NUMBER not in log

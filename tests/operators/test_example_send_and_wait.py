@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,27 +12,19 @@ import pytest
 from airflow_provider_ip1.sandbox.participants import EMPTY
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import stack
+from tests.airflow_runs import dags_test
 
 pytestmark = pytest.mark.slow
 TEXT = "Your order has been shipped."
 
 
 def dag_test(sandbox: SandboxServer, bucket: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "dags", "test", "ip1_send_and_wait"],
-        env=os.environ
-        | {
-            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(sandbox.url),
-            "IP1_RECIPIENT": EMPTY,
-            "IP1_S3_BUCKET": bucket,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+    return dags_test(
+        "ip1_send_and_wait",
+        AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
+        IP1_RECIPIENT=EMPTY,
+        IP1_S3_BUCKET=bucket,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_exports_the_conversation_after_the_delivery(

@@ -341,6 +341,9 @@ class TestArguments:
         sdk = pytest.importorskip("airflow.sdk", reason="assets with watchers came with Airflow 3")
         watcher = sdk.AssetWatcher(name="replies", trigger=IncomingSmsTrigger(participant=MAIN))
         asset = sdk.Asset("sms://replies", watchers=[watcher])
-        from airflow.serialization.encoders import encode_trigger
+        try:
+            from airflow.serialization.encoders import encode_trigger
+        except ImportError:  # before Airflow 3.2
+            from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger
 
         assert encode_trigger(asset.watchers[0].trigger)["kwargs"]["start"] == "now"
