@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -342,8 +343,8 @@ class TestArguments:
         watcher = sdk.AssetWatcher(name="replies", trigger=IncomingSmsTrigger(participant=MAIN))
         asset = sdk.Asset("sms://replies", watchers=[watcher])
         try:
-            from airflow.serialization.encoders import encode_trigger
+            encode_trigger = import_module("airflow.serialization.encoders").encode_trigger
         except ImportError:  # before Airflow 3.2
-            from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger
+            encode_trigger = import_module("airflow.serialization.serialized_objects")._encode_trigger
 
         assert encode_trigger(asset.watchers[0].trigger)["kwargs"]["start"] == "now"

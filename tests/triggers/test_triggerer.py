@@ -7,14 +7,19 @@ import json
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from airflow_provider_ip1.sandbox.participants import LIVE
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from dev import stack
+from tests.airflow_runs import AIRFLOW
 from tests.triggers.real_airflow import environment, kill_triggerer, log_in, second_triggerer, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(AIRFLOW < Version("3.0"), reason="uses the REST API of Airflow 3"),
+]
 DELIVERED = DEMO_BATCHES["delivered"][0]
 DAG_ID = "ip1_wait_for_delivery"
 
