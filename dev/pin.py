@@ -16,7 +16,7 @@ from dev import PROJECT
 FOLDER = "dev/requirements"
 OLDER_AIRFLOWS = ("2.11", "3.0", "3.1", "3.2")
 # What an Airflow allows but does not work with. Its own constraints have an older version.
-UNUSABLE = {"3.0": "fastapi<0.117\npyjwt<2.11\n", "3.2": "fastapi<0.137\n"}
+UNUSABLE = {"3.0": "fastapi<0.117\npyjwt<2.11\n", "3.2": "fastapi<0.137\nsvcs<26\n"}
 PROJECT_AND_PARQUET = ("pyproject.toml", "--extra", "parquet")
 
 
