@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from tests.airflow_runs import dags_test, run_airflow
+from tests.airflow_runs import run_airflow
 from tests.operators.sent_batches import NUMBER, posts
 
 Serve = Callable[..., SandboxServer]
@@ -41,7 +41,9 @@ def test_a_failed_task_sends_an_sms(airflow_db: Path, serve: Serve) -> None:
 @pytest.mark.slow
 def test_a_task_that_succeeds_sends_none(airflow_db: Path, serve: Serve) -> None:
     server = serve(recipients=[NUMBER])
-    dags_test("ip1_notify_failure")
+    # Airflow 3.3.2 fails after the task, because it cannot delete the deadline.
+    log = run_airflow("dags", "test", "ip1_notify_failure").log
+    assert "[DAG TEST] end task task_id=load" in log
     assert server.requests == []
 
 
