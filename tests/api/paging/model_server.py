@@ -34,6 +34,11 @@ class ModelServer:
     ever_removed: set[str] = field(default_factory=set)
     added: int = 0
 
+    @property
+    def starts(self) -> list[int]:
+        """The offsets that were requested, in order."""
+        return [start for start, _ in self.requests]
+
     def insert(self, index: int, count: int) -> None:
         index = min(index, len(self.rows))
         self.rows[index:index] = [f"new{self.added + offset}" for offset in range(count)]

@@ -9,10 +9,6 @@ from airflow_provider_ip1.exceptions import IP1PagingError
 from tests.api.paging.model_server import ModelServer, read
 
 
-def starts(server: ModelServer) -> list[int]:
-    return [start for start, _ in server.requests]
-
-
 def rows(count: int) -> list[str]:
     return [f"row{number}" for number in range(count)]
 
@@ -32,7 +28,7 @@ def test_the_anchor_is_requested_again_and_then_it_is_an_error(announced: int) -
     server.announced = announced
     with pytest.raises(IP1PagingError, match=rf"starts at row {announced}.*only 120 rows"):
         read(server, page_size=50, concurrency=1)
-    assert starts(server) == [0, 49, 98, 119, 119]
+    assert server.starts == [0, 49, 98, 119, 119]
 
 
 def test_also_if_rows_were_forgotten() -> None:
@@ -40,7 +36,7 @@ def test_also_if_rows_were_forgotten() -> None:
     server.announced = 3000
     with pytest.raises(IP1PagingError, match=r"starts at row 3,000.*only 2,500 rows"):
         read(server, page_size=200, concurrency=1)
-    assert starts(server)[-2:] == [2499, 2499]
+    assert server.starts[-2:] == [2499, 2499]
 
 
 def test_the_list_may_have_moved_when_the_anchor_is_requested_again() -> None:
@@ -55,14 +51,14 @@ def test_the_list_may_have_moved_when_the_anchor_is_requested_again() -> None:
     server.announced = 160
     delivered = read(server, page_size=50, concurrency=1)
     assert delivered == [*rows(120), *(f"new{number}" for number in range(100))]
-    assert starts(server)[3:5] == [119, 119]
+    assert server.starts[3:5] == [119, 119]
 
 
 def test_a_page_that_would_begin_behind_the_last_row_may_be_empty() -> None:
     server = CutServer(rows(120))
     server.announced = 120
     assert read(server, page_size=50, concurrency=1) == rows(120)
-    assert starts(server) == [0, 49, 98, 119]
+    assert server.starts == [0, 49, 98, 119]
 
 
 def inserted_in_front(count: int, inserted: int, at: int) -> ModelServer:
@@ -77,7 +73,7 @@ def test_rows_inserted_in_front_are_read_afterwards() -> None:
     """The end was reached, but fewer rows were delivered than the list has."""
     server = inserted_in_front(100, 50, at=1)
     assert sorted(read(server, page_size=10, concurrency=1)) == sorted(server.rows)
-    assert 0 in starts(server)[4:]
+    assert 0 in server.starts[4:]
 
 
 def test_rows_inserted_in_front_are_an_error_if_rows_were_forgotten() -> None:
@@ -85,7 +81,7 @@ def test_rows_inserted_in_front_are_an_error_if_rows_were_forgotten() -> None:
     server = inserted_in_front(2500, 300, at=10)
     with pytest.raises(IP1PagingError, match=r"starts at row 2,600.*only 2,500 rows"):
         read(server, page_size=200, concurrency=1)
-    assert starts(server).count(0) == 1
+    assert server.starts.count(0) == 1
 
 
 def test_a_list_that_shrank_is_not_incomplete() -> None:

@@ -22,22 +22,18 @@ def moving_server(order: Order, *, delete: tuple[int, int] = (0, 0), insert: tup
     return ModelServer([f"row{number}" for number in range(100)], order=order, link_style="none", changes=changes)
 
 
-def starts(server: ModelServer) -> list[int]:
-    return [start for start, _ in server.requests]
-
-
 def test_oldest_first_the_search_begins_towards_the_head() -> None:
     server = moving_server("ASC", delete=(0, 5))
     server.clamp_later, server.clamp_from = 3, 1
     assert read(server, page_size=10, concurrency=1) == [f"row{number}" for number in range(100)]
-    assert starts(server)[:3] == [0, 9, 0]
+    assert server.starts[:3] == [0, 9, 0]
 
 
 def test_newest_first_the_search_begins_towards_the_end() -> None:
     server = moving_server("DESC", insert=(100, 30))
     delivered = read(server, page_size=10, concurrency=1)
     assert [key for key in delivered if key.startswith("row")] == [f"row{number}" for number in range(99, -1, -1)]
-    assert starts(server)[:7] == [0, 9, 18, 0, 28, 19, 37]
+    assert server.starts[:7] == [0, 9, 18, 0, 28, 19, 37]
 
 
 def test_every_delivered_row_is_gone() -> None:
@@ -45,7 +41,7 @@ def test_every_delivered_row_is_gone() -> None:
     server = moving_server("ASC", delete=(0, 50))
     delivered = read(server, page_size=10, concurrency=1)
     assert delivered == [f"row{number}" for number in (*range(10), *range(50, 100))]
-    assert starts(server)[:10] == [0, 9, 0, 18, 28, 38, 48, 58, 0, 9]
+    assert server.starts[:10] == [0, 9, 0, 18, 28, 38, 48, 58, 0, 9]
 
 
 @pytest.mark.parametrize(("order", "expected"), [("ASC", [0, 9, 0, 4]), ("DESC", [0, 9, 18, 0, 4])])
@@ -59,7 +55,7 @@ def test_an_empty_page_at_the_place_itself_is_not_the_end(order: Order, expected
 
     server.changes = changes
     assert len(read(server, page_size=10, concurrency=1)) == 10
-    assert starts(server) == expected
+    assert server.starts == expected
 
 
 @pytest.mark.parametrize("most", [1, 3])
@@ -91,4 +87,4 @@ def test_two_rows_per_page_are_searched_row_by_row() -> None:
 
     server.changes = changes
     assert read(server, page_size=2, concurrency=1) == [f"row{number}" for number in range(20)]
-    assert starts(server)[:8] == [0, 1, 2, 3, 2, 4, 0, 1]
+    assert server.starts[:8] == [0, 1, 2, 3, 2, 4, 0, 1]

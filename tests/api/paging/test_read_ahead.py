@@ -172,8 +172,7 @@ def test_no_page_is_requested_twice(rows: list[int], concurrency: int, order: Or
     }
     assert sum(len(page) for page, _ in drive(servers, order, 200, concurrency)) == sum(rows)
     for server in servers.values():
-        starts = [start for start, _ in server.requests]
-        assert len(starts) == len(set(starts))
+        assert len(server.starts) == len(set(server.starts))
 
 
 def test_pages_in_memory_are_bounded() -> None:
