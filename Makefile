@@ -72,16 +72,16 @@ test-all: test ## Run the tests with every version of Airflow and Python found h
 	$(NOX)
 
 test-large: $(INSTALLED) ## Test exports of 300 MB and of 1,000,000 messages (some minutes)
-	IP1_LARGE_TESTS=1 $(RUN) -m pytest tests/transfers/test_large_exports.py
+	IP1_LARGE_TESTS=1 $(RUN) -m pytest --timeout 0 tests/transfers/test_large_exports.py
 
 test-reads: $(INSTALLED) ## Test paging with 100,000 random reads of servers that misbehave (half an hour)
-	IP1_READS=50000 $(RUN) -m pytest tests/api/paging/test_misbehaving_servers.py
+	IP1_READS=50000 $(RUN) -m pytest --timeout 0 tests/api/paging/test_misbehaving_servers.py
 
 test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
-	SEND_ONCE_RUNS=10000 $(RUN) -m pytest tests/client/test_send_once_machine.py
+	SEND_ONCE_RUNS=10000 $(RUN) -m pytest --timeout 0 tests/client/test_send_once_machine.py
 
 test-replies: $(INSTALLED) ## Test with 2,000 random runs that no reply is lost or handed out twice (some minutes)
-	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest tests/api/watching/test_cursor.py
+	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest --timeout 0 tests/api/watching/test_cursor.py
 
 test-ui: .venv/.installed-ui ## Test the connection form, runs and these docs in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium

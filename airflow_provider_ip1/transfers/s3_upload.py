@@ -10,13 +10,14 @@ upload. S3 shows an object only when its upload completes, so readers see either
 
 from __future__ import annotations
 
+import _thread
 import logging
 import sys
 from collections.abc import Iterable
 from datetime import datetime
 from io import BytesIO
 from queue import SimpleQueue
-from threading import Semaphore, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.transfers.guarded_write import GuardedWrite
@@ -34,6 +35,7 @@ _PARTS_IN_FLIGHT: Final = 2
 _CHUNKS_QUEUED: Final = 8
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _MAX_PARTS: Final = 10_000
+_CANCELLED: Final = "The upload was stopped before it was complete. No object was written."
 _UPLOAD_CALLS: Final = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
 
 
@@ -88,15 +90,22 @@ class StreamingUpload:
             "encrypt": encrypt,
             "acl_policy": acl_policy,
         }
-        # A signal handler may put into a SimpleQueue while it interrupts another put. Other queues deadlock.
+        # Airflow stops a task with a signal handler that calls cancel(), or that raises an exception anywhere in the
+        # task's thread. The exception can leave what is written in Python (Semaphore, Queue, Thread.start) locked for
+        # good. SimpleQueue, Lock and _thread are written in C, and a handler may put while it interrupts another put.
         self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
-        self._room = Semaphore(_CHUNKS_QUEUED)
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_CHUNKS_QUEUED):
+            self._room.put(None)
+        # Whoever acquires it first decides whether there is an upload: its thread, or send() if it was interrupted.
+        self._begun = Lock()
+        self._end: SimpleQueue[None] = SimpleQueue()
         self._source = _Source(self)
         self._is_cancelled = False
         self._is_broken = False
         self._has_ended = False
         self._is_unfinished = False
-        self._error: BaseException | None = None
+        self._error: BaseException | None = UploadCancelled(_CANCELLED)
 
     def send(self, chunks: Iterable[bytes]) -> int:
         """
@@ -116,11 +125,10 @@ class StreamingUpload:
         for event in ("after-call", "after-call-error"):
             client.meta.events.register(f"{event}.s3", self._on_response)
         sent = 0
-        uploader = Thread(target=self._upload, name="ip1-s3-upload")
-        uploader.start()
         try:
+            _thread.start_new_thread(self._upload, ())
             for chunk in chunks:
-                self._room.acquire()
+                self._room.get()
                 if self._is_cancelled or self._is_broken or self._has_ended:
                     break
                 sent += len(chunk)
@@ -134,10 +142,11 @@ class StreamingUpload:
             else:
                 self._chunks.put(None)
                 # If this thread is interrupted while it waits here, the upload is still running and must stop.
-                uploader.join()
+                self._end.get()
         finally:
             self.cancel()
-            uploader.join()
+            if not self._begun.acquire(blocking=False) and not self._has_ended:
+                self._end.get()
             for event in ("after-call", "after-call-error"):
                 client.meta.events.unregister(f"{event}.s3", self._on_response)
             error = self._error
@@ -158,20 +167,24 @@ class StreamingUpload:
         self._chunks.put(None)
 
     def _upload(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            return
         try:
             with self._guard.installed():
                 self._s3.load_file_obj(self._source, **self._arguments)
+            self._error = None
         except BaseException as error:  # noqa: BLE001 - send() raises it again in the task's thread
             self._error = error
         finally:
             self._has_ended = True
-            self._room.release()
+            self._room.put(None)
+            self._end.put(None)
 
     def _next_chunk(self) -> bytes | None:
         chunk = self._chunks.get()
         if self._is_cancelled:
-            raise UploadCancelled("The upload was stopped before it was complete. No object was written.")
-        self._room.release()
+            raise UploadCancelled(_CANCELLED)
+        self._room.put(None)
         return chunk
 
     def _on_response(
