@@ -13,8 +13,9 @@ from packaging.version import Version
 
 AIRFLOW = Version(Version(airflow.__version__).base_version)
 IS_AIRFLOW_3_0 = Version("3.0") <= AIRFLOW < Version("3.1")
-#: Airflow 3.0 and 3.1 call ``on_failure_callback`` without the exception if the task must not be retried.
-CALLBACKS_GET_EVERY_EXCEPTION = not Version("3.0") <= AIRFLOW < Version("3.2")
+#: Airflow 3.0 and 3.1 call ``on_failure_callback`` without the exception if the task must not be retried. So does
+#: ``dags test`` of Airflow 3.2.
+CALLBACKS_GET_EVERY_EXCEPTION = not Version("3.0") <= AIRFLOW < Version("3.3")
 
 
 class Run(NamedTuple):
@@ -62,9 +63,9 @@ def dags_test(dag_id: str, *arguments: str, **env: str) -> str:
 
 def without_debug_lines(log: str) -> str:
     """
-    Leave out what the supervisor of Airflow 3.0 prints in ``dags test``: every value that a task sends or receives.
+    Leave out what the supervisor of Airflow 3.0 prints: every value that a task sends or receives.
 
-    :param log: all that the command printed.
+    :param log: all that Airflow printed.
     """
     if not IS_AIRFLOW_3_0:
         return log

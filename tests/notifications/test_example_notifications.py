@@ -43,7 +43,7 @@ def test_a_task_that_succeeds_sends_none(airflow_db: Path, serve: Serve) -> None
     server = serve(recipients=[NUMBER])
     # Airflow 3.3.2 fails after the task, because it cannot delete the deadline.
     log = run_airflow("dags", "test", "ip1_notify_failure").log
-    assert "[DAG TEST] end task task_id=load" in log
+    assert "Done. Returned value was: None" in log
     assert server.requests == []
 
 

@@ -63,23 +63,17 @@ def wait_until(ready: Callable[[], Any], what: str, seconds: float = 240) -> Any
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
-def kill_triggerer(standalone: stack.Process) -> dict[str, str]:
-    """
-    Kill the triggerer the way the kernel does when memory runs out.
-
-    :return: its environment.
-    """
+def kill_triggerer(standalone: stack.Process) -> None:
+    """Kill the triggerer the way the kernel does when memory runs out."""
     (triggerer,) = (
         child
         for child in psutil.Process(standalone.popen.pid).children()
         if any("triggerer" in word for word in child.cmdline())
     )
-    env = triggerer.environ()
     family = [triggerer, *triggerer.children(recursive=True)]
     for process in family:
         process.kill()
     psutil.wait_procs(family, timeout=30)
-    return env
 
 
 def environment(directory: Path, *dag_ids: str, **settings: str) -> dict[str, str]:
@@ -115,7 +109,7 @@ def log_in(airflow: stack.AirflowServer) -> Api:
 
 @contextmanager
 def second_triggerer(directory: Path, env: dict[str, str]) -> Iterator[None]:
-    """Run another triggerer, with the environment of the first one."""
+    """Run another triggerer in the environment of the test's Airflow."""
     command = [sys.executable, "-m", "airflow", "triggerer"]
     with stack.running("The second triggerer", command, log_path=directory / "triggerer.log", env=env):
         yield

@@ -70,9 +70,9 @@ def test_replies(tmp_path: Path, s3_server: stack.S3Server, s3_bucket: str) -> N
             before = polls()
             sandbox.receive(MAIN, SECOND)
             wait_until(lambda: polls() > before, "the watcher has seen the second reply")
-            triggerer_env = kill_triggerer(airflow.process)
+            kill_triggerer(airflow.process)
             sandbox.receive(MAIN, THIRD)
-            with second_triggerer(tmp_path, triggerer_env):
+            with second_triggerer(tmp_path, env):
                 wait_for_export(THIRD)
                 assert SECOND in [message["body"] for message in exported()]
                 runs = api.runs(EXPORT)
