@@ -97,7 +97,7 @@ class StreamingUpload:
         self._room: SimpleQueue[None] = SimpleQueue()
         for _ in range(_CHUNKS_QUEUED):
             self._room.put(None)
-        # Whoever acquires it first decides whether there is an upload: its thread, or send() if it was interrupted.
+        # The first to acquire it decides whether the upload runs: its own thread, or send() after an interruption.
         self._begun = Lock()
         self._end: SimpleQueue[None] = SimpleQueue()
         self._source = _Source(self)
