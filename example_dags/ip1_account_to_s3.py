@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 
@@ -23,14 +23,21 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["ip1", "example"],
+    params={
+        "since": Param(
+            "",
+            type="string",
+            description="Where the first run starts, such as 2026-11-01; empty for the whole account",
+        )
+    },
 ):
     # [START howto_operator_messages_to_s3]
     MessagesToS3Operator(
         task_id="export_account",
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         s3_key="account/{{ run_id }}.jsonl.gz",
-        # Empty in the first run and in manual runs without a logical date, which export the whole account.
-        since="{{ prev_data_interval_end_success | default('', true) }}",
+        # The first run, and manual runs without a logical date, start at the parameter.
+        since="{{ prev_data_interval_end_success | default(params.since, true) }}",
         on_empty="skip",
     )
     # [END howto_operator_messages_to_s3]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import sqlite3
 import subprocess
@@ -85,3 +86,28 @@ def test_the_whole_account_is_exported(
         assert sorted(exported.splitlines()) == sorted(expected)
         assert re.search(rf"Wrote {len(expected)} messages of \d+ batches", log)
         assert not any(participant in log for participant in participants if participant.isdigit())
+
+
+@pytest.mark.slow
+def test_the_first_run_can_start_later(
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
+) -> None:
+    with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
+        dags_test(
+            "ip1_account_to_s3",
+            "2026-11-02",
+            "--conf",
+            '{"since": "2026-10-31"}',
+            AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
+            IP1_S3_BUCKET=s3_bucket,
+        )
+        (stored,) = s3_server.client().list_objects_v2(Bucket=s3_bucket)["Contents"]
+        exported = gzip.decompress(s3_server.client().get_object(Bucket=s3_bucket, Key=stored["Key"])["Body"].read())
+        everything = [
+            json.loads(line)
+            for participant in sandbox.sandbox.store.conversations
+            for line in sandbox.conversation_bytes(participant)
+        ]
+        expected = {message["id"] for message in everything if message["modified"] >= "2026-10-31"}
+        assert {json.loads(line)["id"] for line in exported.splitlines()} == expected
+        assert 0 < len(expected) < len(everything)
