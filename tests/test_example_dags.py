@@ -68,23 +68,38 @@ def test_many_conversations_each_get_their_object(
             assert participant not in log
 
 
+def export_account(
+    sandbox: SandboxServer, s3_server: stack.S3Server, bucket: str, *arguments: str
+) -> tuple[str, list[bytes]]:
+    """Run the DAG that exports the account. Returns its log, and the lines of the object that it wrote."""
+    log = dags_test(
+        "ip1_account_to_s3",
+        "2026-11-02",
+        *arguments,
+        AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
+        IP1_S3_BUCKET=bucket,
+    )
+    client = s3_server.client()
+    (stored,) = client.list_objects_v2(Bucket=bucket)["Contents"]
+    body = client.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
+    return log, gzip.decompress(body).splitlines()
+
+
+def whole_account(sandbox: SandboxServer) -> list[bytes]:
+    participants = sandbox.sandbox.store.conversations
+    return [line for participant in participants for line in sandbox.conversation_bytes(participant)]
+
+
 @pytest.mark.slow
 def test_the_whole_account_is_exported(
     airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
-        log = dags_test(
-            "ip1_account_to_s3",
-            "2026-11-02",
-            AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
-            IP1_S3_BUCKET=s3_bucket,
-        )
-        (stored,) = s3_server.client().list_objects_v2(Bucket=s3_bucket)["Contents"]
-        exported = gzip.decompress(s3_server.client().get_object(Bucket=s3_bucket, Key=stored["Key"])["Body"].read())
-        participants = list(sandbox.sandbox.store.conversations)
-        expected = [line for participant in participants for line in sandbox.conversation_bytes(participant)]
-        assert sorted(exported.splitlines()) == sorted(expected)
+        log, exported = export_account(sandbox, s3_server, s3_bucket)
+        expected = whole_account(sandbox)
+        assert sorted(exported) == sorted(expected)
         assert re.search(rf"Wrote {len(expected)} messages of \d+ batches", log)
+        participants = list(sandbox.sandbox.store.conversations)
         assert not any(participant in log for participant in participants if participant.isdigit())
 
 
@@ -93,21 +108,8 @@ def test_the_first_run_can_start_later(
     airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
-        dags_test(
-            "ip1_account_to_s3",
-            "2026-11-02",
-            "--conf",
-            '{"since": "2026-10-31"}',
-            AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
-            IP1_S3_BUCKET=s3_bucket,
-        )
-        (stored,) = s3_server.client().list_objects_v2(Bucket=s3_bucket)["Contents"]
-        exported = gzip.decompress(s3_server.client().get_object(Bucket=s3_bucket, Key=stored["Key"])["Body"].read())
-        everything = [
-            json.loads(line)
-            for participant in sandbox.sandbox.store.conversations
-            for line in sandbox.conversation_bytes(participant)
-        ]
+        _, exported = export_account(sandbox, s3_server, s3_bucket, "--conf", '{"since": "2026-10-31"}')
+        everything = [json.loads(line) for line in whole_account(sandbox)]
         expected = {message["id"] for message in everything if message["modified"] >= "2026-10-31"}
-        assert {json.loads(line)["id"] for line in exported.splitlines()} == expected
+        assert {json.loads(line)["id"] for line in exported} == expected
         assert 0 < len(expected) < len(everything)
