@@ -154,6 +154,12 @@ def get_provider_info() -> dict[str, Any]:
                         "numbers with country code, separated by commas.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "deployment": {
+                        "label": "Deployment",
+                        "description": "Name of this Airflow, such as production, if several send SMS from the same "
+                        "account. Part of the default reference.",
+                        "schema": {"type": ["string", "null"]},
+                    },
                 },
             }
         ],

@@ -43,6 +43,7 @@ class Settings:
     :param redact_key: secret for hashing personal data in exports.
     :param sender: default sender of SMS.
     :param recipients: default recipients of notifications.
+    :param deployment: name of the Airflow deployment, part of the default reference of an SMS.
     """
 
     conn_id: str
@@ -58,6 +59,7 @@ class Settings:
     redact_key: str | None = field(default=None, repr=False)
     sender: str | None = field(default=None, repr=False)
     recipients: tuple[str, ...] = field(default=(), repr=False)
+    deployment: str | None = None
 
 
 def read_settings(
@@ -253,9 +255,9 @@ def _proxies(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
-def _secret(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text.")
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text that is not blank.")
     return value
 
 
@@ -300,7 +302,8 @@ CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "requests_per_second": _requests_per_second,
     "verify": _verify,
     "proxies": _proxies,
-    "redact_key": _secret,
+    "redact_key": _text,
     "sender": _sender,
     "recipients": _recipients,
+    "deployment": _text,
 }

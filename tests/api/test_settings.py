@@ -174,6 +174,7 @@ def test_defaults() -> None:
     assert settings.verify is True
     assert settings.proxies is None
     assert settings.redact_key is None
+    assert settings.deployment is None
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,7 @@ def test_defaults() -> None:
         ("recipients", "46701740605", ("46701740605",)),
         ("recipients", "+46701740605, 46701740606,46701740605", ("46701740605", "46701740606")),
         ("recipients", ["46701740605"], ("46701740605",)),
+        ("deployment", "production", "production"),
     ],
 )
 def test_extras(name: str, written: object, value: object) -> None:
@@ -247,7 +249,8 @@ BAD = {
     "requests_per_second": [-1, "-0.1", "x", True, [], float("nan"), float("inf")],
     "verify": ["/no/such/file.pem", 1, [], "maybe"],
     "proxies": ["http://proxy.example", ["http://proxy.example"], {"https": 1}, {"https": "proxy.example"}, "{", 1],
-    "redact_key": [1, [], {"a": "b"}],
+    "redact_key": [1, [], {"a": "b"}, " "],
+    "deployment": [1, True, [], {"a": "b"}, " \n"],
     "sender": ["ab", "a shop", "longer than eleven", "0701740605", 46701740605, []],
     "recipients": [[], ",", "iP1", "0701740605", [46701740605], 46701740605, {"46701740605": {}}, "1" * 16],
     "allow_http": ["yes", 1, 0, [], "tru"],
