@@ -24,9 +24,8 @@ import msgspec
 from isal import igzip
 
 from airflow_provider_ip1.api.call import Response
-from airflow_provider_ip1.api.page_body import split_page
-from airflow_provider_ip1.api.paging.link_hint import read_link
-from airflow_provider_ip1.api.paging.message_list import MessageList
+from airflow_provider_ip1.api.page_body import read_link, split_page
+from airflow_provider_ip1.api.paging.listing import Listing
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.requests import conversation_request
@@ -83,10 +82,10 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     ]
     hook = IP1Hook()
     headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
-    messages = MessageList(conversation_request(conversation_url.rpartition("/")[2]))
+    listing = Listing(conversation_request(conversation_url.rpartition("/")[2]))
 
     def send(url: str) -> Response:
-        response = hook.client._send(Send(messages.request, url))
+        response = hook.client._send(Send(listing.request, url))
         assert isinstance(response, Response)
         return response
 
@@ -111,7 +110,7 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     raw_pages = msgspec.json.Decoder(list[msgspec.Raw])
 
     def page_through(_: object) -> None:
-        pager = Pager(messages, page_size=PAGE_SIZE)
+        pager = Pager(listing, page_size=PAGE_SIZE)
         for page in split:
             pager.receive(pager.next_requests(1)[0], page)
             assert pager.next_page() is not None

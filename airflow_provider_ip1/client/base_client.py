@@ -23,9 +23,8 @@ from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, Transport
 from airflow_provider_ip1.api.decoding import decode_batch, decode_message, decode_summary
 from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.page_body import RawPage, split_page
-from airflow_provider_ip1.api.paging.link_hint import read_link
-from airflow_provider_ip1.api.paging.message_list import AccountMessages, Lists, PageRequest
+from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
+from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.progress import Progress

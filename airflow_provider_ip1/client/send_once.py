@@ -14,7 +14,7 @@ from typing import Final
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.requests import batches_request, send_request
 from airflow_provider_ip1.api.sending import OutgoingBatch
@@ -93,7 +93,7 @@ def _search_despite_errors(client: BaseClient, outgoing: OutgoingBatch) -> Flow[
 
 
 def _look(client: BaseClient, outgoing: OutgoingBatch, newest: int | None) -> Flow[Batch | None]:
-    batches = MessageList(batches_request(), order="DESC")
+    batches = Listing(batches_request(), order="DESC")
     ahead = client.read_ahead([batches], concurrency=1)
     wanted: PageRequest | None = None
     rows = 0

@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import Lists, PageRequest
+from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.client.base_client import (

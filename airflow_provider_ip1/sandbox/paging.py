@@ -23,7 +23,7 @@ _LINK_FORMS = {
 
 
 @dataclass(frozen=True)
-class PageRequest:
+class PageQuery:
     """
     The rows that a client asked for, and how the server counts them.
 
@@ -43,7 +43,7 @@ class PageRequest:
     base: int
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str], hits: Hits) -> PageRequest:
+    def from_query(cls, query: Mapping[str, str], hits: Hits) -> PageQuery:
         """
         Read the query of a list call.
 
@@ -78,7 +78,7 @@ def list_response(request: web.Request, hits: Hits, total: int, read: Callable[[
     :param read: returns the rows of a slice of the list, oldest first, each as JSON.
     :raises Refused: with 400 if a parameter is invalid, or with 404 as the fault ``past-end=404`` wants.
     """
-    page = PageRequest.from_query(request.query, hits)
+    page = PageQuery.from_query(request.query, hits)
     if "empty-list" in hits:
         return raw_json_response(b"[]")
     if page.start >= total:
@@ -94,7 +94,7 @@ def list_response(request: web.Request, hits: Hits, total: int, read: Callable[[
     return response
 
 
-def _link_header(url: str, page: PageRequest, total: int, hits: Hits) -> str:
+def _link_header(url: str, page: PageQuery, total: int, hits: Hits) -> str:
     style = hits.value("link") or "rfc8288"
     if style == "none":
         return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from airflow_provider_ip1.api.paging.message_list import check_direction
+from airflow_provider_ip1.api.paging.listing import check_direction
 from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression

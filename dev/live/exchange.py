@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from airflow_provider_ip1.api.paging.link_hint import urls_by_relation
+from airflow_provider_ip1.api.page_body import urls_by_relation
 from dev.live.cassettes import Cassette, Key
 
 DEFAULT_LIMIT = 50

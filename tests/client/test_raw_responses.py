@@ -15,7 +15,7 @@ from importlib.metadata import version
 import pytest
 from packaging.version import Version
 
-from airflow_provider_ip1.api.paging.message_list import conversation_lists
+from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.async_client import AsyncClient
 from airflow_provider_ip1.client.base_client import BaseClient

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.sandbox.faults import Hits
-from airflow_provider_ip1.sandbox.paging import MAX_LIMIT, PageRequest
+from airflow_provider_ip1.sandbox.paging import MAX_LIMIT, PageQuery
 from airflow_provider_ip1.sandbox.participants import EMPTY, SEVEN
 from airflow_provider_ip1.sandbox.send_request import render_texts
 
@@ -18,7 +18,7 @@ VALUES = st.dictionaries(KEYS, st.text("xyz{}", max_size=3), max_size=3)
 @given(total=st.integers(1, 300), start=st.integers(0, 400), limit=st.integers(1, 400), descending=st.booleans())
 def test_page_is_a_slice_of_the_ordered_list(total: int, start: int, limit: int, descending: bool) -> None:
     query = {"start": str(start), "limit": str(limit), "order": "DESC" if descending else "ASC"}
-    page = PageRequest.from_query(query, Hits())
+    page = PageQuery.from_query(query, Hits())
     rows = list(range(total))
     if start < total:
         read = rows[page.slice(total)]
@@ -28,7 +28,7 @@ def test_page_is_a_slice_of_the_ordered_list(total: int, start: int, limit: int,
 
 @given(limit=st.integers(1, 10**9 - 1))
 def test_limit_is_lowered_to_the_largest(limit: int) -> None:
-    assert PageRequest.from_query({"limit": str(limit)}, Hits()).limit == min(limit, MAX_LIMIT)
+    assert PageQuery.from_query({"limit": str(limit)}, Hits()).limit == min(limit, MAX_LIMIT)
 
 
 @given(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import AccountMessages, MessageList, PageRequest
+from airflow_provider_ip1.api.paging.listing import AccountMessages, Listing, PageRequest
 from airflow_provider_ip1.api.paging.pager import Pager
 
 
@@ -25,7 +25,7 @@ class BatchIndex:
         self._account = account
         self._pager = Pager(account.batches, page_size=account.batches.page_size or page_size)
         self._enough = enough
-        self._lists: deque[MessageList] = deque()
+        self._lists: deque[Listing] = deque()
         self._failure: Exception | None = None
 
     def next_requests(self, room: int) -> list[PageRequest]:
@@ -51,7 +51,7 @@ class BatchIndex:
             self._pager.stop()
             self._failure = error
 
-    def next_list(self) -> MessageList | None:
+    def next_list(self) -> Listing | None:
         """Return the messages of the next batch; ``None`` until more batches are known, or after the last one."""
         return self._lists.popleft() if self._lists else None
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.bounds import DEFAULT_LIMIT, UNREACHABLE_START, Bounds
-from airflow_provider_ip1.api.paging.memory import DeliveredRows
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.delivered import DeliveredRows
+from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START, LinkEvidence
+from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.search import search_offsets
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
@@ -48,17 +48,17 @@ class Pager:
     """
     Decides which pages of one list to request, and which rows of the responses are new.
 
-    :param messages: the list.
+    :param listing: the list.
     :param page_size: rows to request per page, from 1. A page of 1 could not overlap, so 1 requests 2.
     :param window: most pages to request ahead, from 1. A list that is read newest first is usually left early, so the
         pager reads ahead more cautiously there.
     """
 
-    def __init__(self, messages: MessageList, *, page_size: int, window: int = 1) -> None:
-        self.messages = messages
+    def __init__(self, listing: Listing, *, page_size: int, window: int = 1) -> None:
+        self.listing = listing
         self.limit = max(page_size, 2)
         self.state = State.START
-        self._bounds = Bounds(self.limit)
+        self._link = LinkEvidence(self.limit)
         self._max_window = window
         self._window = 1
         self._queue: deque[_Pending] = deque()
@@ -97,7 +97,7 @@ class Pager:
             if start is None:
                 break
             self._look_back_start = None
-            request = PageRequest(self.messages, start, self.limit)
+            request = PageRequest(self.listing, start, self.limit)
             self._queue.append(_Pending(request, is_look_back))
             requests.append(request)
         return requests
@@ -111,7 +111,7 @@ class Pager:
         if len(pages) >= self._window or self._capacity < 2:
             return None
         start = pages[-1].request.start + self._capacity - 1
-        if self._bounds.total_hint is not None and start > self._bounds.total_hint:
+        if self._link.total_hint is not None and start > self._link.total_hint:
             return None
         return start
 
@@ -141,7 +141,7 @@ class Pager:
         )
 
     @property
-    def held(self) -> float:
+    def window_used(self) -> float:
         """How much of the read-ahead window is taken by pages in memory: 1 for a page that is at least half full."""
         pages = [len(page) for page in self._ready]
         pages += [len(pending.outcome.ids) for pending in self._queue if isinstance(pending.outcome, RawPage)]
@@ -201,7 +201,7 @@ class Pager:
         state = self.state
         new = self._new_rows(page) if state is not State.PROBE else []
         event = self._event(request, page, new)
-        self._bounds.note(page)
+        self._link.note(page)
         if event is Event.OTHER:
             # The previous page was the same although the offset was not, because the list had moved.
             self._look_back(self._previous[0])
@@ -227,7 +227,7 @@ class Pager:
         is_anything_new_here = self.state in (State.START, State.RESTART)
         if len(new) == len(ids) and not is_anything_new_here:
             return Event.UNKNOWN
-        if self._bounds.ends_with(page, request.start):
+        if self._link.ends_with(page, request.start):
             return Event.LAST
         if new:
             is_single = is_anything_new_here and max(self._capacity, len(ids)) < 2
@@ -274,7 +274,7 @@ class Pager:
         if self._pages > 1:
             self._window = min(self._window + 1, self._max_window)
         elif len(page.ids) >= self.limit or page.link.has_next:
-            knows_total = self.messages.order == "ASC" and self._bounds.total_hint is not None
+            knows_total = self.listing.order == "ASC" and self._link.total_hint is not None
             self._window = self._max_window if knows_total else min(2, self._max_window)
 
     # -- rows
@@ -335,19 +335,19 @@ class Pager:
         self._stalled = 0
         ids = _values_at(chosen, page.ids)
         self._delivered.add(ids)
-        self._bounds.check_growth(len(self._delivered))
+        self._link.check_growth(len(self._delivered))
         self._ready.append(
             Page(
-                participant=self.messages.participant,
-                direction=self.messages.direction,
+                participant=self.listing.participant,
+                direction=self.listing.direction,
                 number=self._pages,
                 start=request.start,
                 ids=ids,
                 raws=_values_at(chosen, page.raws),
-                total_hint=self._bounds.total_hint,
+                total_hint=self._link.total_hint,
                 modified_values=_values_at(chosen, page.modified),
                 status_codes=_values_at(chosen, page.status_codes),
-                batch=self.messages.batch,
+                batch=self.listing.batch,
             )
         )
         self._pages += 1
@@ -362,7 +362,7 @@ class Pager:
             self._position,
             stride=max(self._capacity - 1, 1),
             widest=len(self._delivered.remembered),
-            forward_first=self.messages.order == "DESC",
+            forward_first=self.listing.order == "DESC",
             is_behind_the_end=lambda: self._is_behind_the_end,
         )
 
@@ -405,12 +405,12 @@ class Pager:
 
     def _check_total(self) -> None:
         """Read again, once, where the last ``Link`` header promises more than was read."""
-        is_cut = self._bounds.promise_more_than(self._position + 1)
-        is_incomplete = self.messages.order == "ASC" and self._bounds.promise_more_than(len(self._delivered))
+        is_cut = self._link.promise_more_than(self._position + 1)
+        is_incomplete = self.listing.order == "ASC" and self._link.promise_more_than(len(self._delivered))
         if not self._pages or not (is_cut or is_incomplete):
             return
         if self._has_read_again or (not is_cut and self._delivered.has_forgotten):
-            raise self._bounds.incomplete(len(self._delivered))
+            raise self._link.incomplete(len(self._delivered))
         self._has_read_again = True
         self.state = State.FOLLOW if is_cut else State.RESTART
         self._request_only(self._position if is_cut else 0)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.batch_index import BatchIndex
-from airflow_provider_ip1.api.paging.message_list import AccountMessages, Lists, MessageList, PageRequest
+from airflow_provider_ip1.api.paging.listing import AccountMessages, Listing, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 
@@ -35,7 +35,7 @@ class ReadAhead:
 
     def __init__(self, lists: Lists, *, page_size: int, concurrency: int) -> None:
         self._index: BatchIndex | None = None
-        self._upcoming: Iterator[MessageList] = iter(())
+        self._upcoming: Iterator[Listing] = iter(())
         if isinstance(lists, AccountMessages):
             self._index = BatchIndex(lists, page_size=page_size, enough=_LISTS_PER_REQUEST * concurrency)
         else:
@@ -65,7 +65,7 @@ class ReadAhead:
                 if self._owners:
                     yield None
                 continue
-            if self._active[0].messages.order == "ASC":
+            if self._active[0].listing.order == "ASC":
                 # The consumer takes its time with this page; the next ones are requested meanwhile. A list that is
                 # read newest first may end with this page, which only the consumer knows.
                 yield from self.next_requests()
@@ -77,17 +77,17 @@ class ReadAhead:
             self._activate()
         requests = self._requests_for_batches()
         # The first list must not wait for room that the next ones have taken.
-        held = self._active[0].held if self._active else 0.0
+        window_used = self._active[0].window_used if self._active else 0.0
         position = 0
-        while self._room(held) > 0:
+        while self._room(window_used) > 0:
             if position == len(self._active) and not self._activate():
                 break
             pager = self._active[position]
-            for request in pager.next_requests(self._room(held)):
+            for request in pager.next_requests(self._room(window_used)):
                 self._owners[request] = pager
                 requests.append(request)
             if position == 0:
-                held = self._held()
+                window_used = self._window_used()
             position += 1
         return requests
 
@@ -133,28 +133,28 @@ class ReadAhead:
         """
         return not self._active and not self._activate() and (self._index is None or self._index.is_done())
 
-    def _held(self) -> float:
-        return sum(pager.held for pager in self._active)
+    def _window_used(self) -> float:
+        return sum(pager.window_used for pager in self._active)
 
-    def _room(self, held: float) -> int:
-        return self._concurrency - len(self._owners) - int(held)
+    def _room(self, window_used: float) -> int:
+        return self._concurrency - len(self._owners) - int(window_used)
 
     def _activate(self) -> bool:
         if len(self._active) >= _LISTS_PER_REQUEST * self._concurrency:
             return False
-        messages = self._next_list()
-        if messages is None:
+        listing = self._next_list()
+        if listing is None:
             return False
-        page_size = messages.page_size or self._page_size
-        self._active.append(Pager(messages, page_size=page_size, window=self._concurrency))
+        page_size = listing.page_size or self._page_size
+        self._active.append(Pager(listing, page_size=page_size, window=self._concurrency))
         return True
 
-    def _next_list(self) -> MessageList | None:
+    def _next_list(self) -> Listing | None:
         return next(self._upcoming, None) if self._index is None else self._index.next_list()
 
     def _requests_for_batches(self) -> list[PageRequest]:
         if self._index is None:
             return []
-        requests = self._index.next_requests(max(self._room(self._held()), 0))
+        requests = self._index.next_requests(max(self._room(self._window_used()), 0))
         self._owners.update(dict.fromkeys(requests, self._index))
         return requests

@@ -51,7 +51,7 @@ class Event(Enum):
     NEW = auto()
     #: The same, from a server that has never shown more than one row per page.
     SINGLE = auto()
-    #: A page that ends the list according to everything it says, see :meth:`Bounds.ends_with`.
+    #: A page that ends the list according to everything it says, see :meth:`LinkEvidence.ends_with`.
     LAST = auto()
     #: Exactly the anchor, in a page that has room for more and does not promise a next page.
     ANCHOR = auto()

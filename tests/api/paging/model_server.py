@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.link_hint import read_link
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.page_body import RawPage, read_link
+from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.api.requests import Order, conversation_request
@@ -81,11 +80,11 @@ class ModelServer:
         return ", ".join(links)
 
 
-def a_list(participant: str | None = None, order: Order = "ASC") -> MessageList:
-    return MessageList(conversation_request("46701740605"), participant, order=order)
+def a_list(participant: str | None = None, order: Order = "ASC") -> Listing:
+    return Listing(conversation_request("46701740605"), participant, order=order)
 
 
-def read_ahead(lists: list[MessageList], page_size: int, concurrency: int) -> ReadAhead:
+def read_ahead(lists: list[Listing], page_size: int, concurrency: int) -> ReadAhead:
     return ReadAhead(lists, page_size=page_size, concurrency=concurrency)
 
 
@@ -97,8 +96,8 @@ def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.
 
 def name_of(request: PageRequest) -> str | None:
     """Return what tells the lists of one read apart."""
-    batch = request.messages.batch
-    return request.messages.participant if batch is None else batch.id
+    batch = request.listing.batch
+    return request.listing.participant if batch is None else batch.id
 
 
 def pages_of(

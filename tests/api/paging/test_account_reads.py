@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.message_list import AccountMessages, account_messages
+from airflow_provider_ip1.api.paging.listing import AccountMessages, account_messages
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError

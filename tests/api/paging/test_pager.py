@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging import bounds, pager
+from airflow_provider_ip1.api.paging import link_evidence, pager
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
@@ -306,7 +306,7 @@ def test_short_lists_are_read_ahead_across_their_borders() -> None:
         requests = ahead.next_requests()
         rounds += bool(requests)
         for request in requests:
-            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
+            ahead.receive(request, servers[request.listing.participant].respond(request.start, request.limit))
         while ahead.next_page() is not None:
             pass
     assert sum(len(server.requests) for server in servers.values()) == 20
@@ -321,7 +321,7 @@ def test_skipping_the_rest_of_a_list_goes_on_with_the_next() -> None:
     seen: list[str | None] = []
     for _ in range(100):
         for request in ahead.next_requests():
-            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
+            ahead.receive(request, servers[request.listing.participant].respond(request.start, request.limit))
         if (page := ahead.next_page()) is not None:
             seen.append(page.participant)
             ahead.skip_rest()
@@ -377,8 +377,8 @@ def test_a_page_reads_its_messages_from_the_bytes() -> None:
 def test_a_list_that_grows_by_a_page_per_page_ends_in_an_error(
     monkeypatch: pytest.MonkeyPatch, link_style: str, order: Order
 ) -> None:
-    monkeypatch.setattr(bounds, "MAX_GROWTH", 500)
-    monkeypatch.setattr(bounds, "MAX_ROWS", 800)
+    monkeypatch.setattr(link_evidence, "MAX_GROWTH", 500)
+    monkeypatch.setattr(link_evidence, "MAX_ROWS", 800)
 
     def changes(server: ModelServer, request: int) -> None:
         server.insert(len(server.rows) if order == "ASC" else 0, 20)
@@ -390,7 +390,7 @@ def test_a_list_that_grows_by_a_page_per_page_ends_in_an_error(
 
 
 def test_a_list_may_grow_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_GROWTH", 500)
+    monkeypatch.setattr(link_evidence, "MAX_GROWTH", 500)
 
     def changes(server: ModelServer, request: int) -> None:
         if request < 20:

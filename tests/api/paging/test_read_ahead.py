@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_ip1.api.paging.message_list import MessageList, PageRequest
+from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
@@ -35,7 +35,7 @@ def drive(
                 ahead.skip_rest()
         else:
             request = in_flight.popleft()
-            server = servers[request.messages.participant]
+            server = servers[request.listing.participant]
             ahead.receive(request, server.respond(request.start, request.limit))
     assert ahead.done
     return pages
@@ -84,7 +84,7 @@ def test_small_pages_take_little_room() -> None:
         assert len(wanted) >= 1
         rounds += 1
         for request in wanted:
-            ahead.receive(request, servers[request.messages.participant].respond(request.start, request.limit))
+            ahead.receive(request, servers[request.listing.participant].respond(request.start, request.limit))
         requests += wanted
         # Nobody takes a page before all are here: 60 pages of 5 rows weigh less than 4 full ones.
     assert rounds <= 12
@@ -135,7 +135,7 @@ class Lists:
         #: Requests in each round.
         self.rounds: list[int] = []
 
-    def _lists(self, order: Order) -> Iterator[MessageList]:
+    def _lists(self, order: Order) -> Iterator[Listing]:
         for name in self.servers:
             self.taken += 1
             yield a_list(name, order)
@@ -145,7 +145,7 @@ class Lists:
         requests = self.ahead.next_requests()
         self.rounds.append(len(requests))
         for request in requests:
-            name = request.messages.participant
+            name = request.listing.participant
             if name != withheld:
                 self.ahead.receive(request, self.servers[name].respond(request.start, request.limit))
         return requests

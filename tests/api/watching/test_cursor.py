@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.link_hint import read_link
-from airflow_provider_ip1.api.paging.message_list import conversation_lists
+from airflow_provider_ip1.api.page_body import RawPage, read_link
+from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.watching.cursor import (

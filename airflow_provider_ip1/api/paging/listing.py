@@ -25,7 +25,7 @@ BATCHES_PER_PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class MessageList:
+class Listing:
     """
     One paginated list of iP.1.
 
@@ -55,11 +55,11 @@ class AccountMessages:
     :param page_size: messages to request per page, from 1; ``None`` for the connection's setting.
     """
 
-    batches: MessageList
+    batches: Listing
     direction: Direction | None = None
     page_size: int | None = None
 
-    def lists_of(self, batches: Iterable[Batch]) -> Iterator[MessageList]:
+    def lists_of(self, batches: Iterable[Batch]) -> Iterator[Listing]:
         """
         Return the list of messages of each batch, oldest first.
 
@@ -68,7 +68,7 @@ class AccountMessages:
         for batch in batches:
             known = batch.direction if batch.direction in ("mt", "mo") else None
             if self.direction is None or known is None or known == self.direction:
-                yield MessageList(
+                yield Listing(
                     request=batch_messages_request(check_id(batch.id, "batch_id")),
                     direction=check_direction(known),
                     page_size=self.page_size,
@@ -76,7 +76,7 @@ class AccountMessages:
                 )
 
 
-Lists: TypeAlias = Sequence[MessageList] | AccountMessages
+Lists: TypeAlias = Sequence[Listing] | AccountMessages
 """What one read reads: lists that are known, or those that the list of batches leads to."""
 
 
@@ -85,24 +85,24 @@ class PageRequest:
     """
     A page that should be requested now.
 
-    :param messages: the list it belongs to.
+    :param listing: the list it belongs to.
     :param start: offset in rows, from 0.
     :param limit: rows, from 2.
     """
 
-    messages: MessageList
+    listing: Listing
     start: int
     limit: int
 
     @property
     def request(self) -> Request:
         """The request to send."""
-        return self.messages.request.page(self.start, self.limit, self.messages.order)
+        return self.listing.request.page(self.start, self.limit, self.listing.order)
 
 
 def conversation_lists(
     participants: Iterable[str], *, direction: str | None = None, order: str = "ASC", page_size: int | None = None
-) -> list[MessageList]:
+) -> list[Listing]:
     """
     Describe the conversations with these participants.
 
@@ -117,7 +117,7 @@ def conversation_lists(
     checked_direction, checked_order = check_direction(direction), check_order(order)
     size = check_argument("page_size", page_size)
     return [
-        MessageList(
+        Listing(
             request=conversation_request(participant, checked_direction),
             participant=participant,
             direction=checked_direction,
@@ -128,7 +128,7 @@ def conversation_lists(
     ]
 
 
-def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | None = None) -> MessageList:
+def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | None = None) -> Listing:
     """
     Describe the messages of a batch.
 
@@ -137,14 +137,14 @@ def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | No
     :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return MessageList(
+    return Listing(
         request=batch_messages_request(check_id(batch_id, "batch_id")),
         order=check_order(order),
         page_size=check_argument("page_size", page_size),
     )
 
 
-def batch_list(*, order: str = "DESC", page_size: int | None = None) -> MessageList:
+def batch_list(*, order: str = "DESC", page_size: int | None = None) -> Listing:
     """
     Describe the batches of the account.
 
@@ -152,7 +152,7 @@ def batch_list(*, order: str = "DESC", page_size: int | None = None) -> MessageL
     :param page_size: batches per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return MessageList(
+    return Listing(
         request=batches_request(), order=check_order(order), page_size=check_argument("page_size", page_size)
     )
 

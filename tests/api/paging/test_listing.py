@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.paging.message_list import MessageList, conversation_lists
+from airflow_provider_ip1.api.paging.listing import Listing, conversation_lists
 from airflow_provider_ip1.api.requests import conversation_request
 
 NUMBER = "46701740605"
@@ -13,13 +13,13 @@ NUMBER = "46701740605"
 
 def test_one_list_per_participant_with_every_argument() -> None:
     assert conversation_lists([" +46 70-174 06 05", "Min skola"], direction="mo", order="DESC", page_size=7) == [
-        MessageList(conversation_request(name, "mo"), participant=name, direction="mo", order="DESC", page_size=7)
+        Listing(conversation_request(name, "mo"), participant=name, direction="mo", order="DESC", page_size=7)
         for name in (NUMBER, "Min skola")
     ]
 
 
 def test_the_defaults() -> None:
-    assert conversation_lists([NUMBER]) == [MessageList(conversation_request(NUMBER), participant=NUMBER)]
+    assert conversation_lists([NUMBER]) == [Listing(conversation_request(NUMBER), participant=NUMBER)]
 
 
 @pytest.mark.parametrize(("argument", "value"), [("direction", "out"), ("order", "down"), ("page_size", 0)])

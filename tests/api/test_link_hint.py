@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.paging.link_hint import NO_HINT, LinkHint, read_link, urls_by_relation
+from airflow_provider_ip1.api.page_body import NO_HINT, LinkHint, read_link, urls_by_relation
 
 NEXT = "https://api.ip1sms.com/v2/batches?start=201&limit=100&order=ASC"
 LAST = "https://api.ip1sms.com/v2/batches?start=4901&limit=100&order=ASC"

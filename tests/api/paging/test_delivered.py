@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_ip1.api.paging.memory import REMEMBERED_ROWS, DeliveredRows
+from airflow_provider_ip1.api.paging.delivered import REMEMBERED_ROWS, DeliveredRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

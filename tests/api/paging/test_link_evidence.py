@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging import bounds
-from airflow_provider_ip1.api.paging.bounds import UNREACHABLE_START, Bounds
-from airflow_provider_ip1.api.paging.link_hint import LinkHint
+from airflow_provider_ip1.api.page_body import LinkHint, RawPage
+from airflow_provider_ip1.api.paging import link_evidence
+from airflow_provider_ip1.api.paging.link_evidence import UNREACHABLE_START, LinkEvidence
 from airflow_provider_ip1.exceptions import IP1PagingError
 
 
@@ -16,8 +15,8 @@ def page(rows: int = 0, *, has_next: bool = False, start: int | None = None, lim
     return RawPage([f"id{number}" for number in range(rows)], link=LinkHint(has_next, start, limit))
 
 
-def noted(limit: int, *pages: RawPage) -> Bounds:
-    found = Bounds(limit)
+def noted(limit: int, *pages: RawPage) -> LinkEvidence:
+    found = LinkEvidence(limit)
     for each in pages:
         found.note(each)
     return found
@@ -73,11 +72,11 @@ def test_no_header_promises_nothing() -> None:
     ],
 )
 def test_the_end_that_a_page_and_its_header_agree_on(limit: int, last: RawPage, is_end: bool) -> None:
-    assert Bounds(limit).ends_with(last, start=10) is is_end
+    assert LinkEvidence(limit).ends_with(last, start=10) is is_end
 
 
 def test_growth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_GROWTH", 5000)
+    monkeypatch.setattr(link_evidence, "MAX_GROWTH", 5000)
     # The first header counts: later ones grow with the list.
     found = noted(200, page(start=400, limit=200), page(start=9000, limit=200))
     found.check_growth(5600)
@@ -86,7 +85,7 @@ def test_growth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_growth_without_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_ROWS", 800)
+    monkeypatch.setattr(link_evidence, "MAX_ROWS", 800)
     found = noted(200, page())
     found.check_growth(800)
     with pytest.raises(IP1PagingError, match=r"^More than 800 rows"):

@@ -18,7 +18,7 @@ UNREACHABLE_START: Final = 999_999_999
 DEFAULT_LIMIT: Final = 50
 
 
-class Bounds:
+class LinkEvidence:
     """
     Collects what the ``Link`` headers of one list say about its size.
 
