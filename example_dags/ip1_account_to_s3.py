@@ -11,9 +11,14 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
+
+try:
+    from airflow.sdk import DAG, Param
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.models.param import Param
 
 with DAG(
     dag_id="ip1_account_to_s3",

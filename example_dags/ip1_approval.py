@@ -8,9 +8,15 @@ The link leads to the login page, so approving takes an Airflow account and not 
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException, task
+from airflow.exceptions import AirflowOptionalProviderFeatureException
 
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator

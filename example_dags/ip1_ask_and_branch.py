@@ -14,10 +14,16 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_ip1.operators.send_sms import SendSmsOperator
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
+
+try:
+    from airflow.sdk import DAG, Param, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.models.param import Param
 
 with DAG(
     dag_id="ip1_ask_and_branch",

@@ -11,9 +11,14 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+try:
+    from airflow.sdk import DAG, Param
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.models.param import Param
 
 with DAG(
     dag_id="ip1_conversation_to_s3",

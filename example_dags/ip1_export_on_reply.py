@@ -12,10 +12,14 @@ import os
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow import DAG
 
 PARTICIPANT = os.environ.get("IP1_PARTICIPANT", "46701740605")
 schedule: Any = None

@@ -12,9 +12,13 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow import DAG
 
 # Replace this with your list of customers. These are numbers of the sandbox, all from ranges reserved for fiction.
 NUMBERS = [*range(46701740610, 46701740700), *range(46313900600, 46313900700), *range(46406280400, 46406280500)]

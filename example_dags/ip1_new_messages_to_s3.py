@@ -11,9 +11,13 @@ from __future__ import annotations
 import os
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow import DAG
 
 with DAG(
     dag_id="ip1_new_messages_to_s3",

@@ -12,9 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
+
+try:
+    from airflow.sdk import DAG, Param, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.models.param import Param
 
 # [START howto_notifier_failure]
 tell_who_is_on_call = IP1Notifier(body="{{ dag.dag_id }}: {{ ti.task_id }} has failed on try {{ ti.try_number }}.")

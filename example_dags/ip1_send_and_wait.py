@@ -13,11 +13,17 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_ip1.operators.send_sms import SendSmsOperator
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+try:
+    from airflow.sdk import DAG, Param, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.models.param import Param
 
 with DAG(
     dag_id="ip1_send_and_wait",

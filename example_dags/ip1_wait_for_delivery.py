@@ -14,11 +14,16 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1NotFoundError, IP1ParticipantError
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+
+try:
+    from airflow.sdk import DAG, Param
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.models.param import Param
 
 
 # [START howto_sensor_message_status_on_failure]
@@ -37,7 +42,7 @@ def tell_what_failed(context: Any) -> None:
 retrying: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(minutes=10)}
 # [START howto_sensor_message_status_retry_policy]
 try:
-    from airflow.providers.common.compat.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 except ImportError:
     pass  # before Airflow 3.3
 else:

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, TaskDeferred
 
+from airflow_provider_ip1.compat import AirflowSkipException, BaseSensorOperator
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors import base as sensor_module
 from airflow_provider_ip1.sensors.base import BasePollingSensor
@@ -26,11 +26,7 @@ from airflow_provider_ip1.triggers import base as trigger_module
 from airflow_provider_ip1.triggers.base import BasePollingTrigger
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from dev import stack
-
-try:
-    from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:  # Airflow 2
-    from airflow.exceptions import AirflowRescheduleException
+from tests.airflow_names import AirflowRescheduleException, TaskDeferred
 
 Make = Callable[..., BasePollingSensor[Any]]
 MODES = ("poke", "reschedule", "deferrable")

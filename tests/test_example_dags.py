@@ -29,7 +29,8 @@ import runpy, warnings
 # approval operator warns as well on Airflow 3.1, and Airflow 2 refuses to import it.
 import aiohttp, msgspec, pendulum, requests
 import airflow.providers.amazon.aws.hooks.s3, airflow.triggers.base
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
+from airflow_provider_ip1.compat import BaseOperator
+from tests.airflow_names import DAG
 BaseOperator(task_id="first")
 try:
     import airflow.providers.standard.operators.hitl

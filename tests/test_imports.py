@@ -25,9 +25,9 @@ MODULES = sorted(
 # Airflow itself may load some of the libraries with its base classes, so only what our modules add counts.
 PROBE = """
 import importlib, json, sys
-import airflow.providers.common.compat.sdk as sdk
+from airflow_provider_ip1 import compat
 for name in ("Asset", "BaseNotifier", "BaseOperator", "BaseOperatorLink", "BaseSensorOperator", "Stats", "XCom"):
-    getattr(sdk, name, None)
+    getattr(compat, name)
 added = {}
 for module in sys.argv[1:]:
     before = set(sys.modules)

@@ -72,8 +72,9 @@ def test_every_listed_module_and_class_can_be_imported(name: str) -> None:
 
 
 def test_it_lists_every_class_that_airflow_or_a_dag_author_looks_up() -> None:
-    from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink
     from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_ip1.compat import BaseHook, BaseOperator, BaseOperatorLink
 
     modules = [
         importlib.import_module(module.name)

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
-
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException
 from airflow_provider_ip1.formats.columns import Columns, columns_of
 from airflow_provider_ip1.formats.redacted_page import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE

@@ -10,10 +10,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
+from airflow_provider_ip1.compat import BaseHook
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
-
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
@@ -40,6 +38,7 @@ from airflow_provider_ip1.api.sending import (
 from airflow_provider_ip1.api.sent_batch import SentBatch
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
 from airflow_provider_ip1.hooks.ip1_async import IP1AsyncHook

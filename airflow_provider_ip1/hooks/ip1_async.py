@@ -8,9 +8,6 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
@@ -35,6 +32,7 @@ from airflow_provider_ip1.api.sending import (
 from airflow_provider_ip1.api.sent_batch import SentBatch
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
 
@@ -252,13 +250,10 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         return True, f"{client.settings.base_url} accepted the API key."
 
     async def _look_up(self) -> Settings:
-        try:
-            connection = await get_async_connection(self.ip1_conn_id, hook=type(self))
-        except AirflowNotFoundException:
-            connection = None
+        connection, extra = await look_up_connection(self, self.ip1_conn_id)
         if connection is None:
             raise self._missing_connection()
-        return self._read_settings(connection, await get_async_extra_dejson(connection))
+        return self._read_settings(connection, extra)
 
     def _pages(self, lists: Lists, concurrency: int | None = None) -> AsyncPages:
         from airflow_provider_ip1.client.async_client import AsyncPages

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow_provider_ip1.compat import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+    from airflow_provider_ip1.compat import BaseOperator, TaskInstanceKey
 
 _CONSOLES = {
     "aws": "https://console.aws.amazon.com",

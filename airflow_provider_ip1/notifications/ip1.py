@@ -8,15 +8,14 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseNotifier
-
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.segments import shorten_text
 from airflow_provider_ip1.api.sending import MAX_BODY_LENGTH, Priority, check_limit
+from airflow_provider_ip1.compat import BaseNotifier
 from airflow_provider_ip1.exceptions import IP1Error
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_ip1.compat import Context
 
 
 class IP1Notifier(BaseNotifier):

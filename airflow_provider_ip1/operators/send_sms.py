@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
-
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.sending import (
     Datacoding,
@@ -22,11 +20,11 @@ from airflow_provider_ip1.api.sending import (
     default_reference,
     random_reference,
 )
+from airflow_provider_ip1.compat import AirflowFailException, BaseOperator
 from airflow_provider_ip1.exceptions import IP1SendUnknownError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
 ON_UNKNOWN = ("fail", "retry")
@@ -192,8 +190,7 @@ class SendSmsOperator(BaseOperator):
         :param task_instance: not used.
         :return: an ``OperatorLineage``.
         """
-        from airflow.providers.openlineage.extractors import OperatorLineage
-
+        from airflow_provider_ip1.compat import OperatorLineage
         from airflow_provider_ip1.transfers.lineage import ip1_dataset
 
         return OperatorLineage(outputs=[ip1_dataset(self.hook.settings.base_url, "v2/conversations")])

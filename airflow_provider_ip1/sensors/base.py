@@ -10,23 +10,21 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_ip1 import exceptions
+from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
+from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, duration_text
+from airflow_provider_ip1.api.watching.watch import Pollable, PollResult
+from airflow_provider_ip1.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
 )
-
-from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
-from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, duration_text
-from airflow_provider_ip1.api.watching.watch import Pollable, PollResult
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-    from airflow.triggers.base import BaseTrigger
+    from airflow_provider_ip1.compat import BaseTrigger, Context
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0

@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.pattern import Pattern
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.wait import Wait
+from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.template_values import timestamp
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
 #: How far iP.1's clock may be behind the worker's. Without ``since``, messages that were received this long before the

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.target import Target, check_target
 from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout
@@ -20,11 +18,11 @@ from airflow_provider_ip1.api.watching.watch import (
     check_require,
     count_text,
 )
+from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
 _STATE_KEY = "ip1_message_status"

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import Asset, BaseOperator, Stats
-
+from airflow_provider_ip1.compat import Asset, BaseOperator, Stats
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
@@ -22,8 +21,8 @@ from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
     from airflow_provider_ip1.transfers.export import Export
 
@@ -166,7 +165,7 @@ class BaseExportOperator(BaseOperator):
         :return: an ``OperatorLineage``, empty if the export did not finish.
         """
         if self._finished is None:
-            from airflow.providers.openlineage.extractors import OperatorLineage
+            from airflow_provider_ip1.compat import OperatorLineage
 
             return OperatorLineage()
         target, result = self._finished

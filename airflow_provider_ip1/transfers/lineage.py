@@ -24,16 +24,14 @@ def lineage_of_export(
     :param size: size of the object in bytes.
     :return: an ``OperatorLineage`` of the OpenLineage provider.
     """
-    from airflow.providers.common.compat.openlineage.facet import (
-        OutputDataset,
-        OutputStatisticsOutputDatasetFacet,
-        SchemaDatasetFacet,
-        SchemaDatasetFacetFields,
-    )
-    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import OutputDataset
+    from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
+    from openlineage.client.facet_v2 import schema_dataset as schema
+
+    from airflow_provider_ip1.compat import OperatorLineage
 
     fields = [
-        SchemaDatasetFacetFields(name=name, type=type_, description=description)
+        schema.SchemaDatasetFacetFields(name=name, type=type_, description=description)
         for name, type_, description in fields_of(file_format)
     ]
     return OperatorLineage(
@@ -42,9 +40,9 @@ def lineage_of_export(
             OutputDataset(
                 namespace=f"s3://{target.bucket}",
                 name=target.key,
-                facets={"schema": SchemaDatasetFacet(fields=fields)},
+                facets={"schema": schema.SchemaDatasetFacet(fields=fields)},
                 outputFacets={
-                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=messages, size=size),
+                    "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=messages, size=size),
                 },
             )
         ],
@@ -59,7 +57,7 @@ def ip1_dataset(base_url: str, name: str) -> Any:
     :param name: path of the collection, such as ``v2/conversations``. It must not contain a phone number.
     :return: a ``Dataset`` of the OpenLineage client.
     """
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from openlineage.client.event_v2 import Dataset
 
     api = urlsplit(base_url)
     return Dataset(namespace=f"{api.scheme}://{api.netloc}", name=name)

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
+from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.transfers.target import Target
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_ip1.api.number_search import NumberFinder
+from airflow_provider_ip1.compat import AirflowException
 from airflow_provider_ip1.template_values import none_if_blank
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar, Required, TypedDict
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
 from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
 from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, error_event
 from airflow_provider_ip1.api.watching.watch import Pollable, PollResult
+from airflow_provider_ip1.compat import BaseTrigger, TriggerEvent
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import poll_async

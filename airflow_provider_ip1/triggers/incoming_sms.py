@@ -11,15 +11,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.triggers import BaseEventTrigger
-from airflow.triggers.base import TriggerEvent
-
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.watching.arrivals import ArrivalWatch
 from airflow_provider_ip1.api.watching.cursor import Start
 from airflow_provider_ip1.api.watching.poll_schedule import MAX_PAUSE_AFTER_FAILURE, PollSchedule
 from airflow_provider_ip1.api.watching.watch import PollResult
+from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import poll_async

@@ -17,9 +17,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException
 from airflow_provider_ip1.formats import parquet
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS

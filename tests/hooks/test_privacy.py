@@ -16,12 +16,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from tests.airflow_names import redact
 from tests.hooks.hook_clients import CONN_ID, AsyncClient, Client, RawServer, send
 
 MakeClient = Callable[..., Client]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_ip1.api.segments import count_segments
+from airflow_provider_ip1.compat import BaseNotifier
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1SendUnknownError
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier, send_ip1_notification
 from airflow_provider_ip1.sandbox.server import SandboxServer

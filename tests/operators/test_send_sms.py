@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ip1.api.sending import default_reference
+from airflow_provider_ip1.compat import AirflowFailException
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
     IP1Error,

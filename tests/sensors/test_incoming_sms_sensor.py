@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
+from tests.airflow_names import TaskDeferred
 from tests.sensor_modes import Clock, Outcome, connect, run_sensor
 
 Run = Callable[..., Outcome]

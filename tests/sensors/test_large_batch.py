@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
+from airflow_provider_ip1.compat import AirflowSensorTimeout
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES

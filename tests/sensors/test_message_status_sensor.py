@@ -10,14 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
+from airflow_provider_ip1.compat import AirflowFailException
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
+from tests.airflow_names import TaskDeferred
 from tests.sensor_modes import Clock, Outcome, TaskInstance, connect
 
 Run = Callable[..., Outcome]

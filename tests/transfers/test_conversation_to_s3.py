@@ -17,8 +17,8 @@ import pendulum
 import pyarrow.parquet
 import pytest
 import zstandard
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, AirflowSkipException
 
+from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException, AirflowSkipException
 from airflow_provider_ip1.exceptions import (
     IP1AuthError,
     IP1ConnectionError,

@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.providers.common.compat.sdk import Stats
 from packaging.version import Version
 
+from airflow_provider_ip1.compat import Stats
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
@@ -34,7 +34,11 @@ DAG_FILE = """
     import sys
     from datetime import datetime, timezone
 
-    from airflow.providers.common.compat.sdk import DAG, Asset, task
+    try:
+        from airflow.sdk import DAG, Asset, task
+    except ImportError:
+        from airflow import DAG, Dataset as Asset
+        from airflow.decorators import task
 
     from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
@@ -139,7 +143,10 @@ def test_a_dag_run_produces_results_events_and_the_link(
 FAILING_DAG = """
     from datetime import datetime, timezone
 
-    from airflow.providers.common.compat.sdk import DAG
+    try:
+        from airflow.sdk import DAG
+    except ImportError:
+        from airflow import DAG
 
     from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 
@@ -282,7 +289,8 @@ def test_importing_the_operator_gives_no_warnings() -> None:
 def test_an_asset_alias_among_the_outlets_is_ignored(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str
 ) -> None:
-    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+    from airflow_provider_ip1.compat import Asset
+    from tests.airflow_names import AssetAlias
 
     asset, alias = Asset("s3://lake/conversations"), AssetAlias("lake")
     event = SimpleNamespace(extra={"kept": 1})

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.participants import EMPTY, SEVEN

@@ -17,8 +17,8 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError, IP1PagingError, IP1ResponseError
 from airflow_provider_ip1.links.s3 import S3ObjectLink
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME, SEVEN

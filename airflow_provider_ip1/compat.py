@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The only module that knows where each supported version of Airflow has what this provider uses.
+
+The official ``common.compat`` provider does the same, but the constraints of Airflow 2.11.0 pin a release that lacks
+most of these names. Nothing is loaded before it is used, because a DAG file should not load what only a task needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage as OperatorLineage
+    from airflow.sdk import (
+        Asset as Asset,
+    )
+    from airflow.sdk import (
+        BaseHook as BaseHook,
+    )
+    from airflow.sdk import (
+        BaseNotifier as BaseNotifier,
+    )
+    from airflow.sdk import (
+        BaseOperator as BaseOperator,
+    )
+    from airflow.sdk import (
+        BaseOperatorLink as BaseOperatorLink,
+    )
+    from airflow.sdk import (
+        BaseSensorOperator as BaseSensorOperator,
+    )
+    from airflow.sdk import (
+        Connection as Connection,
+    )
+    from airflow.sdk import (
+        Context as Context,
+    )
+    from airflow.sdk import (
+        PokeReturnValue as PokeReturnValue,
+    )
+    from airflow.sdk.configuration import conf as conf
+    from airflow.sdk.exceptions import (
+        AirflowException as AirflowException,
+    )
+    from airflow.sdk.exceptions import (
+        AirflowFailException as AirflowFailException,
+    )
+    from airflow.sdk.exceptions import (
+        AirflowNotFoundException as AirflowNotFoundException,
+    )
+    from airflow.sdk.exceptions import (
+        AirflowOptionalProviderFeatureException as AirflowOptionalProviderFeatureException,
+    )
+    from airflow.sdk.exceptions import (
+        AirflowSensorTimeout as AirflowSensorTimeout,
+    )
+    from airflow.sdk.exceptions import (
+        AirflowSkipException as AirflowSkipException,
+    )
+    from airflow.sdk.execution_time.xcom import XCom as XCom
+    from airflow.sdk.log import mask_secret as mask_secret
+    from airflow.sdk.observability.stats import Stats as Stats
+    from airflow.sdk.types import TaskInstanceKey as TaskInstanceKey
+    from airflow.triggers.base import (
+        BaseEventTrigger as BaseEventTrigger,
+    )
+    from airflow.triggers.base import (
+        BaseTrigger as BaseTrigger,
+    )
+    from airflow.triggers.base import (
+        TriggerEvent as TriggerEvent,
+    )
+
+_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+# Where to look for a name, the newest home first. After a colon: its name there, if it was renamed since.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "AirflowException": _EXCEPTIONS,
+    "AirflowFailException": _EXCEPTIONS,
+    "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "AirflowSensorTimeout": _EXCEPTIONS,
+    "AirflowSkipException": _EXCEPTIONS,
+    "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
+    # Airflow 2 does not start DAGs with triggers.
+    "BaseEventTrigger": ("airflow.triggers.base", "airflow.triggers.base:BaseTrigger"),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "BaseTrigger": ("airflow.triggers.base",),
+    "Connection": ("airflow.sdk", "airflow.models.connection"),
+    "Context": ("airflow.sdk", "airflow.utils.context"),
+    "OperatorLineage": ("airflow.providers.openlineage.extractors",),
+    "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
+    "TaskInstanceKey": ("airflow.sdk.types", "airflow.models.taskinstancekey"),
+    "TriggerEvent": ("airflow.triggers.base",),
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "mask_secret": (
+        "airflow.sdk.log",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    ),
+}
+
+
+def find(name: str, *homes: str) -> Any:
+    """
+    Import a name from the first module that has it.
+
+    :param name: what to import.
+    :param homes: modules, each with a colon and the name there if that differs.
+    :raises ImportError: none of the modules has it, or one of them cannot be imported.
+    """
+    from importlib import import_module
+
+    for home in homes:
+        module, _, old_name = home.partition(":")
+        try:
+            return getattr(import_module(module), old_name or name)
+        except AttributeError:
+            continue
+        except ModuleNotFoundError as error:
+            # A missing dependency of the module is not the same as a missing module.
+            if not f"{module}.".startswith(f"{error.name}."):
+                raise
+    raise ImportError(f"This Airflow has no {name} in {' or '.join(homes)}", name=name)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = find(name, *_HOMES[name])
+        return found
+
+
+async def look_up_connection(hook: BaseHook, conn_id: str) -> tuple[Connection | None, dict[str, Any]]:
+    """
+    Look up a connection and its extra fields without blocking the event loop.
+
+    Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets, so a thread does all of it.
+
+    :param hook: the hook whose ``get_connection`` or ``aget_connection`` finds connections.
+    :param conn_id: the connection.
+    :return: the connection, or None if there is none, and its extra fields.
+    """
+    from airflow_provider_ip1.compat import AirflowNotFoundException, Connection
+
+    def look_up() -> tuple[Connection | None, dict[str, Any]]:
+        connection = hook.get_connection(conn_id)
+        return connection, (connection.extra_dejson if connection else {})
+
+    try:
+        if not hasattr(Connection, "aextra_dejson"):
+            from asgiref.sync import sync_to_async
+
+            # Not asyncio.to_thread: in its threads, Airflow cannot call back into the triggerer's event loop.
+            return await sync_to_async(look_up)()
+        connection = await hook.aget_connection(conn_id)
+        return connection, (await connection.aextra_dejson() if connection else {})
+    except AirflowNotFoundException:
+        return None, {}
