@@ -66,7 +66,7 @@ class ParticipantSearch:
         self._seen = SeenParticipants()
         self._batches = None
         if self._since is not None:
-            self._batches = NewestBatchesFirst(self._since - STATUS_LOOKBACK, self._latest)
+            self._batches = NewestBatchesFirst(self._since, STATUS_LOOKBACK, self._latest)
 
     def is_over(self, page: Page) -> bool:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_ip1.api.paging.newest_first import NewestFirst
@@ -22,13 +22,13 @@ class Window:
 
     :param since: start of the window, aware; ``None`` for no start.
     :param until: end of the window, aware; ``None`` for no end.
-    :param read_back_to: reading newest first may stop at the first message modified before this time; ``None`` to read
-        the entire conversation.
+    :param lookback: with a start, reading newest first may stop before messages that were modified longer than this
+        before the start; ``None`` to read the entire conversation.
     """
 
     since: datetime | None = None
     until: datetime | None = None
-    read_back_to: datetime | None = None
+    lookback: timedelta | None = None
 
     @classmethod
     def from_arguments(cls, since: Any, until: Any, status_lookback: timedelta | None) -> Window:
@@ -47,13 +47,7 @@ class Window:
                 "On Airflow 3 a cron schedule's data interval has length zero unless the DAG uses "
                 "CronDataIntervalTimetable."
             )
-        read_back_to = None
-        if begin is not None and status_lookback is not None:
-            try:
-                read_back_to = begin - status_lookback
-            except OverflowError:
-                read_back_to = datetime.min.replace(tzinfo=UTC)
-        return cls(begin, end, read_back_to)
+        return cls(begin, end, None if begin is None else status_lookback)
 
     @property
     def is_open(self) -> bool:
@@ -113,9 +107,9 @@ class Selection:
             return Selected(page, is_last=False)
         times = [time if is_plausible(time, self._latest) else None for time in page.modified]
         end = None
-        if window.read_back_to is not None:
+        if window.since is not None and window.lookback is not None:
             if page.number == 0 or self._newest_first is None:
-                self._newest_first = NewestFirst(window.read_back_to)
+                self._newest_first = NewestFirst(window.since, window.lookback)
             end = self._newest_first.end_in(times)
         times = times[:end]
         self.undated += times.count(None)

@@ -191,10 +191,10 @@ class AccountReading:
 
     def __init__(self, plan: Plan, latest: datetime) -> None:
         self._plan = plan
-        self._selection = Selection(replace(plan.window, read_back_to=None), latest)
+        self._selection = Selection(replace(plan.window, lookback=None), latest)
         self._newest_first: NewestBatchesFirst | None = None
-        if plan.window.read_back_to is not None:
-            self._newest_first = NewestBatchesFirst(plan.window.read_back_to, latest)
+        if plan.window.since is not None and plan.window.lookback is not None:
+            self._newest_first = NewestBatchesFirst(plan.window.since, plan.window.lookback, latest)
         self._participants = SeenParticipants()
         self._batches = 0
         self._with_messages = 0

@@ -42,11 +42,10 @@ def test_an_empty_window_is_rejected(until: str) -> None:
         Window.from_arguments("2026-11-01", until, None)
 
 
-def test_lookback_counts_back_from_since() -> None:
-    assert Window.from_arguments(NOON, None, timedelta(days=3)).read_back_to == NOON - timedelta(days=3)
-    assert Window.from_arguments(NOON, None, None).read_back_to is None
-    assert Window.from_arguments(None, NOON, timedelta(days=3)).read_back_to is None
-    assert Window.from_arguments(NOON, None, timedelta.max).read_back_to == datetime.min.replace(tzinfo=UTC)
+def test_lookback_needs_a_start() -> None:
+    assert Window.from_arguments(NOON, None, timedelta(days=3)).lookback == timedelta(days=3)
+    assert Window.from_arguments(NOON, None, None).lookback is None
+    assert Window.from_arguments(None, NOON, timedelta(days=3)).lookback is None
 
 
 def test_the_window_includes_its_start_and_excludes_its_end() -> None:
