@@ -22,8 +22,8 @@ class IP1AuthError(IP1Error):
     """iP.1 rejected the API key (401), or does not allow its use from this address (403)."""
 
 
-class IP1ParticipantError(IP1Error):
-    """The participant lacks its country code, or is not a number or sender name that iP.1 accepts (400)."""
+class IP1ParticipantError(IP1Error, ValueError):
+    """A number lacks its country code or is not clearly one number, or iP.1 does not accept the participant (400)."""
 
 
 class _OutlastedError(IP1Error):

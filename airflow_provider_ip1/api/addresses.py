@@ -12,18 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.requests import normalize_participant
-from airflow_provider_ip1.exceptions import IP1ParticipantError
+from airflow_provider_ip1.api.phone import is_meant_as_number, normalise
 
 Recipients: TypeAlias = str | Sequence[str] | Mapping[str, Mapping[str, str]]
 
 #: The key of a mapping of recipients that holds the values for recipients that lack their own.
 DEFAULT: Final = "default"
-_MAX_DIGITS: Final = 15
 
-_NUMBER = re.compile(r"[0-9]{1,15}")
-_DIGITS_AND_SEPARATORS = re.compile(r"[+(]*[0-9][0-9\s().\-/]*")
 _SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
 
 
@@ -43,8 +38,7 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
 
     :param recipients: see :func:`~airflow_provider_ip1.api.sending.check_batch`.
     :return: number -> values, and the default values.
-    :raises ValueError: they cannot be used.
-    :raises IP1ParticipantError: a number lacks its country code.
+    :raises ValueError: they cannot be used. The error says which number by its position.
     """
     default_values: dict[str, str] = {}
     if isinstance(recipients, str):
@@ -66,7 +60,7 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
         own_values = _check_values(values, f"number {position}")
         if checked.setdefault(number, own_values) != own_values:
             raise ValueError(
-                f"recipients has {mask_number(number)} twice, with different values. Keep one of the entries."
+                f"recipients: number {position} is there twice, with different values. Keep one of the entries."
             )
     if not checked:
         raise ValueError("recipients is empty. Give at least one phone number with country code.")
@@ -78,25 +72,7 @@ def _check_number(recipient: Any, position: int) -> str:
         raise ValueError(f"recipients: number {position} must be a string, not {type(recipient).__name__}.")
     if not recipient.strip():
         raise ValueError(f"recipients: number {position} is empty.")
-    number = _normalize(recipient, f"recipients: number {position}")
-    if not number.isdigit():
-        raise ValueError(
-            f"recipients: number {position} is not a phone number. Give the country code and the number, digits only."
-        )
-    if not _NUMBER.fullmatch(number):
-        raise ValueError(
-            f"recipients: number {position} ({mask_number(number)}) has {len(number)} digits. "
-            f"iP.1 accepts at most {_MAX_DIGITS}."
-        )
-    return number
-
-
-def _normalize(text: str, subject: str) -> str:
-    try:
-        return normalize_participant(text)
-    except IP1ParticipantError as error:
-        problem = str(error)
-    raise IP1ParticipantError(f"{subject} cannot be used. {problem}")
+    return normalise(recipient, f"recipients: number {position}")
 
 
 def _check_values(values: Any, owner: str) -> dict[str, str]:
@@ -114,18 +90,14 @@ def check_sender(sender: Any) -> str:
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
     :return: the name, or the digits of the number.
     :raises ValueError: it is something else.
-    :raises IP1ParticipantError: the number lacks its country code.
     """
     if sender is None or (isinstance(sender, str) and not sender.strip()):
         raise ValueError("sender is missing. Pass it, or set the extra 'sender' of the connection.")
     if not isinstance(sender, str):
         raise ValueError(f"sender must be a string, not {type(sender).__name__}.")
+    if is_meant_as_number(sender):
+        return normalise(sender, "sender")
     text = sender.strip()
-    if _DIGITS_AND_SEPARATORS.fullmatch(text):
-        text = _normalize(text, "sender")
-        if _NUMBER.fullmatch(text):
-            return text
-        raise ValueError(f"sender has {len(text)} digits. iP.1 accepts numbers of at most {_MAX_DIGITS} digits.")
     if not _SENDER_NAME.fullmatch(text):
         raise ValueError("sender must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.")
     return text

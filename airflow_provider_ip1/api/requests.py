@@ -7,12 +7,13 @@ Sources: iP.1's introduction (start, limit, order) and its pages on conversation
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import quote, urlencode
 
+from airflow_provider_ip1.api.phone import is_meant_as_number, normalise
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
@@ -20,10 +21,6 @@ Order: TypeAlias = Literal["ASC", "DESC"]
 Direction: TypeAlias = Literal["mt", "mo"]
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
 Retry: TypeAlias = Literal["always", "unless_sent"]
-
-_NUMBER_LIKE: Final = re.compile(r"[+\s().\-/]*[0-9][0-9\s().\-/]*")
-# The trunk prefix in parentheses behind a country code: it is dialed within the country only.
-_TRUNK_PREFIX: Final = re.compile(r"(?<=[0-9])[\s.\-/]*\(0\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,53 +67,48 @@ class Request:
         return replace(self, query=(("start", str(start)), ("limit", str(limit)), ("order", order)))
 
 
-def normalize_participant(participant: str) -> str:
+def normalize_participant(participant: str, subject: str = "The participant") -> str:
     """
     Return a participant the way the API expects it: a number as country code and digits only, a sender name unchanged.
 
-    ``+``, a leading ``00``, a trunk prefix in parentheses, ``(0)``, and separators are removed from numbers (iP.1:
-    "MSISDN", digits only). So are the marks that come along when a number is copied from a document or an address
-    book: typographic dashes, full-width digits, invisible direction marks.
-
-    :param participant: phone number with country code, or sender name.
+    :param participant: phone number with country code, in a notation that
+        :func:`~airflow_provider_ip1.api.phone.normalise` accepts, or sender name.
+    :param subject: which participant it is, for the error.
     :return: the text that goes, percent-encoded, into the path.
-    :raises IP1ParticipantError: it is empty, lacks the country code, has control characters, or is ``.`` or ``..``.
+    :raises IP1ParticipantError: it is empty, is meant as a number but not clearly one with a country code, has control
+        characters, or is ``.`` or ``..``.
     """
     if not isinstance(participant, str):
         raise IP1ParticipantError(
-            f"The participant must be a string, not {type(participant).__name__}. "
+            f"{subject} must be a string, not {type(participant).__name__}. "
             "Give a phone number with country code or a sender name."
         )
-    text = participant.strip()
-    plain = "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
-    if not _NUMBER_LIKE.fullmatch(plain):
-        return _path_segment_text(text, "participant")
-    digits = re.sub(r"[^0-9]", "", _TRUNK_PREFIX.sub("", plain)).removeprefix("00")
-    if not digits or digits.startswith("0"):
-        raise IP1ParticipantError(
-            f"The participant {mask_number(plain)} has no country code: it begins with a single 0. "
-            "Give the number with its country code, such as 46 for Sweden, and without that 0."
-        )
-    return digits
+    if is_meant_as_number(participant):
+        return normalise(participant, subject)
+    name = participant.strip()
+    if problem := _problem_in_path(name):
+        raise IP1ParticipantError(f"{subject} {problem}. Give a phone number with country code or a sender name.")
+    return name
 
 
-def _plain_character(character: str) -> str:
-    return {"Pd": "-", "Cf": ""}.get(unicodedata.category(character), character)
+def normalize_participants(participants: Iterable[str]) -> list[str]:
+    """
+    Return several participants the way the API expects them.
+
+    :param participants: phone numbers with country code, or sender names.
+    :raises IP1ParticipantError: one cannot be used. The error says which one, by its position from 1.
+    """
+    given = list(participants)
+    subject = "The participant" if len(given) == 1 else "The participant at position {}"
+    return [normalize_participant(one, subject.format(position)) for position, one in enumerate(given, 1)]
 
 
-def _path_segment_text(text: str, name: str) -> str:
-    problem = None
-    if not text.strip():
-        problem = "is empty"
-    elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-        problem = "has control characters"
-    elif text in (".", ".."):
-        problem = "is a path, not a name"
-    if problem is None:
-        return text
-    if name == "participant":
-        raise IP1ParticipantError(f"The participant {problem}. Give a phone number with country code or a sender name.")
-    raise ValueError(f"{name} {problem}")
+def _problem_in_path(text: str) -> str | None:
+    if not text:
+        return "is empty"
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+        return "has control characters"
+    return "is a path, not a name" if text in (".", "..") else None
 
 
 def _segment(text: str) -> str:
@@ -133,7 +125,10 @@ def check_id(value: str, name: str) -> str:
     """
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, not {type(value).__name__}")
-    return _path_segment_text(value.strip(), name)
+    text = value.strip()
+    if problem := _problem_in_path(text):
+        raise ValueError(f"{name} {problem}")
+    return text
 
 
 def conversation_request(participant: str, direction: Direction | None = None) -> Request:

@@ -125,7 +125,7 @@ def check_batch(
 
     :param recipients: a number, several separated by commas, a list of numbers, or number -> placeholder -> value.
         In a mapping, the key ``default`` holds the values for recipients that lack their own. Numbers have a country
-        code and at most 15 digits; ``+``, ``00`` and separators are removed, and so are duplicates.
+        code, see :func:`~airflow_provider_ip1.api.phone.normalise`. Duplicates are removed.
     :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
         placeholder.
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
@@ -138,8 +138,8 @@ def check_batch(
     :param delivery_report_url: an http or https URL.
     :param tags: labels, none of them blank.
     :return: the checked batch.
-    :raises ValueError: an argument cannot be used; the message names the argument.
-    :raises IP1ParticipantError: a number lacks its country code.
+    :raises ValueError: an argument cannot be used; the message names the argument. For a number, the error is an
+        :class:`~airflow_provider_ip1.exceptions.IP1ParticipantError`, which is a ``ValueError``.
     """
     _check_body(body)
     is_templated = isinstance(recipients, Mapping)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_ip1.api.addresses import check_recipients, check_sender
-from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ParticipantError
+from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 DEFAULT_HOST = "https://api.ip1sms.com"
 DEFAULT_TIMEOUT = (10.0, 60.0)
@@ -264,7 +264,7 @@ def _text(value: Any) -> str:
 def _sender(value: Any) -> str:
     try:
         return check_sender(value)
-    except (ValueError, IP1ParticipantError):
+    except ValueError:
         pass
     raise ValueError("must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.")
 
@@ -273,7 +273,7 @@ def _recipients(value: Any) -> tuple[str, ...]:
     try:
         if isinstance(value, (str, list)):
             return tuple(check_recipients(value)[0])
-    except (ValueError, IP1ParticipantError):
+    except ValueError:
         pass
     raise ValueError("must be phone numbers with country code, as a list or separated by commas.")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.api.requests import normalize_participants
 
 
 def participants_from_argument(value: Any) -> tuple[str, ...]:
@@ -30,4 +30,4 @@ def participants_from_argument(value: Any) -> tuple[str, ...]:
             "participant: a template rendered a list as text. Set render_template_as_native_obj=True on the DAG, or "
             "pass the list itself, such as the output of a task."
         )
-    return tuple(dict.fromkeys(map(normalize_participant, texts)))
+    return tuple(dict.fromkeys(normalize_participants(texts)))

@@ -20,11 +20,13 @@ from airflow_provider_ip1.api.requests import (
     conversation_request,
     message_request,
     normalize_participant,
+    normalize_participants,
     send_request,
     senders_request,
     summary_request,
 )
 from airflow_provider_ip1.exceptions import IP1ParticipantError
+from tests.api.test_phone import NOT_A_NUMBER
 
 NUMBER = "46701740605"
 MASKED = "46***05"
@@ -39,13 +41,10 @@ TRUNK = "(0)"
         ("46701740605", NUMBER),
         ("+46701740605", NUMBER),
         ("+46 70-174 06 05", NUMBER),
-        ("(+46) 70/174.06.05", NUMBER),
-        ("+46 (70) 174 06 05", NUMBER),
         (" 46701740605\n", NUMBER),
         ("46\u00a070\u00a01740605", NUMBER),
         ("46\u201170\u20131740605", NUMBER),
         ("\u202a+46701740605\u202c", NUMBER),
-        ("\uff0b\uff14\uff1670\u200b1740605", NUMBER),
         ("Grannen", "Grannen"),
         ("  Grannen ", "Grannen"),
         ("Min skola", "Min skola"),
@@ -160,6 +159,19 @@ def test_a_number_without_country_code_is_refused(number: str) -> None:
 )
 def test_international_notations_mean_the_same_number(number: str) -> None:
     assert normalize_participant(number) == NUMBER
+
+
+def test_a_participant_that_is_meant_as_a_number_is_not_a_name() -> None:
+    for written in NOT_A_NUMBER:
+        with pytest.raises(IP1ParticipantError, match="^The participant (is not|has)"):
+            normalize_participant(written)
+
+
+def test_the_error_says_which_participant() -> None:
+    with pytest.raises(IP1ParticipantError, match="^The participant at position 2 is not a phone number"):
+        normalize_participants([NUMBER, "46701740606.0"])
+    with pytest.raises(IP1ParticipantError, match="^The participant is not a phone number"):
+        normalize_participants(["46701740606.0"])
 
 
 def test_which_requests_may_be_repeated() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch, check_limits, default_reference
 from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
+from tests.api.test_phone import NOT_A_NUMBER
 
 NUMBER, OTHER = "46701740605", "46701740606"
 TEXT = "A text that nobody may see"
@@ -114,7 +115,7 @@ def test_rejects_recipients_that_iP1_would_not_accept(recipients: Any) -> None:
     [
         (7, r"recipients must be a string, a list of strings or a mapping, not int\."),
         ([NUMBER, 7], r"recipients: number 2 must be a string, not int\."),
-        ([NUMBER, "0701740606"], r"recipients: number 2 cannot be used\. The participant .* has no country code"),
+        ([NUMBER, "0701740606"], r"recipients: number 2 has no country code"),
         ({NUMBER: {"name": 1}}, "recipients: the values of number 1 must be a mapping of strings to strings"),
         ({NUMBER: {}, "default": {"a": 1}}, "recipients: the values of default must be a mapping"),
         ({"default": {"a": "1"}, NUMBER: "Ann"}, "recipients: the values of number 2 must be a mapping"),
@@ -126,6 +127,15 @@ def test_the_error_says_which_recipient(recipients: Any, problem: str) -> None:
     assert "1740606" not in str(raised.value)
 
 
+@pytest.mark.parametrize("written", NOT_A_NUMBER)
+def test_only_what_is_clearly_one_number_is_a_recipient_or_a_sender(written: str) -> None:
+    for recipients in ([OTHER, written], {OTHER: {}, written: {}}):
+        with pytest.raises(ValueError, match="^recipients: number 2 (is not|has)"):
+            outgoing(recipients=recipients)
+    with pytest.raises(ValueError, match="^sender (is not|has|must)"):
+        outgoing(sender=written)
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "problem"),
     [
@@ -133,7 +143,7 @@ def test_the_error_says_which_recipient(recipients: Any, problem: str) -> None:
         ("sender", None, "sender is missing"),
         ("sender", " ", "sender is missing"),
         ("sender", 7, "sender must be a string, not int"),
-        ("sender", "0701740605", "sender cannot be used. The participant"),
+        ("sender", "0701740605", "sender has no country code"),
         ("reference", 7, "reference must be a string, not int"),
         ("tags", 7, "tags must be a list of strings, not int"),
         ("type", "mms", "type must be 'sms' or 'flash'"),

@@ -16,7 +16,7 @@ from airflow_provider_ip1.api.requests import (
     batches_request,
     check_id,
     conversation_request,
-    normalize_participant,
+    normalize_participants,
 )
 from airflow_provider_ip1.api.settings import check_argument
 
@@ -124,7 +124,7 @@ def conversation_lists(
             order=checked_order,
             page_size=size,
         )
-        for participant in map(normalize_participant, participants)
+        for participant in normalize_participants(participants)
     ]
 
 
