@@ -93,10 +93,10 @@ compose-test: ## Run every example DAG in containers, with LocalExecutor and wit
 bench: .venv-bench/.installed ## Compare the export with what people use instead (40 minutes; ONLY="csv parquet" ROUNDS=5)
 	.venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
-check-live: $(INSTALLED) ## Ask the real iP.1 API what its documentation leaves open (IP1_API_KEY, IP1_PARTICIPANT)
-	@$(RUN) -m dev.live.check $(if $(SEND),--send $(SEND))
+check-live: $(INSTALLED) ## Compare the real iP.1 API with what this provider expects (IP1_API_KEY, IP1_PARTICIPANT)
+	@$(RUN) -m dev.live.check
 
-record: $(INSTALLED) ## Record the real iP.1 API without personal data (IP1_API_KEY, IP1_PARTICIPANT)
+record: $(INSTALLED) ## Record the real iP.1 API into build/, without personal data (IP1_API_KEY, IP1_PARTICIPANT)
 	@$(RUN) -m dev.live.record
 
 audit: $(INSTALLED) ## Look up known vulnerabilities of our lower bounds and of the pinned versions

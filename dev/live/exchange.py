@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from airflow_provider_ip1.api.page_body import urls_by_relation
-from dev.live.cassettes import Cassette, Key
 
 DEFAULT_LIMIT = 50
+Key = Literal["right", "wrong", "missing"]
 # RFC 8288, as far as iP.1 needs it.
 _LINK = re.compile(r'<[^<>"\s]*>(\s*;\s*[a-z-]+="[^"]*")*')
 _REL = re.compile(r'\brel="[a-z ]+"')
@@ -78,6 +78,10 @@ class Exchange:
         return re.search(r"/v2/(conversations/[^/]+(/m[to])?|batches/[^/]+/messages)$", self.path) is not None
 
     @property
+    def is_batches(self) -> bool:
+        return self.path.endswith("/v2/batches")
+
+    @property
     def is_summary(self) -> bool:
         return re.search(r"/v2/conversations/[^/]+/summary$", self.path) is not None
 
@@ -120,21 +124,6 @@ class Exchange:
     def links(self) -> Mapping[str, LinkTarget]:
         urls = urls_by_relation(self.headers.get("link") or "")
         return {relation: LinkTarget.of(url) for relation, url in urls.items()}
-
-
-def exchanges_of(cassette: Cassette) -> list[Exchange]:
-    """Return the exchanges of a cassette."""
-    return [
-        Exchange(
-            each.url,
-            each.status,
-            {name.lower(): ", ".join(values) for name, values in each.headers.items()},
-            each.body,
-            cassette.call.key,
-            each.method,
-        )
-        for each in cassette.interactions
-    ]
 
 
 def link_form(header: str | None) -> str:

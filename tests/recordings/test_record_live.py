@@ -8,16 +8,19 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import vcr
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from dev.live import cassettes, record, record_sandbox
-from dev.live.exchange import exchanges_of
-from dev.live.scrub import Scrubber, ScrubError
+from dev.live import cassettes, record
+from dev.live.scrub import _KINDS, Scrubber, ScrubError
+from dev.live.survey import BASE_URL
 
 KEY = "c9b1-very-secret-key-4f7a"
 PARTICIPANT = "46313900650"
@@ -27,7 +30,7 @@ REFERENCE = "invoice-of-anna-andersson"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SandboxServer]:
-    clock = record_sandbox.Clock()
+    clock = record.Clock()
     with SandboxServer(messages=10, conversations=200, key=KEY, compress=True, clock=clock) as running:
         for place, body in enumerate(BODIES):
             running.send([PARTICIPANT], body, sender="Anna & Co" if place else "AnnasCafe", reference=REFERENCE)
@@ -50,14 +53,9 @@ def originals(server: SandboxServer) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def recorded(server: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that ``make record`` writes if its question is answered with yes."""
+    """Return the folder that ``make record`` writes."""
     folder = tmp_path_factory.mktemp("live")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IP1_API_KEY", KEY)
-        patch.setenv("IP1_PARTICIPANT", f"+{PARTICIPANT}")
-        patch.setenv("IP1_BASE_URL", f"{server.url}/")
-        patch.setattr(record, "RATE", 0)
-        assert record.main(["--yes", "--to", str(folder)]) == 0
+    record.save(record.live(server.url, KEY, f"+{PARTICIPANT}", rate=0), folder)
     return folder
 
 
@@ -97,7 +95,7 @@ def test_nothing_personal_survives(recorded: Path, originals: dict[str, set[str]
 
 
 def test_everything_is_recorded_and_only_with_get(recorded: Path, server: SandboxServer) -> None:
-    assert {path.stem for path in recorded.iterdir()} == set(record._SENTENCES)
+    assert {path.stem for path in recorded.iterdir()} == set(record.calls(PARTICIPANT, 4, "batch", "message"))
     assert {request.method for request in server.requests} == {"GET"}
 
 
@@ -106,45 +104,41 @@ def test_note_tells_the_origin(recorded: Path) -> None:
         cassette = cassettes.load(path)
         assert cassette.source == "live"
         assert re.fullmatch(r"iP\.1's API, recorded 20[0-9]{2}-[0-9]{2}-[0-9]{2}, scrubbed", cassette.origin)
-        assert all(each.url.startswith(f"{cassettes.BASE_URL}/v2/") for each in cassette.interactions)
+        assert all(each.url.startswith(f"{BASE_URL}/v2/") for each in cassette.exchanges)
 
 
 def test_scrubbed_pages_still_match(recorded: Path, server: SandboxServer) -> None:
     """A message is the same in all recordings, in the same order, and no expectation fails."""
-    total = len(server.conversation(PARTICIPANT))
     loaded = {path.stem: cassettes.load(path) for path in recorded.iterdir()}
-    exchanges = {name: exchanges_of(cassette) for name, cassette in loaded.items()}
-    pages, single = exchanges["conversation_pages"], exchanges["conversation_single_page"]
+    pages = loaded["conversation_pages"].exchanges
     assert len(pages) >= 3
     seen: dict[str, dict[str, object]] = {}
     for exchange in pages:
         for row in exchange.messages:
             assert seen.setdefault(row["id"], row) == row
-    assert list(seen.values()) == single[0].messages
-    assert len(seen) == total
+    assert len(seen) == len(server.conversation(PARTICIPANT))
     assert sorted(seen) == list(seen), "ids keep their order"
-    newest_first = [row["id"] for each in exchanges["conversation_pages_newest_first"] for row in each.messages]
+    newest_first = [row["id"] for each in loaded["conversation_newest_first"].exchanges for row in each.messages]
     assert list(dict.fromkeys(newest_first)) == list(seen)[::-1]
-    halves = [row["id"] for name in ("sent", "received") for row in exchanges[f"conversation_{name}"][0].messages]
-    assert set(halves) <= set(seen)
-    assert exchanges["message_history"][0].json["id"] in seen
-    for name, cassette in loaded.items():
-        assert cassette.differs == [], name
+    (single,) = loaded["message_history"].exchanges
+    assert single.json["id"] in seen and single.json["batchId"] == seen[single.json["id"]]["batchId"]
+    for cassette in loaded.values():
+        assert "differs: []" in cassette.to_yaml()
 
 
 def test_impersonal_values_are_kept(recorded: Path, server: SandboxServer) -> None:
     kept = ("direction", "segments", "type", "datacoding", "priority", "price", "currency")
-    (first, *_) = cassettes.load(recorded / "conversation_single_page.yaml").interactions
-    before, after = server.conversation(PARTICIPANT), json.loads(first.body)
-    assert [{name: row.get(name) for name in kept} for row in after] == [
-        {name: row.get(name) for name in kept} for row in before
-    ]
+    before = server.conversation(PARTICIPANT)
+    pages = cassettes.load(recorded / "conversation_pages.yaml").exchanges
+    after = list({row["id"]: row for page in pages for row in page.messages}.values())
     for old, new in zip(before, after, strict=True):
         assert old.keys() == new.keys()
+        assert [old.get(name) for name in kept] == [new.get(name) for name in kept]
         assert len(old["body"]) == len(new["body"])
         assert old["body"].isascii() == new["body"].isascii()
         assert [each["code"] for each in old["statuses"]] == [each["code"] for each in new["statuses"]]
         assert re.sub("[0-9]", "9", old["modified"]) == re.sub("[0-9]", "9", new["modified"])
+        assert old["modified"][:10] != new["modified"][:10]
 
 
 def test_replay_returns_the_conversation(recorded: Path, server: SandboxServer, ip1_conn_id: str) -> None:
@@ -156,26 +150,25 @@ def test_replay_returns_the_conversation(recorded: Path, server: SandboxServer, 
     assert len(given) == len(server.conversation(PARTICIPANT))
 
 
-def test_it_asks_before_writing(
-    server: SandboxServer,
+@pytest.fixture
+def environment(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in {"KEY": KEY, "PARTICIPANT": PARTICIPANT, "URL": server.url}.items():
+        monkeypatch.setenv({"KEY": "IP1_API_KEY", "URL": "IP1_BASE_URL"}.get(name, f"IP1_{name}"), value)
+    return monkeypatch
+
+
+def test_it_shows_and_logs_nothing_personal(
+    environment: pytest.MonkeyPatch,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     originals: dict[str, set[str]],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="vcr")
-    monkeypatch.setenv("IP1_API_KEY", KEY)
-    monkeypatch.setenv("IP1_PARTICIPANT", PARTICIPANT)
-    monkeypatch.setenv("IP1_BASE_URL", server.url)
-    monkeypatch.setattr(record, "RATE", 0)
-    monkeypatch.setattr("builtins.input", lambda _question: "n")
-    assert record.main(["--to", str(tmp_path)]) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert record.main(["--to", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "conversation_pages.yaml (new" in shown
-    assert "GET /v2/conversations/46701740605?start=0" in shown
+    assert "10 recordings in" in shown
     # The sandbox runs in this process too, and aiohttp logs its requests at this level.
     logged = "\n".join(entry.getMessage() for entry in caplog.records if not entry.name.startswith("aiohttp"))
     for text in {KEY, PARTICIPANT, *originals["body"]} - {"PIN"}:
@@ -184,97 +177,135 @@ def test_it_asks_before_writing(
 
 
 @pytest.mark.parametrize(
-    ("environment", "problem"),
+    ("changed", "problem"),
     [
         ({"IP1_API_KEY": ""}, "Set IP1_API_KEY"),
         ({"IP1_PARTICIPANT": ""}, "Set IP1_PARTICIPANT"),
-        ({"IP1_API_KEY": "wrong"}, "IP1AuthError"),
-        ({"IP1_PARTICIPANT": "46701740608"}, "with 0 messages"),
-        ({"IP1_BASE_URL": "http://api.example"}, "IP1ConnectionError"),
+        ({"IP1_API_KEY": "wrong"}, "status 401"),
+        ({"IP1_PARTICIPANT": "46701740608"}, "status 404"),
+        ({"IP1_BASE_URL": "http://api.example"}, "must start with https://"),
     ],
 )
-def test_failure_is_reported(
-    environment: dict[str, str],
+def test_failure_is_reported_and_nothing_is_written(
+    changed: dict[str, str],
     problem: str,
-    server: SandboxServer,
+    environment: pytest.MonkeyPatch,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    defaults = {"IP1_API_KEY": KEY, "IP1_PARTICIPANT": PARTICIPANT, "IP1_BASE_URL": server.url}
-    for name, value in (defaults | environment).items():
-        monkeypatch.setenv(name, value)
-    assert record.main(["--yes", "--to", str(tmp_path / "live")]) == 2
+    for name, value in changed.items():
+        environment.setenv(name, value)
+    assert record.main(["--to", str(tmp_path / "live")]) == 2
     assert problem in capsys.readouterr().err
     assert not (tmp_path / "live").exists()
 
 
+def test_a_recording_of_the_real_api_cannot_send(server: SandboxServer) -> None:
+    call = cassettes.Call("send_batch", {"recipients": [PARTICIPANT], "body": "Hej!", "sender": "iP1"})
+    with pytest.raises(RuntimeError, match="only sends GET, not POST"):
+        record.record(call, server.url, KEY, Scrubber(server.url, KEY))
+    assert {request.method for request in server.requests} == {"GET"}
+
+
 # The scrubber alone
 
-
-def exchange(
-    document: object, url: str = "https://api.ip1sms.com/v2/conversations/46313900650"
-) -> cassettes.Interaction:
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return cassettes.Interaction(url, 200, "OK", {"Content-Type": ["application/json"]}, body)
+URL = f"{BASE_URL}/v2/conversations/46313900650"
 
 
-def scrub(*exchanges: cassettes.Interaction) -> list[cassettes.Interaction]:
-    scrubber = Scrubber(exchanges, base_url="https://api.ip1sms.com", key=KEY)
-    return [scrubber.scrub(each) for each in exchanges]
+@pytest.fixture
+def scrubber() -> Scrubber:
+    return Scrubber(BASE_URL, KEY, ours=("46701740608",))
 
 
-def test_unknown_fields_lose_their_values() -> None:
-    row = {
-        "id": "5bcf4324ee47dee41a9dbb13",
-        "contact": {"name": "Anna", "phone": 46313900650, "vip": True},
-        "46313900650": 1,
-    }
-    (scrubbed,) = scrub(exchange([row]))
-    (after,) = json.loads(scrubbed.body)
-    assert after.keys() == {"id", "contact", "field"}
-    assert after["contact"]["phone"] == 0 and after["contact"]["vip"] is True
-    assert "Anna" not in scrubbed.body.decode()
+def scrub(scrubber: Scrubber, document: object) -> Any:
+    return json.loads(scrubber.body(json.dumps(document).encode()))
 
 
-def test_spellings_of_one_number_stay_together_and_keep_their_form() -> None:
+def test_undocumented_fields_lose_their_names_and_values(scrubber: Scrubber) -> None:
+    contact = {"name": "Anna", "phone": 46313900650, "vip": True, "Anna": {"46313900650": 1, "x": [1.5, "Anna"]}}
+    after = scrub(scrubber, [{"id": "5bcf4324ee47dee41a9dbb13", "contact": contact, "46313900650": 1}])
+    text = json.dumps(after)
+    assert not re.search("Anna|46313900650|1.5|contact|phone|vip|name", text)
+    assert after[0].keys() == {"id", "field1", "field6"} and "true" in text
+
+
+secrets = st.sampled_from(
+    ["46313900650", 46313900650, "Anna", "Anna Andersson", "+46 313 900 650", "Anna@46", 46313900650.5]
+)
+names = st.sampled_from([*_KINDS, "Anna", "46313900650", "traceId", "100000"])
+documents = st.recursive(secrets, lambda part: st.lists(part, max_size=3) | st.dictionaries(names, part, max_size=4))
+
+
+@settings(deadline=None)
+@given(documents)
+def test_neither_number_nor_text_survives_in_any_field(document: object) -> None:
+    after = json.dumps(scrub(Scrubber(BASE_URL, KEY), document))
+    assert not re.search("4631|3900|900 650|Anna|traceId|100000", after)
+
+
+def test_spellings_of_one_number_stay_together_and_keep_their_form(scrubber: Scrubber) -> None:
     rows = b"""[{"id":"a1","sender":"+46313900650","recipient":"0046313900650","price":0.350},
                 {"id":"a2","sender":"Anna","recipient":"ANNA","price":1e1}]"""
-    (scrubbed,) = scrub(exchange(rows))
-    first, second = json.loads(scrubbed.body)
-    assert first["sender"][1:] == first["recipient"][2:] == scrubbed.url.rpartition("/")[2]
-    assert second["sender"] == second["recipient"]
-    assert b'"price":0.350' in scrubbed.body
+    body = scrubber.body(rows)
+    first, second = json.loads(body)
+    assert first["sender"][1:] == first["recipient"][2:] == scrubber.url(URL).rpartition("/")[2] == "46701740605"
+    assert second["sender"] == second["recipient"] == "Name01"
+    assert b'"price":0.350' in body
 
 
-def test_errors_keep_their_words_but_lose_known_names_and_numbers() -> None:
-    known = exchange([{"id": "5bcf4324ee47dee41a9dbb13", "sender": "AnnasCafe", "recipient": "46313900650"}])
-    text = {"title": "Not found", "detail": "AnnasCafe, 46313900650 and 070-174 06 05", "traceId": f"00-{'a1' * 16}-01"}
-    error = cassettes.Interaction(known.url, 404, "Not Found", {}, json.dumps(text).encode())
-    after = json.loads(scrub(known, error)[1].body)
-    assert after["title"] == "Not found"
-    assert not re.search("Anna|46313900650|174 06|a1a1", json.dumps(after))
+def test_errors_keep_only_their_form(scrubber: Scrubber) -> None:
+    error = {"title": "Not Found", "status": 404, "detail": "AnnasCafe, 46313900650", "traceId": f"00-{'a1' * 16}-01"}
+    after = scrub(scrubber, error)
+    assert (after["title"], after["status"]) == ("Not Found", 404)
+    assert not re.search("Anna|46313900650|a1a1|detail", json.dumps(after))
+    assert "Anna" not in json.dumps(scrub(scrubber, {"title": "Anna is not found"}))
+    assert scrubber.body(b"<h1>Anna, 46313900650</h1>") == b"Neutral text in place of a"
 
 
-def test_unneeded_headers_are_dropped_and_links_scrubbed() -> None:
-    link = '<https://api.ip1sms.com/v2/conversations/46313900650?start=1&limit=2&order=ASC&account=anna>; rel="next"'
-    headers = {"Link": [link], "Set-Cookie": ["session=anna"], "Date": ["today"]}
-    original = cassettes.Interaction(exchange([]).url, 200, "OK", headers, b"[]")
-    (scrubbed,) = scrub(original)
-    assert scrubbed.headers.keys() == {"Link"}
-    assert scrubbed.headers["Link"] == [
-        '<https://api.ip1sms.com/v2/conversations/46701740605?start=1&limit=2&order=ASC&account=x>; rel="next"'
-    ]
+@pytest.mark.parametrize(
+    ("header", "scrubbed"),
+    [
+        (
+            f'<{URL}?start=1&limit=2&order=ASC&account=anna>; rel="next"',
+            f'<{BASE_URL}/v2/conversations/46701740605?start=1&limit=2&order=ASC&x=x>; rel="next"',
+        ),
+        ("</v2/conversations/Anna%20A/mo?start=46313900650>", f"<{BASE_URL}/v2/conversations/Name01/mo?x=x>"),
+        ("<https://anna.example/anna/46313900650>", "<https://other.example/Neut/Neutral%20tex>"),
+        ('; rel="next", ; rel="load"; title="Anna"', '; rel="next", ; rel="load"; x="x"'),
+        ("application/problem+json; charset=utf-8", "application/problem+json; charset=utf-8"),
+        ('Bearer realm="Anna 46313900650"', 'Bearer x="x x"'),
+        ("120", "120"),
+    ],
+)
+def test_headers_keep_their_form(scrubber: Scrubber, header: str, scrubbed: str) -> None:
+    assert scrubber.header(header) == scrubbed
 
 
-def test_key_in_a_response_stops_the_recording() -> None:
-    error = cassettes.Interaction(exchange([]).url, 401, "Unauthorized", {}, f"Key {KEY} is unknown".encode())
+def test_unneeded_headers_are_not_kept() -> None:
+    kept = {"Content-Type", "Link", "Location", "Retry-After", "WWW-Authenticate", "RateLimit-Limit", "X-Rate-Limit-X"}
+    others = {"Set-Cookie", "Date", "Server", "X-Account", "ETag"}
+    assert {name for name in kept | others if record.is_kept(name)} == kept
+
+
+def interaction(body: str) -> dict[str, Any]:
+    request = {"uri": URL.replace("46313900650", "46701740605")}
+    return {"request": request, "response": {"headers": {}, "body": {"string": body}}}
+
+
+def test_the_key_in_a_response_stops_the_recording(scrubber: Scrubber) -> None:
     with pytest.raises(ScrubError, match="API key") as raised:
-        scrub(error)
+        scrubber.check([interaction(f"Key {KEY} is unknown")])
     assert KEY not in str(raised.value)
 
 
-def test_more_numbers_than_replacements_is_an_error() -> None:
-    rows = [{"id": f"a{place}", "recipient": f"46406280{place:03d}"} for place in range(400, 500)]
+@pytest.mark.parametrize("body", ["to 46313900650", '{"to":"Anna"}', '{"text":"Hej \\"Anna\\" Andersson!"}'])
+def test_a_value_that_is_left_stops_the_recording(scrubber: Scrubber, body: str) -> None:
+    scrub(scrubber, [{"sender": "Anna", "recipient": "46313900650", "body": 'Hej "Anna" Andersson!'}])
+    with pytest.raises(ScrubError, match="is still in a response"):
+        scrubber.check([interaction(body)])
+    scrubber.check([interaction('{"to":"Annandag"}')])
+
+
+def test_more_numbers_than_replacements_is_an_error(scrubber: Scrubber) -> None:
     with pytest.raises(ScrubError, match="more than 95 phone numbers"):
-        scrub(exchange(rows))
+        scrub(scrubber, [{"recipient": f"46406280{place:03d}"} for place in range(400, 500)])

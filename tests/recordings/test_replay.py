@@ -16,6 +16,7 @@ from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from dev.live import cassettes, expectations
+from dev.live.exchange import Exchange
 
 NAMES = [path.relative_to(cassettes.FOLDER).with_suffix("").as_posix() for path in cassettes.paths()]
 each_cassette = pytest.mark.parametrize("cassette_name", NAMES)
@@ -32,19 +33,16 @@ async def run(hook_class: type, conn_id: str, call: cassettes.Call) -> list[Any]
         return [each async for each in result] if call.method.startswith("iter_") else [await result]
 
 
-def without_control(cassette: cassettes.Cassette) -> list[cassettes.Interaction]:
+def without_control(cassette: cassettes.Cassette) -> list[Exchange]:
     """The interactions without the request that proves, after a first 404, that the server is iP.1's API."""
-    return [each for each in cassette.interactions if not each.url.endswith("/v2/batches?limit=1")]
+    return [each for each in cassette.exchanges if not each.url.endswith("/v2/batches?limit=1")]
 
 
 def recorded_messages(cassette: cassettes.Cassette) -> dict[str, dict[str, Any]]:
     """Return every recorded message or batch in the order of its first appearance, read without this provider."""
     messages: dict[str, dict[str, Any]] = {}
     for each in without_control(cassette):
-        try:
-            document = json.loads(each.body, parse_float=Decimal) if each.status in (200, 201) else []
-        except ValueError:
-            document = []
+        document = json.loads(each.body, parse_float=Decimal) if each.status in (200, 201) else []
         for row in document if isinstance(document, list) else [document]:
             messages.setdefault(row["id"], row)
     return messages
@@ -58,7 +56,6 @@ async def test_replay(
     cassette: cassettes.Cassette,
     vcr: Replay,
     ip1_conn_id: str,
-    waits: list[float],
 ) -> None:
     if cassette.outcome != "ok":
         with pytest.raises(exceptions.IP1Error) as raised:
@@ -77,24 +74,6 @@ async def test_replay(
         else:
             check_messages(given, cassette)
     assert vcr.all_played
-    retried = [each for each in without_control(cassette)[:-1] if is_retried(each)]
-    assert len(waits) == len(retried)
-    for wait, each in zip(waits, retried, strict=True):
-        if "Retry-After" in each.headers:
-            assert wait == float(each.headers["Retry-After"][0])
-
-
-def is_retried(each: cassettes.Interaction) -> bool:
-    """A failed GET is repeated. A POST is repeated only if iP.1 did certainly not send the batch."""
-    return each.status == 429 if each.method == "POST" else each.status >= 400 or not is_json(each.body)
-
-
-def is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
 
 
 def check_messages(given: list[Message], cassette: cassettes.Cassette) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The sensor and the trigger with recorded responses, while the network is blocked.
+The sensors and their triggers with recorded responses, while the network is blocked.
 
 ``documentation/`` contains the examples that iP.1 publishes, ``sandbox/`` the sandbox's responses; see
 docs/recordings.md.
@@ -13,24 +13,15 @@ import time
 
 import pytest
 
-from airflow_provider_ip1.hooks import poll
+from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from dev.live import cassettes
 from tests.sensor_modes import run_trigger
 
-pytestmark = [
-    pytest.mark.vcr,
-    pytest.mark.block_network,
-    pytest.mark.parametrize(
-        "cassette_name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]
-    ),
-]
-
-
-@pytest.fixture(autouse=True)
-def page_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Request a batch in pages of the size that was recorded."""
-    monkeypatch.setattr(poll, "BATCH_PAGE_SIZE", None)
+pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
+with_messages = pytest.mark.parametrize(
+    "cassette_name", ["documentation/message", "sandbox/message_history", "sandbox/batch_messages"]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,20 +33,22 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def latest_codes(cassette: cassettes.Cassette) -> dict[str, int]:
     """Read the latest status code of each message without this provider."""
-    bodies = [json.loads(each.body) for each in cassette.interactions if each.status == 200]
+    bodies = [each.json for each in cassette.exchanges if each.status == 200]
     rows = [row for body in bodies for row in (body if isinstance(body, list) else [body])]
     return {row["id"]: max(row["statuses"], key=lambda status: status["created"])["code"] for row in rows}
 
 
-def test_poke(cassette: cassettes.Cassette) -> None:
+@with_messages
+def test_message_status_sensor(cassette: cassettes.Cassette) -> None:
     codes = latest_codes(cassette)
     sensor = MessageStatusSensor(task_id="wait", expected=list(codes.values()), **cassette.call.arguments)
     found = sensor.poke({})
-    assert found.is_done
+    assert found.is_done and found.xcom_value is not None
     assert {message["message_id"]: message["code"] for message in found.xcom_value} == codes
 
 
-def test_trigger(cassette: cassettes.Cassette) -> None:
+@with_messages
+def test_message_status_trigger(cassette: cassettes.Cassette) -> None:
     codes = latest_codes(cassette)
     now = time.time()
     event = run_trigger(
@@ -69,3 +62,14 @@ def test_trigger(cassette: cassettes.Cassette) -> None:
     )
     assert event["status"] == "success"
     assert {message["message_id"]: message["code"] for message in event["messages"]} == codes
+
+
+@pytest.mark.parametrize("cassette_name", ["sandbox/conversation_received"])
+def test_incoming_sms_sensor(cassette: cassettes.Cassette) -> None:
+    newest, *older = [row for exchange in cassette.exchanges for row in exchange.messages]
+    participant = cassette.call.arguments["participant"]
+    since = newest["statuses"][0]["created"]
+    sensor = IncomingSmsSensor(task_id="wait", participant=participant, since=since)
+    found = sensor.poke({})
+    assert older and found.is_done and found.xcom_value is not None
+    assert (found.xcom_value["message_id"], found.xcom_value["batch_id"]) == (newest["id"], newest["batchId"])
