@@ -11,9 +11,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.participants import UNKNOWN_DIRECTION
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.requests import Direction, normalize_participant
-from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
+from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -92,10 +93,21 @@ class AccountTotalCheck:
         Count one page.
 
         :param page: the page as it was read, without messages of another direction.
+        :raises IP1ResponseError: a message has no other side whose summary could be requested.
         """
         for _, participant in page.routes:
-            if participant is not None:
-                self._read[normalize_participant(participant)] += 1
+            if participant is None:
+                raise _cannot_verify(UNKNOWN_DIRECTION)
+            try:
+                normalized = normalize_participant(participant)
+            except IP1ParticipantError:
+                normalized = None
+            if normalized is None:
+                raise _cannot_verify(
+                    "The other side of a message cannot be the participant of a conversation. Usually its number lacks "
+                    "the country code."
+                )
+            self._read[normalized] += 1
 
     def verify(self) -> None:
         """
@@ -118,17 +130,25 @@ class AccountTotalCheck:
         """Return whether the newest messages of a conversation were created since the export began."""
         with closing(self._hook.iter_pages_of([participant], direction=self._direction, order="DESC")) as pages:
             times = chain.from_iterable(page.modified for page in pages)
-            return all(time is not None and time >= self._new_from for time in islice(times, count))
+            # A conversation that is suddenly empty shows nothing.
+            newest = list(islice(times, count))
+        return len(newest) == count and all(time is not None and time >= self._new_from for time in newest)
 
 
 def _count(hook: IP1Hook, participant: str, direction: Direction | None) -> int:
     summary = hook.get_summary(participant)
-    if direction is None:
-        if summary.total_messages is None:
-            raise IP1ResponseError(
-                f"Conversation {mask_number(participant)}: iP.1's summary has no totalMessageCount, so the number of "
-                "messages cannot be verified. Set verify_total=False."
-            )
-        return summary.total_messages
-    counts = summary.mobile_terminated if direction == "mt" else summary.mobile_originated
-    return sum(count.messages or 0 for count in counts.values())
+    sent, received = summary.mobile_terminated.values(), summary.mobile_originated.values()
+    by_direction = {
+        direction: sum(count.messages or 0 for count in counts)
+        for direction, counts in (("mt", sent), ("mo", received))
+    }
+    total = summary.total_messages
+    if total is None or (direction is not None and sum(by_direction.values()) != total):
+        raise _cannot_verify(f"iP.1's summary of conversation {mask_number(participant)} lacks the number of messages.")
+    return total if direction is None else by_direction[direction]
+
+
+def _cannot_verify(reason: str) -> IP1ResponseError:
+    return IP1ResponseError(
+        f"verify_total: the number of messages cannot be verified. {reason} Set verify_total=False."
+    )

@@ -25,12 +25,14 @@ from airflow_provider_ip1.exceptions import (
     IP1NoMessagesError,
     IP1PagingError,
     IP1ParticipantError,
+    IP1ResponseError,
     IP1ServerError,
 )
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
+from tests.hooks.hook_clients import RawServer, send
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.message_server import message_server
 from tests.transfers.sandbox_conversations import connected_sandbox, from_api, messages_of
@@ -407,6 +409,36 @@ def test_verify_total_fails_if_messages_are_missing(export: Export, sandbox: San
         export(verify_total=True, page_size=1000)
     assert MAIN not in str(error.value)
     assert bucket.get("out.jsonl") == b"from yesterday"
+
+
+SUMMARIES = {
+    "a list that is a 404": ({"totalMessageCount": 5}, None, IP1PagingError, "read 0 messages, .* counted 5"),
+    "no total": ({}, None, IP1ResponseError, "cannot be verified"),
+    "no counts of the direction": ({"totalMessageCount": 5}, "mt", IP1ResponseError, "cannot be verified"),
+}
+
+
+@pytest.mark.parametrize(("summary", "direction", "error", "text"), SUMMARIES.values(), ids=SUMMARIES)
+def test_verify_total_compares_an_empty_list_or_says_that_it_cannot(
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    summary: dict[str, int],
+    direction: str | None,
+    error: type[Exception],
+    text: str,
+) -> None:
+    def answer(request: Any) -> None:
+        if "/summary" in request.path:
+            send(request, 200, json.dumps(summary).encode())
+        else:
+            send(request, 404 if "/conversations/" in request.path else 200, b"[]")
+
+    with RawServer(answer) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(server.url))
+        with pytest.raises(error, match=text):
+            operator(verify_total=True, direction=direction).execute({})
+    assert bucket.keys() == []
 
 
 def test_verify_total_needs_entire_conversations(operator: Callable[..., ConversationToS3Operator]) -> None:

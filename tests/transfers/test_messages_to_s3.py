@@ -476,6 +476,61 @@ def test_verify_total_fails_if_batches_lack_messages(export: Export, account: Ac
     assert bucket.get("out.jsonl") == b"from yesterday"
 
 
+UNVERIFIABLE = {
+    "integer directions": {"direction": 0},
+    "a national number": {"direction": "mt", "recipient": "070-174 06 07"},
+    "no number": {"direction": "mt", "recipient": None},
+    "a summary without a total": {"direction": "mt", "recipient": SEVEN},
+}
+
+
+@pytest.mark.parametrize("changes", UNVERIFIABLE.values(), ids=UNVERIFIABLE)
+def test_verify_total_says_that_it_cannot_verify(
+    operator: Operator, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    message = {"id": "m", "sender": "Salon", "recipient": SEVEN, "modified": "2026-10-01T00:00:00Z"} | changes
+    answer = account_of(message, {"id": "b", "direction": 0})
+    with RawServer(
+        lambda request: send(request, 200, b"{}") if "/summary" in request.path else answer(request)
+    ) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(server.url))
+        assert operator().execute({})["messages"] == 1
+        with pytest.raises(IP1ResponseError, match=r"^verify_total: .*cannot be verified.*verify_total=False") as error:
+            operator(verify_total=True, s3_key="other.jsonl").execute({})
+    assert not re.search(rf"174|{SEVEN}", str(error.value))
+    assert bucket.keys() == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_verify_total_does_not_take_missing_messages_for_new_ones(
+    operator: Operator, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """The summary counts more messages than the batches contain, and the list of the conversation is a 404 or short."""
+    message = {
+        "id": "m",
+        "sender": "Salon",
+        "recipient": SEVEN,
+        "direction": "mt",
+        "modified": f"{datetime.now(UTC):%FT%TZ}",
+    }
+    answer = account_of(message, {"id": "b", "direction": "mt"})
+
+    def with_summary(request: Any) -> None:
+        if "/summary" in request.path:
+            send(request, 200, b'{"totalMessageCount": 9}')
+        elif "/conversations/" in request.path:
+            body = json.dumps([message] * rows).encode()
+            send(request, 200 if rows else 404, body if rows else b"", Link='<?start=0&limit=200>; rel="last"')
+        else:
+            answer(request)
+
+    with RawServer(with_summary) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(server.url))
+        with pytest.raises(IP1PagingError, match="contain 1 of its messages, but iP.1's summary counts 9"):
+            operator(verify_total=True).execute({})
+    assert bucket.keys() == []
+
+
 def test_verify_total_needs_every_batch(operator: Operator) -> None:
     with pytest.raises(ValueError, match="^verify_total: .*status_lookback=None"):
         operator(verify_total=True, since="2026-11-01")
