@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.number_search import NumberFinder
-from airflow_provider_ip1.compat import AirflowException
 from airflow_provider_ip1.template_values import none_if_blank
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+_URL: Final = re.compile(r"s3[an]?://(?P<bucket>[^/]+)/(?P<key>.*)", re.IGNORECASE | re.DOTALL)
+_LIKE_A_URL: Final = re.compile(r"\s*([a-z][a-z0-9+.-]*:/|s3[an]?:)", re.IGNORECASE)
+# Names, and the ARNs of access points.
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]+|arn:[A-Za-z0-9._:/-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_MAX_KEY_BYTES: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -33,26 +41,28 @@ class Target:
         """
         Build the target from the operator's arguments.
 
+        The key is used exactly as it is written. ``S3Hook.parse_s3_url`` would cut it at the first ``?``.
+
         :param s3_bucket: name of the bucket; not set if ``s3_key`` is a URL.
-        :param s3_key: key of the object, or its ``s3://`` URL.
+        :param s3_key: key of the object, or its ``s3://`` URL (also ``s3a://`` and ``s3n://``).
         :raises ValueError: the arguments do not name an object. The message names the argument.
         """
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        bucket_name = none_if_blank(s3_bucket)
         if not isinstance(s3_key, str):
             raise ValueError(f"s3_key: must be text, not a value of type {type(s3_key).__name__}.")
-        if bucket_name is None and "://" not in s3_key:
+        bucket, key = none_if_blank(s3_bucket), s3_key
+        if url := _URL.fullmatch(s3_key):
+            if bucket is not None:
+                raise ValueError("s3_bucket, s3_key: set s3_bucket, or make s3_key an s3:// URL, but not both.")
+            bucket, key = url["bucket"], url["key"]
+        elif _LIKE_A_URL.match(s3_key):
+            raise ValueError("s3_key: is a URL, but not of the form s3://bucket/key.")
+        elif bucket is None:
             raise ValueError("s3_bucket: is not set, and s3_key is not an s3:// URL that includes the bucket.")
-        problem = "s3_key: is empty or ends with a slash. Name an object."
-        try:
-            bucket, key = S3Hook.get_s3_bucket_key(bucket_name, s3_key, "s3_bucket", "s3_key")
-            if key.strip() and not key.endswith("/"):
-                return cls(bucket, key)
-        except (TypeError, AirflowException) as error:
-            # The type depends on the version of the Amazon provider. The text is always about these two arguments.
-            problem = f"s3_bucket, s3_key: {error}"
-        raise ValueError(problem)
+        if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
+            raise ValueError("s3_bucket: is not the name of a bucket.")
+        if problem := _problem_with(key):
+            raise ValueError(f"s3_key: {problem}")
+        return cls(bucket, key)
 
     @property
     def uri(self) -> str:
@@ -76,6 +86,25 @@ class Target:
     @cached_property
     def _numbers_in_key(self) -> NumberFinder:
         return NumberFinder(f"{self.bucket}/{self.key}")
+
+
+def _problem_with(key: str) -> str | None:
+    """Return why a key cannot be used, or would not be the key that S3 stores."""
+    if none_if_blank(key) is None or key.endswith("/"):
+        return "is empty or ends with a slash. Name an object."
+    if "{{" in key or "{%" in key:
+        return "contains a template that was not rendered."
+    if "\\" in key or not {"", ".", ".."}.isdisjoint(key.split("/")):
+        return "contains a backslash, or an empty part, . or .. between slashes. Some S3 stores would change the key."
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "contains a character that is not valid in Unicode."
+    if size > _MAX_KEY_BYTES:
+        return f"is longer than {_MAX_KEY_BYTES} bytes, the most that S3 accepts."
+    if _CONTROL.search(key):
+        return "contains a control character, such as a line break."
+    return None
 
 
 def check_bucket(s3: S3Hook, bucket: str) -> None:
