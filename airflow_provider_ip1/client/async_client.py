@@ -44,6 +44,7 @@ class AsyncClient(BaseClient):
     A client for one event loop, with an open session. See :class:`BaseClient` for the other arguments.
 
     :param session: from :meth:`open`.
+    :param headers: of each request.
     :param options: of each request: proxy and certificates.
     """
 
@@ -54,10 +55,12 @@ class AsyncClient(BaseClient):
         user_agent: str,
         log: Log,
         session: aiohttp.ClientSession,
+        headers: Mapping[str, str],
         options: Mapping[str, Any],
     ) -> None:
         super().__init__(settings, user_agent=user_agent, log=log)
         self.session = session
+        self._headers = headers
         self._options = options
 
     @classmethod
@@ -72,13 +75,15 @@ class AsyncClient(BaseClient):
         """
         mask_http_logs()
         options = await asyncio.to_thread(aiohttp_options, settings)
+        # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
+        # belong to the requests, and the session has none.
+        headers = {
+            "Accept": "application/json",
+            "Authorization": f"Bearer {settings.api_key}",
+            "User-Agent": user_agent,
+        }
         connect, read = settings.timeout
         session = aiohttp.ClientSession(
-            headers={
-                "Accept": "application/json",
-                "Authorization": f"Bearer {settings.api_key}",
-                "User-Agent": user_agent,
-            },
             timeout=aiohttp.ClientTimeout(
                 total=connect + cls.max_response_timeouts * read, sock_connect=connect, sock_read=read
             ),
@@ -88,7 +93,7 @@ class AsyncClient(BaseClient):
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )
-        return cls(settings, user_agent=user_agent, log=log, session=session, options=options)
+        return cls(settings, user_agent=user_agent, log=log, session=session, headers=headers, options=options)
 
     async def close(self) -> None:
         """Close the session and its connections."""
@@ -137,7 +142,7 @@ class AsyncClient(BaseClient):
 
     async def _send(self, step: Send) -> Response | TransportFailure:
         request = step.request
-        headers = {} if request.body is None else {"Content-Type": "application/json"}
+        headers = {**self._headers} if request.body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             async with self.session.request(
                 request.method,

@@ -32,7 +32,7 @@ from airflow_provider_ip1.client.base_client import (
 )
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
-from airflow_provider_ip1.client.tls import Route, find_route
+from airflow_provider_ip1.client.tls import proxy_and_certificates
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
 T = TypeVar("T")
@@ -50,6 +50,10 @@ class SyncClient(BaseClient):
         session = _Session()
         session.headers.update({"Accept": "application/json", "User-Agent": self.user_agent})
         session.auth = _BearerAuth(self.settings.api_key)
+        proxy, session.verify = proxy_and_certificates(self.settings)
+        session.proxies = {"all": proxy} if proxy else {}
+        # Otherwise requests would take proxies from the environment for plain http, too.
+        session.trust_env = False
         adapter = DeadlineAdapter(MAX_CONNECTIONS, self.settings.timeout[1] * self.max_response_timeouts)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -58,8 +62,7 @@ class SyncClient(BaseClient):
     def close(self) -> None:
         """Close the session and its connections. The client opens a new one when it is used again."""
         session = self.__dict__.pop("session", None)
-        for name in ("_prepared", "_route"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_prepared", None)
         if session is not None:
             session.close()
 
@@ -102,12 +105,8 @@ class SyncClient(BaseClient):
         """What all requests have in common."""
         return self.session.prepare_request(requests.Request("GET", self.settings.base_url))
 
-    @cached_property
-    def _route(self) -> Route:
-        return find_route(self.settings)
-
     def _send(self, step: Send) -> Response | TransportFailure:
-        session, route = self.session, self._route
+        session = self.session
         try:
             request = self._prepared.copy()
             request.method, request.url = step.request.method, step.url
@@ -117,7 +116,11 @@ class SyncClient(BaseClient):
             # Session.send would add cookies, hooks and redirects, none of which are used here, at a third of the cost
             # of a request.
             with session.get_adapter(step.url).send(
-                request, timeout=self.settings.timeout, stream=True, verify=route.verify, proxies=route.proxies
+                request,
+                timeout=self.settings.timeout,
+                stream=True,
+                verify=session.verify,
+                proxies=session.proxies,
             ) as response:
                 return self._receive(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -248,7 +251,7 @@ class _Closed(Exception):
 
 
 class _BearerAuth(AuthBase):
-    """Sets the key on each request. A session with an auth does not fall back on a netrc file."""
+    """Sets the key on each request. A proxy that opens a tunnel never gets it."""
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key

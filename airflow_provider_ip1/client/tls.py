@@ -6,42 +6,50 @@ from __future__ import annotations
 import os
 import ssl
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 
-class Route(NamedTuple):
+def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
     """
-    How to reach the server.
+    Find the proxy and the certificates, in the connection first and then in the environment, as requests does.
 
-    :param proxies: scheme to proxy URL, as requests expects them.
-    :param verify: whether to verify the server's certificate, or the path of the CA certificates.
-    """
-
-    proxies: dict[str, str]
-    verify: bool | str
-
-
-def find_route(settings: Settings) -> Route:
-    """
-    Combine the connection's proxies and certificates with those of the environment, as requests does.
+    A proxy sees everything of a plain http request, the API key included, so such a request never uses one. An https
+    request travels through a tunnel.
 
     :param settings: of the connection.
-    :raises IP1ConnectionError: the CA certificates cannot be read.
+    :return: the URL of the proxy, or ``None``; and whether to verify the server's certificate, or the path of the CA
+        certificates.
+    :raises IP1ConnectionError: the proxy cannot be used, or the CA certificates cannot be read.
     """
-    import requests
+    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
-    with requests.Session() as session:
-        found = session.merge_environment_settings(
-            settings.base_url, dict(settings.proxies or {}), False, settings.verify, None
+    url, is_http = settings.base_url, settings.base_url.startswith("http:")
+    proxy = select_proxy(url, dict(settings.proxies or {}))
+    if proxy and is_http:
+        raise IP1ConnectionError(
+            f"Connection {settings.conn_id!r}: extra 'proxies' has a proxy for {url}. It would see the API key and "
+            "the messages in clear text, because the host is http://. Remove it from the extra, or use https://."
         )
-    if isinstance(found["verify"], str):
-        ssl_context(found["verify"], settings.conn_id)
-    # requests leaves None where nothing says otherwise, and verifies then.
-    verify = found["verify"]
-    return Route(dict(found["proxies"]), True if verify is None else verify)
+    if not proxy and not is_http:
+        proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+    if proxy:
+        # curl and requests take a proxy without a scheme from the environment.
+        proxy = prepend_scheme_if_needed(proxy, "http")
+        if not proxy.startswith(("http://", "https://")):
+            raise IP1ConnectionError(
+                f"Connection {settings.conn_id!r}: its proxy, from the extra 'proxies', HTTPS_PROXY or ALL_PROXY, is "
+                "neither http:// nor https://. aiohttp supports no other proxies. Set the extra to such a proxy, or "
+                "name the host of the connection in NO_PROXY."
+            )
+    verify = settings.verify
+    if verify is True:
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    if isinstance(verify, str):
+        ssl_context(verify, settings.conn_id)
+    return proxy, verify
 
 
 def aiohttp_options(settings: Settings) -> dict[str, Any]:
@@ -49,13 +57,9 @@ def aiohttp_options(settings: Settings) -> dict[str, Any]:
     Return the options for aiohttp's requests: ``proxy`` and ``ssl``.
 
     :param settings: of the connection.
-    :raises IP1ConnectionError: the CA certificates cannot be read.
+    :raises IP1ConnectionError: the proxy cannot be used, or the CA certificates cannot be read.
     """
-    import requests
-
-    route = find_route(settings)
-    proxy = requests.utils.select_proxy(settings.base_url, route.proxies)
-    verify = route.verify
+    proxy, verify = proxy_and_certificates(settings)
     return {"proxy": proxy, "ssl": ssl_context(verify, settings.conn_id) if isinstance(verify, str) else verify}
 
 

@@ -17,7 +17,8 @@ from airflow_provider_ip1.api import progress
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from tests.hooks.hook_clients import Client, RawServer, send
+from tests.hooks.hook_clients import Client, RawServer, SyncClient, send
+from tests.hooks.recording_proxy import RecordingProxy
 
 MakeClient = Callable[..., Client]
 Connect = Callable[..., str]
@@ -146,43 +147,152 @@ def test_clear_text_on_a_tls_port_says_so(connect: Connect, make_client: MakeCli
 
 # -- proxies
 
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")
 
-@pytest.fixture
+
+@pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+    for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.mark.usefixtures("no_proxies")
-@pytest.mark.parametrize("way", ["environment", "extra", "extra-over-environment", "no_proxy"])
-def test_proxies(connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    with RawServer(send) as server, RawServer(send) as proxy, RawServer(send) as other:
-        if way in ("environment", "no_proxy"):
-            monkeypatch.setenv("http_proxy", proxy.url)
-        if way == "no_proxy":
-            monkeypatch.setenv("no_proxy", "127.0.0.1")
-        if way == "extra-over-environment":
-            monkeypatch.setenv("http_proxy", other.url)
-        connect(server.url, **({"proxies": {"http": proxy.url}} if way.startswith("extra") else {}))
+def set_proxy(monkeypatch: pytest.MonkeyPatch, where: str, url: str) -> dict[str, dict[str, str]]:
+    """Name a proxy in a variable of the environment or in the extra, and return the extras of the connection."""
+    if where.lower() in PROXY_VARIABLES:
+        monkeypatch.setenv(where, url)
+        return {}
+    return {"proxies": {where: url}}
+
+
+@pytest.mark.parametrize("credentials", ["", "someone:hunter2@", "some%40one:hunter%3A2@"])
+@pytest.mark.parametrize(
+    "where", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "https", "all", "https://api.example"]
+)
+def test_a_proxy_gets_no_header_of_the_request_that_it_tunnels(
+    authority: trustme.CA,
+    ca_file: str,
+    connect: Connect,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    credentials: str,
+) -> None:
+    with tls_server(authority, "api.example") as server, RecordingProxy(server.port) as proxy:
+        extras = set_proxy(monkeypatch, where, f"http://{credentials}{proxy.address}")
+        connect("https://api.example", verify=ca_file, **extras)
+        client = make_client()
+        assert client.call("test_connection") == (True, "https://api.example accepted the API key.")
+        assert list(client.iterate("iter_messages", MAIN)) == []
+    assert [headers["authorization"] for _, headers in server.seen] == ["Bearer sandbox-key"] * 2
+    assert_only_connects(proxy, has_credentials=bool(credentials))
+
+
+def assert_only_connects(proxy: RecordingProxy, *, has_credentials: bool) -> None:
+    assert proxy.clear.startswith(b"CONNECT api.example:443 HTTP/1.")
+    clear = proxy.clear.decode()
+    for secret in ("sandbox-key", "Bearer", MAIN, "airflow", "/v2/"):
+        assert secret.lower() not in clear.lower()
+    lines = [line for line in clear.splitlines() if line and not line.startswith("CONNECT ")]
+    names = {line.partition(":")[0].lower() for line in lines}
+    assert names <= {"host", "proxy-authorization", "accept", "accept-encoding", "user-agent", "connection"}
+    assert ("proxy-authorization" in names) == ("Proxy-Authorization: Basic " in clear) == has_credentials
+
+
+def test_a_proxy_that_is_reached_by_tls(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with tls_server(authority, "api.example") as server, RecordingProxy(server.port, context) as proxy:
+        connect("https://api.example", verify=ca_file, proxies={"https": f"https://{proxy.address}"})
         assert make_client().call("test_connection")[0]
-    asked, silent = (server, proxy) if way == "no_proxy" else (proxy, server)
-    assert len(asked.seen) == 1 and silent.seen == other.seen == []
-    assert asked.seen[0][0].startswith("/v2/" if way == "no_proxy" else f"{server.url}/v2/")
+    assert_only_connects(proxy, has_credentials=False)
 
 
-@pytest.mark.usefixtures("no_proxies")
-def test_a_proxy_never_sees_the_key_of_an_https_connection(connect: Connect, make_client: MakeClient) -> None:
-    with RawServer(lambda request: send(request, 403)) as proxy:
-        connect(
-            "https://api.example", proxies={"https": f"http://someone:hunter2@127.0.0.1:{proxy.port}"}, max_attempts=1
-        )
-        with pytest.raises((IP1ServerError, IP1ConnectionError)) as caught:
+@pytest.mark.parametrize("credentials", ["", "someone:hunter2@"])
+@pytest.mark.parametrize("status", [400, 403, 407, 502])
+def test_a_proxy_that_refuses_the_tunnel(
+    connect: Connect, make_client: MakeClient, status: int, credentials: str
+) -> None:
+    with RecordingProxy(0, status=status) as proxy:
+        connect("https://api.example", proxies={"https": f"http://{credentials}{proxy.address}"}, max_attempts=2)
+        with pytest.raises(IP1ServerError) as caught:
             make_client().call("get_summary", MAIN)
-    assert proxy.seen[0][0] == "api.example:443"
-    assert proxy.seen[0][1].get("proxy-authorization", "").startswith("Basic ")
-    assert all("sandbox-key" not in str(headers) for _, headers in proxy.seen)
+    assert proxy.clear.count(b"CONNECT ") == 2
+    assert_only_connects(proxy, has_credentials=bool(credentials))
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_connections_proxy_comes_before_the_environments(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(authority, "api.example") as server, RecordingProxy(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+        connect("https://api.example", verify=ca_file, proxies={"all": f"http://{proxy.address}"})
+        assert make_client().call("test_connection")[0]
+    assert proxy.clear
+
+
+def test_a_proxy_of_the_environment_without_a_scheme(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(authority, "api.example") as server, RecordingProxy(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        connect("https://api.example", verify=ca_file)
+        assert make_client().call("test_connection")[0]
+    assert_only_connects(proxy, has_credentials=False)
+
+
+def test_no_proxy_in_the_environment(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(authority) as server, RecordingProxy(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        connect(server.url, verify=ca_file)
+        assert make_client().call("test_connection")[0]
+    assert proxy.clear == b"" and len(server.seen) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+@pytest.mark.parametrize("where", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https"])
+def test_a_plain_request_goes_through_no_proxy(
+    connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, where: str, host: str
+) -> None:
+    with RawServer(send) as server, RecordingProxy(server.port) as proxy:
+        extras = set_proxy(monkeypatch, where, f"http://{proxy.address}")
+        connect(f"http://{host}:{server.port}", allow_http=True, **extras)
+        client = make_client()
+        assert client.call("test_connection")[0]
+        if isinstance(client, SyncClient):
+            assert client.hook.get_conn().get(f"{server.url}/v2/me/senders").ok
+    assert proxy.clear == b"" and server.seen[0][0].startswith("/v2/")
+
+
+@pytest.mark.parametrize("where", ["http", "all", "http://127.0.0.1", "all://127.0.0.1"])
+def test_a_proxy_of_the_connection_for_plain_requests_is_refused(
+    connect: Connect, make_client: MakeClient, where: str
+) -> None:
+    with RawServer(send) as server, RecordingProxy(server.port) as proxy:
+        connect(server.url, proxies={where: f"http://someone:hunter2@{proxy.address}"})
+        client = make_client()
+        with pytest.raises(IP1ConnectionError, match="'ip1_test': extra 'proxies'.*clear text.*https://") as caught:
+            client.call("get_summary", MAIN)
+        assert client.call("test_connection") == (False, str(caught.value))
+    assert proxy.clear == b"" and server.seen == [] and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["HTTPS_PROXY", "ALL_PROXY", "https", "all"])
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "ftp"])
+def test_other_proxies_are_refused(
+    connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, where: str, scheme: str
+) -> None:
+    with RecordingProxy(0) as proxy:
+        connect("https://api.example", **set_proxy(monkeypatch, where, f"{scheme}://u:hunter2@{proxy.address}"))
+        with pytest.raises(IP1ConnectionError, match="'ip1_test': its proxy") as caught:
+            make_client().call("get_summary", MAIN)
+    assert proxy.clear == b"" and "hunter2" not in str(caught.value)
 
 
 # -- netrc and cookies
