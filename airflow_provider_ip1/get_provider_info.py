@@ -126,7 +126,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "proxies": {
                         "label": "Proxies",
-                        "description": 'Proxy URL per scheme, for example {"https": "http://proxy.example.com:3128"}. '
+                        "description": 'Proxy URL for https, for example {"https": "http://proxy.example.com:3128"}. '
                         "Default: the proxies from the worker's environment.",
                         "schema": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
                     },

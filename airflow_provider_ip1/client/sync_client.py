@@ -119,7 +119,7 @@ class SyncClient(BaseClient):
                 request,
                 timeout=self.settings.timeout,
                 stream=True,
-                verify=session.verify,
+                verify=True if session.verify is None else session.verify,
                 proxies=session.proxies,
             ) as response:
                 return self._receive(response)

@@ -24,7 +24,7 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
         certificates.
     :raises IP1ConnectionError: the proxy cannot be used, or the CA certificates cannot be read.
     """
-    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+    from requests.utils import get_environ_proxies, select_proxy
 
     url, is_http = settings.base_url, settings.base_url.startswith("http:")
     proxy = select_proxy(url, dict(settings.proxies or {}))
@@ -37,8 +37,8 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
         proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     if proxy:
         # curl and requests take a proxy without a scheme from the environment.
-        proxy = prepend_scheme_if_needed(proxy, "http")
-        if not proxy.startswith(("http://", "https://")):
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        if not proxy.lower().startswith(("http://", "https://")):
             raise IP1ConnectionError(
                 f"Connection {settings.conn_id!r}: its proxy, from the extra 'proxies', HTTPS_PROXY or ALL_PROXY, is "
                 "neither http:// nor https://. aiohttp supports no other proxies. Set the extra to such a proxy, or "

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.number_search import NumberFinder
+from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.template_values import none_if_blank
 
 if TYPE_CHECKING:
@@ -114,10 +115,16 @@ def check_bucket(s3: S3Hook, bucket: str) -> None:
     :param s3: the hook.
     :param bucket: name of the bucket.
     :raises ValueError: the bucket does not exist, or there are no credentials.
+    :raises IP1ConnectionError: the connection is one to iP.1, whose API key must not reach another service.
     :raises botocore.exceptions.ClientError: S3 rejected the request.
     """
     from botocore.exceptions import ClientError, NoCredentialsError
 
+    if s3.conn_config.conn_type == "ip1":
+        raise IP1ConnectionError(
+            f"aws_conn_id: connection {s3.aws_conn_id!r} has the type 'ip1', so its password is an API key of iP.1. It "
+            "was not sent anywhere. Give aws_conn_id a connection to AWS or another S3 store."
+        )
     code = ""
     try:
         s3.get_conn().head_bucket(Bucket=bucket)

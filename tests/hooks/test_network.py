@@ -255,7 +255,7 @@ def test_no_proxy_in_the_environment(
     assert proxy.clear == b"" and len(server.seen) == 1
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104
 @pytest.mark.parametrize("where", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https"])
 def test_a_plain_request_goes_through_no_proxy(
     connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, where: str, host: str

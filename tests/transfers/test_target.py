@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-from airflow_provider_ip1.sandbox.participants import SEVEN, SINGLE
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN, SINGLE
+from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.target import Target
+from tests.hooks.hook_clients import RawServer, send
 from tests.transfers.bucket_contents import Bucket
 
 KEYS = [
@@ -82,3 +87,16 @@ def test_two_customers_have_two_objects(export: Callable[..., dict[str, Any]], b
     for customer, participant in (("1042", SEVEN), ("1043", SINGLE)):
         export(participant=participant, s3_bucket=None, s3_key=f"s3://{bucket.name}/export?customer={customer}.jsonl")
     assert [len((bucket.get(f"export?customer={each}.jsonl") or b"").splitlines()) for each in (1042, 1043)] == [7, 1]
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+def test_the_key_of_an_ip1_connection_never_reaches_a_store(
+    ip1_connection: str, monkeypatch: pytest.MonkeyPatch, is_given: bool
+) -> None:
+    with RawServer(send) as store:
+        connection = {"conn_type": "ip1", "login": "a", "password": "b", "extra": {"endpoint_url": store.url}}
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+        given: dict[str, Any] = {"s3_hook": S3Hook("lake")} if is_given else {"aws_conn_id": "lake"}
+        with pytest.raises(IP1ConnectionError, match="aws_conn_id: connection 'lake' has the type 'ip1'"):
+            export_conversations(MAIN, s3_bucket="lake", s3_key="a.jsonl", **given)
+    assert store.seen == []
