@@ -102,15 +102,17 @@ def moments(log: Path) -> list[float]:
 
 
 def make_trigger(kind: str, index: int, poke_interval: float) -> BaseTrigger:
+    from airflow_provider_ip1.api.watching.status_watch import StatusWatch
+    from airflow_provider_ip1.api.watching.wait import Wait
     from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
     from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
     if kind == "replies":
         return IncomingSmsTrigger(participant=GENERATED[index % len(GENERATED)], poke_interval=poke_interval)
     now = time.time()
-    return MessageStatusTrigger(
-        batch_id=BATCH, message_id=MESSAGE, started_at=now, deadline=now + 86400, poke_interval=poke_interval
-    )
+    watch = StatusWatch(batch_id=BATCH, message_id=MESSAGE)
+    wait = Wait(watch=watch, started_at=now, deadline=now + 86400, poke_interval=poke_interval)
+    return MessageStatusTrigger(wait=wait.to_dict())
 
 
 async def measure(log: Path, kind: str, triggers: int, seconds: float, poke_interval: float) -> Result:

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.compat import AirflowSkipException, BaseSensorOperator
+from airflow_provider_ip1.hooks import poll as poll_module
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors import base as sensor_module
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.triggers import base as trigger_module
+from airflow_provider_ip1.triggers import incoming_sms as event_trigger_module
 from airflow_provider_ip1.triggers.base import BasePollingTrigger
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from dev import stack
@@ -75,13 +77,14 @@ class Clock:
         return datetime.fromtimestamp(self.now, UTC)
 
     def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Replace the real clock in the sensor, its base class and the trigger."""
+        """Replace the real clock in sensors, triggers, their turns and Airflow's base class."""
         base_module = sys.modules[BaseSensorOperator.__module__]
         own_time = SimpleNamespace(time=self.time, monotonic=self.time, sleep=self.sleep)
-        monkeypatch.setattr(sensor_module, "time", own_time)
-        monkeypatch.setattr(trigger_module, "time", own_time)
-        monkeypatch.setattr(trigger_module, "asyncio", SimpleNamespace(sleep=self.sleep_async))
-        monkeypatch.setattr(base_module, "time", own_time)
+        for module in (sensor_module, trigger_module, event_trigger_module, poll_module, base_module):
+            monkeypatch.setattr(module, "time", own_time)
+        own_asyncio = SimpleNamespace(sleep=self.sleep_async, to_thread=asyncio.to_thread)
+        for module in (event_trigger_module, poll_module):
+            monkeypatch.setattr(module, "asyncio", own_asyncio)
         monkeypatch.setattr(base_module, "timezone", SimpleNamespace(utcnow=self.utcnow))
 
 

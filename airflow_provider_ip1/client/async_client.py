@@ -19,12 +19,12 @@ from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.client.base_client import (
     CHUNK_BYTES,
     MAX_CONNECTIONS,
     BaseClient,
     Flow,
-    Log,
     Pause,
     Send,
     has_total,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -40,6 +40,7 @@ from airflow_provider_ip1.api.requests import (
     summary_request,
 )
 from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
@@ -76,16 +77,6 @@ class Pause:
     """
 
     seconds: float
-
-
-class Log(Protocol):
-    """A logger, of the standard library or of Airflow."""
-
-    def info(self, event: Any, /, *args: Any) -> Any:
-        """Log a line at INFO."""
-
-    def warning(self, event: Any, /, *args: Any) -> Any:
-        """Log a line at WARNING."""
 
 
 Flow: TypeAlias = Generator[Send | Pause, Response | TransportFailure | None, T]

@@ -1,33 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One poll of a watch, for each of the hooks.
+What a wait does between two decisions, with each of the hooks: it sleeps and polls.
 
-The watch decides what to request. The two functions only send its queries and pass it the responses.
+The wait decides when to poll, and its watch what to request. The functions only sleep, send the queries and pass on
+the responses.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ip1.api.watching.watch import (
-    BATCH_PAGE_SIZE,
-    Pollable,
-    PollResult,
-    Query,
-    ReadBatch,
-    ReadConversation,
-)
-from airflow_provider_ip1.exceptions import IP1NotFoundError
+from airflow_provider_ip1.api.watching.wait import Wait
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadConversation, ReadMessage, Watch
+from airflow_provider_ip1.api.wording import Log
+from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
     from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 
+#: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
+BATCH_PAGE_SIZE: Final = 1000
 
-def poll(hook: IP1Hook, watch: Pollable) -> PollResult:
+
+def wait_a_turn(ip1_conn_id: str, wait: Wait[Any], log: Log, *, least: int = 0) -> PollResult | IP1Error | None:
+    """
+    Sleep until the wait wants to wake up, poll if a poll is due, and let the wait go on.
+
+    :param ip1_conn_id: the connection. It is looked up for each poll, because its key may have been changed.
+    :param wait: the wait.
+    :param log: gets its lines.
+    :param least: a poll that finds fewer messages counts as failed.
+    :return: the outcome of the poll; ``None`` if none was due.
+    :raises IP1Error: the wait ends with this error.
+    """
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+    time.sleep(max(0.0, wait.wake_at - time.time()))
+    outcome: PollResult | IP1Error | None = None
+    if time.time() >= wait.poll_at:
+        # Return errors to the wait instead of raising them here, so that no other exception becomes their context.
+        try:
+            with IP1Hook(ip1_conn_id) as hook:
+                outcome = poll(hook, wait.watch)
+            if len(outcome.messages) < least:
+                outcome = IP1ResponseError(f"iP.1 returned only {len(outcome.messages)} of {least} messages.")
+        except IP1Error as error:
+            outcome = error
+    wait.take(outcome, time.time(), log)
+    return outcome
+
+
+async def wait_a_turn_async(
+    hook: IP1AsyncHook, wait: Wait[Any], log: Log, *, wake_at: float = math.inf
+) -> PollResult | IP1Error | None:
+    """
+    Like :func:`wait_a_turn`, for :class:`IP1AsyncHook`.
+
+    An unexpected exception counts as an :class:`IP1Error`, because Airflow restarts an event trigger that ends at once,
+    without a pause.
+
+    :param hook: sends the requests. The connection is looked up for each poll.
+    :param wait: the wait.
+    :param log: gets its lines.
+    :param wake_at: when to return at the latest, in seconds since 1970.
+    """
+    # Even if the poll is overdue, this gives the other triggers in the event loop their turn.
+    await asyncio.sleep(max(0.0, min(wait.wake_at, wake_at) - time.time()))
+    outcome: PollResult | IP1Error | None = None
+    if time.time() >= wait.poll_at:
+        try:
+            await hook.reload_connection()
+            outcome = await poll_async(hook, wait.watch)
+        except IP1Error as error:
+            outcome = error
+        except Exception as error:
+            log.warning("The poll failed with an unexpected error.", exc_info=True)
+            outcome = IP1Error(f"The poll failed: {type(error).__name__}. See the log of the triggerer for details.")
+    wait.take(outcome, time.time(), log)
+    return outcome
+
+
+def poll(hook: IP1Hook, watch: Watch) -> PollResult:
     """
     Poll iP.1 once.
 
@@ -51,17 +111,15 @@ def poll(hook: IP1Hook, watch: Pollable) -> PollResult:
 
 
 def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, None]:
-    if isinstance(query, ReadConversation):
-        with closing(hook.iter_pages(query.participant, **_options(query))) as pages:
-            yield from pages
-    elif isinstance(query, ReadBatch):
-        yield from hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
-    else:
+    if isinstance(query, ReadMessage):
         with suppress(IP1NotFoundError):
             yield hook.get_message(query.batch_id, query.message_id)
+    else:
+        with closing(_open(hook, query)) as responses:
+            yield from responses
 
 
-async def poll_async(hook: IP1AsyncHook, watch: Pollable) -> PollResult:
+async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
     """Like :func:`poll`, for :class:`IP1AsyncHook`."""
     steps = watch.poll()
     step = next(steps)
@@ -78,17 +136,17 @@ async def poll_async(hook: IP1AsyncHook, watch: Pollable) -> PollResult:
 
 
 async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[Page | Message, None]:
-    if isinstance(query, ReadConversation):
-        async with aclosing(hook.iter_pages(query.participant, **_options(query))) as pages:
-            async for page in pages:
-                yield page
-    elif isinstance(query, ReadBatch):
-        async for message in hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE):
-            yield message
-    else:
+    if isinstance(query, ReadMessage):
         with suppress(IP1NotFoundError):
             yield await hook.get_message(query.batch_id, query.message_id)
+    else:
+        async with aclosing(_open(hook, query)) as responses:
+            async for response in responses:
+                yield response
 
 
-def _options(query: ReadConversation) -> dict[str, Any]:
-    return {"direction": query.direction, "order": "DESC", "page_size": query.page_size}
+def _open(hook: Any, query: ReadConversation | ReadBatch) -> Any:
+    """Return the responses that one of the hooks, which agree here, reads for a query."""
+    if isinstance(query, ReadBatch):
+        return hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
+    return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)

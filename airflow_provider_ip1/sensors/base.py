@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.poll_schedule import MIN_PAUSE, PollSchedule
-from airflow_provider_ip1.api.watching.wait import Pause, Wait, WaitResult, duration_text
-from airflow_provider_ip1.api.watching.watch import Pollable, PollResult
+from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WaitResult
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch
+from airflow_provider_ip1.api.wording import duration_text
 from airflow_provider_ip1.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -21,35 +23,39 @@ from airflow_provider_ip1.compat import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
+from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.hooks.poll import wait_a_turn
 
 if TYPE_CHECKING:
-    from airflow_provider_ip1.compat import BaseTrigger, Context
+    from airflow_provider_ip1.compat import Context
+    from airflow_provider_ip1.triggers.base import BasePollingTrigger
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
+_STATE_KEY = "ip1_wait"
 _ERRORS: Mapping[str, type[IP1Error]] = {
     name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
 }
-WatchT = TypeVar("WatchT", bound=Pollable)
+WatchT = TypeVar("WatchT", bound=Watch)
 
 
 class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     """
     Waits by polling iP.1, in any of the three modes.
 
-    Subclasses say what to wait for (:meth:`_make_wait`), which trigger waits for it (:meth:`_make_trigger`) and what
-    the end of a wait means (:meth:`_finish`).
+    Subclasses say what to look at (:meth:`_make_watch`), which trigger continues the wait (:meth:`_trigger_class`) and
+    what the end of a wait means (:meth:`_finish`).
     """
 
     deferrable: bool
     ip1_conn_id: str
+    not_found_timeout: float | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._wait: Wait[WatchT] | None = None
-        self._next_poll: float | None = None
-        self._sleep_until = 0.0
+        # Whether the next poke comes from the loop of BaseSensorOperator. It sleeps first, and logs signs of life.
+        self._pokes_again = False
 
     def execute(self, context: Context) -> Any:
         """
@@ -61,7 +67,13 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         if not self.deferrable:
             return super().execute(context)
         with self._skipping_like_poke():
-            return self._poll_once_and_defer(context, wait)
+            if (result := self._poll(wait, outlasts_failures=False)) is not None:
+                return self._finish(result.status, result.text, result.as_dicts())
+            self.defer(
+                trigger=self._trigger_class()(ip1_conn_id=self.ip1_conn_id, wait=wait.to_dict()),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=max(0.0, wait.deadline - time.time()) + TRIGGER_GRACE),
+            )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
@@ -74,14 +86,15 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :raises IP1Error: iP.1 refused the request, or did not respond for too long.
         """
         wait = self._wait or self._begin(context)
-        poll_at, self._sleep_until, self._next_poll = self._sleep_until, 0.0, None
-        step = self._drive(wait, poll_at, lambda outcome: isinstance(outcome, PollResult))
+        if not self._pokes_again:
+            wait.poll_at = 0.0
+        self._pokes_again = False
+        result = self._poll(wait)
         self._remember(context, wait)
-        if isinstance(step, WaitResult):
-            # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
-            return PokeReturnValue(True, self._finish(step.status, step.text, step.as_dicts()))
-        self._next_poll = step.poll_at
-        return PokeReturnValue(False)
+        if result is None:
+            return PokeReturnValue(False)
+        # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
+        return PokeReturnValue(True, self._finish(result.status, result.text, result.as_dicts()))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
@@ -115,12 +128,17 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     # -- what subclasses decide
 
     @abstractmethod
-    def _make_wait(self, context: Context) -> Wait[WatchT]:
-        """Describe the wait. Each poke of a rescheduled task describes it again."""
+    def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> WatchT:
+        """
+        Make what the wait looks at.
+
+        :param started_at: start of the wait, in seconds since 1970.
+        :param state: what an earlier poke of a rescheduled task has found.
+        """
 
     @abstractmethod
-    def _make_trigger(self, wait: Wait[WatchT], poll_at: float) -> BaseTrigger:
-        """Make the trigger that continues a wait, with its next poll at ``poll_at``."""
+    def _trigger_class(self) -> type[BasePollingTrigger]:
+        """Import the trigger, which takes longer than the rest of the sensor, only when the task defers."""
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> Any:
         """Return the task's result, or raise."""
@@ -132,26 +150,33 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         """Return the event, with the messages that did not fit into it."""
         return event
 
-    def _remember(self, context: Context, wait: Wait[WatchT]) -> None:
-        """Store what the next poke of a rescheduled task can use."""
-
     # -- all modes
 
     def _begin(self, context: Context) -> Wait[WatchT]:
         self._wait = self._make_wait(context)
-        self.log.info("%s", self._wait)
+        self._wait.begin(time.time(), self.log)
         return self._wait
 
-    def _make_schedule(self, context: Context) -> PollSchedule:
+    def _make_wait(self, context: Context) -> Wait[WatchT]:
         started_at = self._start_of_wait(context)
-        return PollSchedule(
-            poke_interval=self.poke_interval,
+        watch, known_at = self._make_watch(started_at), started_at
+        store = self._state_store(context)
+        stored = store.get(_STATE_KEY) if store is not None else None
+        # What another run of this task remembered may be about other messages, or older than this wait.
+        if isinstance(stored, dict) and stored.get("watch") == _digest(watch):
+            watch = self._make_watch(started_at, stored["state"])
+            known_at = max(started_at, stored["known_at"])
+        return Wait(
+            watch=watch,
             deadline=started_at + self.timeout,
             started_at=started_at,
+            poke_interval=self.poke_interval,
             exponential_backoff=self.exponential_backoff,
-            max_wait=self._max_wait_seconds,
+            max_wait=self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait,
             # In the other modes, BaseSensorOperator implements silent_fail.
-            never_gives_up=self.silent_fail and self.deferrable,
+            silent_fail=self.silent_fail and self.deferrable,
+            not_found_timeout=self.not_found_timeout,
+            known_at=known_at,
         )
 
     def _start_of_wait(self, context: Context) -> float:
@@ -163,64 +188,20 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             started = find(context) if find else task_instance.start_date
         return time.time() if started is None else started.timestamp()
 
-    @property
-    def _max_wait_seconds(self) -> float | None:
-        return self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
-
-    def _schedule_arguments(self, wait: Wait[WatchT], poll_at: float) -> dict[str, Any]:
-        """Return the trigger's arguments that concern its schedule."""
-        return {
-            "ip1_conn_id": self.ip1_conn_id,
-            "deadline": wait.schedule.deadline,
-            "started_at": wait.schedule.started_at,
-            "poll_at": poll_at,
-            "poke_interval": self.poke_interval,
-            "exponential_backoff": self.exponential_backoff,
-            "max_wait": self._max_wait_seconds,
-            "silent_fail": self.silent_fail,
-            "failures": wait.schedule.failures,
-        }
-
-    def _drive(
-        self,
-        wait: Wait[WatchT],
-        poll_at: float,
-        is_enough: Callable[[PollResult | IP1Error | None], bool],
-        least: int = 0,
-    ) -> Pause | WaitResult:
+    def _poll(self, wait: Wait[WatchT], *, outlasts_failures: bool = True, least: int = 0) -> WaitResult | None:
         """
-        Run a wait until it ends, or until an outcome is enough.
+        Poll once.
 
         :param wait: the wait.
-        :param poll_at: when to poll first, in seconds since 1970.
-        :param is_enough: whether an outcome is enough.
+        :param outlasts_failures: whether to poll again until a poll succeeds.
         :param least: a poll that finds fewer messages counts as failed.
-        :return: the result of the wait, or the pause before its next poll.
+        :return: the result of the wait if it has ended.
         """
-        steps = wait.steps(poll_at, time.time())
-        step, outcome = next(steps), None
-        while True:
-            for level, text in step.lines:
-                self.log.log(level, "%s", text)
-            if isinstance(step, WaitResult) or is_enough(outcome):
-                return step
-            time.sleep(max(0.0, step.until - time.time()))
-            outcome = self._poll(wait.watch, least) if step.polls else None
-            step = steps.send((outcome, time.time()))
-
-    def _poll(self, watch: WatchT, least: int) -> PollResult | IP1Error:
-        from airflow_provider_ip1.hooks.ip1 import IP1Hook
-        from airflow_provider_ip1.hooks.poll import poll
-
-        # Return errors instead of raising them here, so that no other exception becomes their context.
-        try:
-            # Use a new hook for each poll, because the key may have been changed since the last one.
-            with IP1Hook(self.ip1_conn_id) as hook:
-                result = poll(hook, watch)
-            found = len(result.messages)
-            return result if found >= least else IP1ResponseError(f"iP.1 returned only {found} of {least} messages.")
-        except IP1Error as error:
-            return error
+        while wait.result is None:
+            outcome = wait_a_turn(self.ip1_conn_id, wait, self.log, least=least)
+            if isinstance(outcome, PollResult) or (outcome is not None and not outlasts_failures):
+                break
+        return wait.result
 
     # -- poke and reschedule
 
@@ -228,27 +209,31 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         now = time.time()
-        next_poll = self._next_poll
-        if next_poll is None:  # The poke failed, and silent_fail ignores that.
-            pause = max(MIN_PAUSE, self.poke_interval)
-            next_poll = now + min(pause, self.timeout - run_duration())
+        if self._wait is None or self._wait.poll_at <= now:  # The poke failed, and silent_fail ignores that.
+            pause = min(max(MIN_PAUSE, self.poke_interval), self.timeout - run_duration())
+        else:
+            pause = self._wait.poll_at - now
         if self.reschedule:
-            return max(0.0, next_poll - now)
-        # The next poke sleeps, because it logs signs of life meanwhile.
-        self._sleep_until = next_poll
+            return max(0.0, pause)
+        if self._wait is not None:
+            self._wait.poll_at = now + pause
+        self._pokes_again = True
         return 0.0
 
-    # -- deferrable
+    def _state_store(self, context: Context) -> Any:
+        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
+        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
 
-    def _poll_once_and_defer(self, context: Context, wait: Wait[WatchT]) -> Any:
-        step = self._drive(wait, 0.0, lambda outcome: outcome is not None)
-        if isinstance(step, WaitResult):
-            return self._finish(step.status, step.text, step.as_dicts())
-        self.defer(
-            trigger=self._make_trigger(wait, step.poll_at),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, wait.schedule.deadline - time.time()) + TRIGGER_GRACE),
-        )
+    def _remember(self, context: Context, wait: Wait[WatchT]) -> None:
+        store = self._state_store(context)
+        if store is not None:
+            description = wait.to_dict()
+            store.set(
+                _STATE_KEY,
+                {"watch": _digest(wait.watch), "state": description["state"], "known_at": description["known_at"]},
+            )
+
+    # -- deferrable
 
     @contextmanager
     def _skipping_like_poke(self) -> Iterator[None]:
@@ -263,3 +248,9 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                 raise
             name = "soft_fail" if is_soft else "never_fail"
             raise AirflowSkipException(f"Skipped because of {name}: {error}") from error
+
+
+def _digest(watch: Watch) -> str:
+    """Return a hash of what a watch looks at, without its state. It does not reveal the phone number."""
+    options = {name: value for name, value in watch.to_dict().items() if name != "state"}
+    return hashlib.sha256(json.dumps(options).encode()).hexdigest()

@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.pattern import Pattern
-from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
-from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.template_values import timestamp
 
 if TYPE_CHECKING:
-    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
 #: How far iP.1's clock may be behind the worker's. Without ``since``, messages that were received this long before the
@@ -82,25 +79,14 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
 
-    def _make_wait(self, context: Context) -> Wait[IncomingWatch]:
-        schedule = self._make_schedule(context)
-        return Wait(IncomingWatch(self.participant, self._since(schedule), self.pattern), schedule)
+    def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
+        since = timestamp(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
+        return IncomingWatch(self.participant, since, self.pattern, state)
 
-    def _since(self, schedule: PollSchedule) -> datetime:
-        given = timestamp(self.since, "since")
-        return datetime.fromtimestamp(schedule.started_at, UTC) - CLOCK_MARGIN if given is None else given
-
-    def _make_trigger(self, wait: Wait[IncomingWatch], poll_at: float) -> IncomingSmsWaitTrigger:
+    def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:
         from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
-        watch = wait.watch
-        return IncomingSmsWaitTrigger(
-            participant=watch.participant,
-            since=watch.since.timestamp(),
-            pattern=watch.pattern,
-            state=watch.state(),
-            **self._schedule_arguments(wait, poll_at),
-        )
+        return IncomingSmsWaitTrigger
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         super()._finish(status, text, messages)

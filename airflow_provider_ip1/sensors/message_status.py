@@ -4,28 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
-from airflow_provider_ip1.api.watching.target import Target, check_target
-from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, check_not_found_timeout
-from airflow_provider_ip1.api.watching.watch import (
-    PollResult,
-    Require,
-    Watch,
-    check_expected_count,
-    check_require,
-    count_text,
-)
+from airflow_provider_ip1.api.watching.status_rule import StatusArgument
+from airflow_provider_ip1.api.watching.status_watch import Require, StatusWatch, check_require, check_selection
+from airflow_provider_ip1.api.watching.wait import Wait, check_not_found_timeout
+from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
-
-_STATE_KEY = "ip1_message_status"
 
 
 class IP1DeliveryError(AirflowFailException):
@@ -41,7 +33,7 @@ class IP1DeliveryError(AirflowFailException):
         self.messages = list(messages)
 
 
-class MessageStatusSensor(BasePollingSensor[Watch]):
+class MessageStatusSensor(BasePollingSensor[StatusWatch]):
     """
     Waits until messages sent through iP.1 are delivered, or reach another status.
 
@@ -120,7 +112,7 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
     ) -> None:
         super().__init__(**kwargs)
         given = {"participant": participant, "batch_id": batch_id, "message_id": message_id, "reference": reference}
-        check_target({name for name, value in given.items() if value is not None})
+        check_selection({name for name, value in given.items() if value is not None})
         self.participant = participant
         self.batch_id = batch_id
         self.message_id = message_id
@@ -136,44 +128,19 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
 
-    def _begin(self, context: Context) -> Wait[Watch]:
+    def _begin(self, context: Context) -> Wait[StatusWatch]:
         wait = super()._begin(context)
         for code in wait.watch.rule.undocumented_codes:
             self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
         return wait
 
-    def _make_wait(self, context: Context) -> Wait[Watch]:
-        target = Target(self.participant, self.batch_id, self.message_id, self.reference)
-        rule = StatusRule.from_arguments(self.expected, self.failed)
-        expected_count = check_expected_count(self.expected_count, target)
-        schedule = self._make_schedule(context)
-        state = self._recall(context, target)
-        return Wait(
-            Watch(target, rule, self.require, expected_count, state),
-            schedule,
-            # What another run of this task remembered may be older than this wait.
-            known_at=max(schedule.started_at, state.get("known_at", 0.0)),
-            not_found_timeout=self.not_found_timeout,
-        )
+    def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> StatusWatch:
+        return StatusWatch(**{field.name: getattr(self, field.name) for field in fields(StatusWatch)}, state=state)
 
-    def _make_trigger(self, wait: Wait[Watch], poll_at: float) -> MessageStatusTrigger:
+    def _trigger_class(self) -> type[MessageStatusTrigger]:
         from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
-        watch, arguments = wait.watch, wait.watch.rule.as_arguments()
-        return MessageStatusTrigger(
-            participant=watch.target.participant,
-            batch_id=watch.target.batch_id,
-            message_id=watch.target.message_id,
-            reference=watch.target.reference,
-            expected=arguments["expected"],
-            failed=arguments["failed"],
-            require=watch.require,
-            expected_count=watch.expected_count,
-            not_found_timeout=self.not_found_timeout,
-            known_at=wait.known_at,
-            state=watch.state(),
-            **self._schedule_arguments(wait, poll_at),
-        )
+        return MessageStatusTrigger
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
@@ -182,23 +149,6 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
             self.log.warning("The task succeeds because of on_failure='return'. %s", text)
         super()._finish(status, text, messages)
         return messages
-
-    # -- reschedule
-
-    def _recall(self, context: Context, target: Target) -> Mapping[str, Any]:
-        """Return what earlier pokes of a rescheduled task found, so that it need not search again (Airflow 3.3)."""
-        store = self._store(context)
-        stored = store.get(_STATE_KEY) if store is not None else None
-        return stored if isinstance(stored, dict) and stored.get("target") == target.digest else {}
-
-    def _remember(self, context: Context, wait: Wait[Watch]) -> None:
-        store = self._store(context)
-        if store is not None:
-            watch = wait.watch
-            store.set(_STATE_KEY, {"target": watch.target.digest, "known_at": wait.known_at, **watch.state()})
-
-    def _store(self, context: Context) -> Any:
-        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
 
     # -- deferrable
 
@@ -210,9 +160,8 @@ class MessageStatusSensor(BasePollingSensor[Watch]):
 
     def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
         """Read the messages that did not fit into the trigger's event, which has the verdict."""
-        self.log.info("Reading the statuses of %s.", count_text(count, "message"))
+        self.log.info("Reading the statuses of %s.", counted(count, "message"))
         wait = self._make_wait(context)
-        step = self._drive(wait, 0.0, lambda outcome: isinstance(outcome, PollResult), least=count)
-        if len(wait.watch.messages) < count and isinstance(step, WaitResult):
-            return self._finish(step.status, step.text, [])
-        return [message.as_dict() for message in wait.watch.messages]
+        result = self._poll(wait, least=count)
+        messages = [message.as_dict() for message in wait.watch.messages]
+        return self._finish(result.status, result.text, []) if result and len(messages) < count else messages

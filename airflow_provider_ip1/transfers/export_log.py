@@ -6,21 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from airflow_provider_ip1.api.wording import counted
+
 if TYPE_CHECKING:
     from airflow_provider_ip1.transfers.selection import Window
     from airflow_provider_ip1.transfers.target import Target
     from airflow_provider_ip1.transfers.totals import Totals
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """
-    Return a number with its noun, such as ``1 message`` or ``5,000 messages``.
-
-    :param number: the number.
-    :param noun: the noun in the singular.
-    :param plural: the noun in the plural; by default with an ``s``.
-    """
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def start_line(

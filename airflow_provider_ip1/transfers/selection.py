@@ -11,8 +11,8 @@ from typing import Any
 from airflow_provider_ip1.api.paging.newest_first import NewestFirst
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.timestamps import is_plausible
+from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.template_values import timestamp
-from airflow_provider_ip1.transfers.export_log import counted
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from airflow_provider_ip1.api.paging.newest_first import NewestBatchesFirst
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.participants import UNKNOWN_DIRECTION, SeenParticipants
+from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.exceptions import IP1ResponseError
-from airflow_provider_ip1.transfers.export_log import counted
 from airflow_provider_ip1.transfers.participants import participants_from_argument
 from airflow_provider_ip1.transfers.selection import Selection
 from airflow_provider_ip1.transfers.total_check import AccountTotalCheck, TotalCheck

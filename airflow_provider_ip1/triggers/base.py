@@ -3,116 +3,60 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from abc import abstractmethod
-from collections.abc import AsyncIterator
-from typing import Any, ClassVar, Required, TypedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, ClassVar
 
-from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, error_event
-from airflow_provider_ip1.api.watching.watch import Pollable, PollResult
+from airflow_provider_ip1.api.watching.watch import Watch
 from airflow_provider_ip1.compat import BaseTrigger, TriggerEvent
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
-from airflow_provider_ip1.hooks.poll import poll_async
-
-
-class ScheduleArguments(TypedDict, total=False):
-    """The arguments of :class:`BasePollingTrigger`."""
-
-    deadline: Required[float]
-    started_at: Required[float]
-    ip1_conn_id: str
-    poll_at: float
-    poke_interval: float
-    exponential_backoff: bool
-    max_wait: float | None
-    silent_fail: bool
-    failures: int
+from airflow_provider_ip1.hooks.poll import wait_a_turn_async
 
 
 class BasePollingTrigger(BaseTrigger):
     """
     Polls iP.1 until a wait ends, and sends one event.
 
-    Its serialized arguments are JSON values, and it keeps no other state. It may therefore move to another triggerer at
-    any time, and may run twice, because it only reads.
+    Its arguments are JSON values, and it keeps no other state. It may therefore move to another triggerer at any time,
+    and may run twice, because it only reads. The event is a dictionary without personal data, see
+    :meth:`WaitResult.as_event <airflow_provider_ip1.api.watching.wait.WaitResult.as_event>`.
 
     :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll, so its key can be changed during the
         wait. Default ``ip1_default``.
-    :param deadline: end of the wait, in seconds since 1970.
-    :param started_at: start of the wait, in seconds since 1970.
-    :param poll_at: when to poll first, in seconds since 1970. If that has passed (default 0), the trigger polls within
-        seconds.
-    :param poke_interval: seconds between polls, 0 or more. Values below 1 count as 1. Default 60.
-    :param exponential_backoff: whether pauses grow from poll to poll. Default no.
-    :param max_wait: the longest pause in seconds with ``exponential_backoff``. Default: no limit.
-    :param silent_fail: whether to wait out errors until the deadline, as a poking sensor does. Default no.
-    :param failures: failed polls in a row before this trigger started. Default 0.
+    :param wait: the wait, as :meth:`Wait.to_dict <airflow_provider_ip1.api.watching.wait.Wait.to_dict>` describes it.
+    :param entries: the entries of ``wait`` as single arguments, as 0.2.0 stored them. A wait that it deferred resumes.
+    :raises TypeError: there is no wait, or there are two.
     """
 
-    #: The names of the arguments that a subclass adds.
-    own_arguments: ClassVar[tuple[str, ...]] = ()
+    #: Makes the watch of the wait from its entries.
+    watch_class: ClassVar[Callable[..., Watch]]
 
     def __init__(
         self,
         *,
-        deadline: float,
-        started_at: float,
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
-        poll_at: float = 0.0,
-        poke_interval: float = 60.0,
-        exponential_backoff: bool = False,
-        max_wait: float | None = None,
-        silent_fail: bool = False,
-        failures: int = 0,
+        wait: Mapping[str, Any] | None = None,
+        **entries: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        if (wait is None) != bool(entries):
+            raise TypeError(f"{type(self).__name__} takes ip1_conn_id and wait, or the single arguments of 0.2.0")
         self.ip1_conn_id = ip1_conn_id
-        self.deadline = deadline
-        self.started_at = started_at
-        self.poll_at = poll_at
-        self.poke_interval = poke_interval
-        self.exponential_backoff = exponential_backoff
-        self.max_wait = max_wait
-        self.silent_fail = silent_fail
-        self.failures = failures
-
-    @property
-    @abstractmethod
-    def subject(self) -> str:
-        """What the trigger waits for, for logs: without a complete phone number."""
-
-    @abstractmethod
-    def make_wait(self) -> Wait[Any]:
-        """:return: the wait that the arguments describe."""
-
-    def make_schedule(self) -> PollSchedule:
-        """:return: when to poll, and until when."""
-        return PollSchedule(
-            poke_interval=self.poke_interval,
-            deadline=self.deadline,
-            started_at=self.started_at,
-            exponential_backoff=self.exponential_backoff,
-            max_wait=self.max_wait,
-            never_gives_up=self.silent_fail,
-            failures=self.failures,
-        )
+        self.wait = dict(entries if wait is None else wait)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """:return: the import path of this class, and its arguments as JSON values."""
-        names = (
-            *self.own_arguments,
-            *("ip1_conn_id", "deadline", "started_at", "poll_at", "poke_interval", "exponential_backoff", "max_wait"),
-            *("silent_fail", "failures"),
-        )
-        arguments = {name: getattr(self, name) for name in names}
+        arguments = {"ip1_conn_id": self.ip1_conn_id, "wait": self.wait}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     def __repr__(self) -> str:
         # Airflow logs it, and the inherited one shows all arguments.
-        return f"<{type(self).__name__} {self.subject} until {self.deadline:.0f}>"
+        names = ("message_id", "batch_id", "reference", "participant")
+        subject = next((mask_number(str(self.wait[name])) for name in names if self.wait.get(name)), "nothing")
+        return f"<{type(self).__name__} {subject} until {self.wait.get('deadline')}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send one event."""
@@ -130,24 +74,8 @@ class BasePollingTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, hook: IP1AsyncHook) -> WaitResult:
-        wait = self.make_wait()
-        self.log.info("%s", wait)
-        now = time.time()
-        steps = wait.steps(wait.schedule.first_poll(self.poll_at, now), now)
-        step = next(steps)
-        while True:
-            for level, text in step.lines:
-                self.log.log(level, "%s", text)
-            if isinstance(step, WaitResult):
-                return step
-            # Even if the poll is overdue, this gives the other triggers in the event loop their turn.
-            await asyncio.sleep(max(0.0, step.until - time.time()))
-            outcome = await self._poll(hook, wait.watch) if step.polls else None
-            step = steps.send((outcome, time.time()))
-
-    async def _poll(self, hook: IP1AsyncHook, watch: Pollable) -> PollResult | IP1Error:
-        try:
-            await hook.reload_connection()
-            return await poll_async(hook, watch)
-        except IP1Error as error:
-            return error
+        wait = Wait.from_dict(self.wait, type(self).watch_class)
+        wait.resume(time.time(), self.log)
+        while wait.result is None:
+            await wait_a_turn_async(hook, wait, self.log)
+        return wait.result

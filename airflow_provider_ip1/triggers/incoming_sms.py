@@ -13,14 +13,13 @@ from typing import Any
 
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
-from airflow_provider_ip1.api.watching.arrivals import ArrivalWatch
 from airflow_provider_ip1.api.watching.cursor import Start
-from airflow_provider_ip1.api.watching.poll_schedule import MAX_PAUSE_AFTER_FAILURE, PollSchedule
+from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_event
+from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent
-from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
-from airflow_provider_ip1.hooks.poll import poll_async
+from airflow_provider_ip1.hooks.poll import wait_a_turn_async
 from airflow_provider_ip1.template_values import timestamp
 
 
@@ -82,36 +81,18 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""
-        watch = await self._open_watch()
-        self.log.info("Watching for %s. Polling every %.0f s.", watch.subject, self.poke_interval)
-        now = time.time()
-        schedule = PollSchedule(
-            poke_interval=self.poke_interval, deadline=math.inf, started_at=now, never_gives_up=True
-        )
+        watch, now = await self._open_watch(), time.time()
+        wait = Wait(watch=watch, deadline=math.inf, started_at=now, poke_interval=self.poke_interval, silent_fail=True)
+        wait.resume(now, self.log)
         async with IP1AsyncHook(self.ip1_conn_id) as hook:
-            steps = watch.steps(schedule, now)
-            step = next(steps)
             while True:
-                for level, text in step.lines:
-                    self.log.log(level, "%s", text)
-                if step.event is not None:
-                    yield TriggerEvent(step.event)  # type: ignore[no-untyped-call]
-                if step.state is not None and await self._save(step.state):
-                    watch.has_saved(step.state)
-                await asyncio.sleep(max(0.0, step.until - time.time()))
-                outcome = await self._poll(hook, watch) if step.polls else None
-                step = steps.send((outcome, time.time()))
-
-    async def _poll(self, hook: IP1AsyncHook, watch: ArrivalWatch) -> PollResult | IP1Error:
-        try:
-            await hook.reload_connection()
-            return await poll_async(hook, watch)
-        except IP1Error as error:
-            return error
-        except Exception as error:
-            # Airflow restarts a trigger that ends at once, without a pause.
-            self.log.exception("The poll failed with an unexpected error")
-            return IP1Error(f"{type(error).__name__}, see above")
+                outcome = await wait_a_turn_async(hook, wait, self.log, wake_at=watch.save_at)
+                result = outcome if isinstance(outcome, PollResult) else None
+                position = watch.due_position(result, time.time())
+                if result is not None and result.messages:
+                    yield TriggerEvent(arrival_event(result))  # type: ignore[no-untyped-call]
+                if position is not None and await self._save(position):
+                    watch.has_saved(position)
 
     # -- the state of the asset
 
@@ -121,21 +102,18 @@ class IncomingSmsTrigger(BaseEventTrigger):
         return f"ip1_incoming_sms_{hashlib.sha256(repr(values).encode()).hexdigest()[:16]}"
 
     async def _open_watch(self) -> ArrivalWatch:
-        state = await self._load()
+        position = await self._load()
         try:
-            return ArrivalWatch(self.participant, self._start, state)
+            return ArrivalWatch(self.participant, self._start, position)
         except (KeyError, TypeError, ValueError) as error:
             self.log.warning("The saved position is unreadable (%r), so the watch begins at %s.", error, self.start)
             return ArrivalWatch(self.participant, self._start)
 
     async def _load(self) -> Any:
         """Return the saved position. Without knowing whether there is one, the trigger could miss messages."""
-        store = self._store
-        while store is not None:
+        while True:
             try:
-                return await (
-                    store.aget(self._state_key) if hasattr(store, "aget") else _in_thread(store.get, self._state_key)
-                )
+                return await self._call_store("get")
             except ValueError:
                 self.log.warning(
                     "This trigger serves several assets, so Airflow does not let it save its position. After a restart "
@@ -143,22 +121,13 @@ class IncomingSmsTrigger(BaseEventTrigger):
                     self.start,
                 )
                 self.asset_state_store = None
-                return None
             except Exception as error:
                 self.log.warning("The position cannot be read: %s. Trying again.", type(error).__name__)
                 await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
-        return None
 
-    async def _save(self, state: dict[str, Any]) -> bool:
-        store = self._store
-        if store is None:
-            return True
+    async def _save(self, position: dict[str, Any]) -> bool:
         try:
-            await (
-                store.aset(self._state_key, state)
-                if hasattr(store, "aset")
-                else _in_thread(store.set, self._state_key, state)
-            )
+            await self._call_store("set", position)
         except Exception as error:
             self.log.warning(
                 "The position cannot be saved: %s. Trying again after the next poll.", type(error).__name__
@@ -166,14 +135,15 @@ class IncomingSmsTrigger(BaseEventTrigger):
             return False
         return True
 
-    @property
-    def _store(self) -> Any:
-        return getattr(self, "asset_state_store", None)
-
-
-async def _in_thread(function: Any, *arguments: Any) -> Any:
-    # Airflow 3.3.0 and 3.3.1 have only methods that block.
-    return await asyncio.to_thread(function, *arguments)
+    async def _call_store(self, name: str, *values: Any) -> Any:
+        """Call a method of the state of the asset, if there is one. Airflow before 3.3 has none."""
+        store = getattr(self, "asset_state_store", None)
+        if store is None:
+            return None
+        if hasattr(store, f"a{name}"):
+            return await getattr(store, f"a{name}")(self._state_key, *values)
+        # Airflow 3.3.0 and 3.3.1 have only methods that block.
+        return await asyncio.to_thread(getattr(store, name), self._state_key, *values)
 
 
 def _check_start(start: str | datetime) -> Start | datetime:

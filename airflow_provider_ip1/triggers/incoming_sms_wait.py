@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger that continues IncomingSmsSensor's wait on the triggerer."""
+"""The trigger that continues IncomingSmsSensor's wait on the triggerer. Deferred tasks refer to it by its path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Unpack
-
-from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
-from airflow_provider_ip1.api.watching.wait import Wait
-from airflow_provider_ip1.triggers.base import BasePollingTrigger, ScheduleArguments
+from airflow_provider_ip1.triggers.base import BasePollingTrigger
 
 
 class IncomingSmsWaitTrigger(BasePollingTrigger):
@@ -22,36 +16,9 @@ class IncomingSmsWaitTrigger(BasePollingTrigger):
     It sends one event, a dictionary without personal data. Its ``status`` is ``success`` (with one dictionary in
     ``messages``), ``timeout``, or ``error`` (with the name of the exception in ``error``).
 
-    :param participant: phone number with country code, or sender name.
-    :param since: messages received before this time do not count, in seconds since 1970.
-    :param pattern: a regular expression that the text has to match. Default: any text.
-    :param state: what the worker has seen already, as the sensor passes it on.
-    :param schedule: when to poll and until when, see :class:`~airflow_provider_ip1.triggers.base.BasePollingTrigger`.
+    :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll. Default ``ip1_default``.
+    :param wait: the wait of an :class:`~airflow_provider_ip1.sensors.incoming_sms.IncomingSmsSensor`, as
+        :meth:`Wait.to_dict <airflow_provider_ip1.api.watching.wait.Wait.to_dict>` describes it.
     """
 
-    own_arguments = ("participant", "since", "pattern", "state")
-
-    def __init__(
-        self,
-        *,
-        participant: str,
-        since: float,
-        pattern: str | None = None,
-        state: Mapping[str, Any] | None = None,
-        **schedule: Unpack[ScheduleArguments],
-    ) -> None:
-        super().__init__(**schedule)
-        self.participant = participant
-        self.since = since
-        self.pattern = pattern
-        self.state = state
-
-    @property
-    def subject(self) -> str:
-        """The participant, masked."""
-        return mask_number(self.participant)
-
-    def make_wait(self) -> Wait[IncomingWatch]:
-        """:return: the wait that the arguments describe."""
-        since = datetime.fromtimestamp(self.since, UTC)
-        return Wait(IncomingWatch(self.participant, since, self.pattern, self.state), self.make_schedule())
+    watch_class = IncomingWatch

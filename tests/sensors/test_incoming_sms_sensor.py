@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
+from airflow_provider_ip1.api.watching.wait import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -205,11 +205,11 @@ class TestText:
         assert path == "airflow_provider_ip1.triggers.incoming_sms_wait.IncomingSmsWaitTrigger"
         assert "other text" not in json.dumps(kwargs)
         assert len(json.dumps(kwargs)) < 2500
-        assert kwargs["state"]["others"] == 1
+        assert kwargs["wait"]["state"]["others"] == 1
         receive(server, clock, 100)
         event = run_trigger(kwargs, type(deferred.value.trigger))
         assert TEXT not in json.dumps(event) and MAIN not in json.dumps(event)
-        assert MAIN not in json.dumps(kwargs["state"]) + repr(deferred.value.trigger)
+        assert MAIN not in json.dumps(kwargs["wait"]["state"]) + repr(deferred.value.trigger)
         assert sensor.execute_complete({}, event)["text"] == TEXT
 
     def test_a_message_without_a_batch(self, server: SandboxServer) -> None:

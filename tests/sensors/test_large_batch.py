@@ -37,7 +37,8 @@ def ruling_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def event_of(clock: Clock, **arguments: Any) -> Any:
-    return run_trigger({"started_at": clock.now, "deadline": clock.now + 600, "poke_interval": 50, **arguments})
+    wait = {"started_at": clock.now, "deadline": clock.now + 600, "poke_interval": 50, **arguments}
+    return run_trigger({"wait": wait})
 
 
 def stored_size(event: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.watching.poll_schedule import MAX_FAILED_POLLS
+from airflow_provider_ip1.api.watching.wait import MAX_FAILED_POLLS
 from airflow_provider_ip1.compat import AirflowFailException
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME

@@ -51,15 +51,8 @@ def test_message_status_sensor(cassette: cassettes.Cassette) -> None:
 def test_message_status_trigger(cassette: cassettes.Cassette) -> None:
     codes = latest_codes(cassette)
     now = time.time()
-    event = run_trigger(
-        {
-            "started_at": now,
-            "deadline": now + 60,
-            "poll_at": now + 0.01,
-            "expected": list(codes.values()),
-            **cassette.call.arguments,
-        }
-    )
+    schedule = {"started_at": now, "deadline": now + 60, "poll_at": now + 0.01}
+    event = run_trigger({"wait": {**schedule, "expected": list(codes.values()), **cassette.call.arguments}})
     assert event["status"] == "success"
     assert {message["message_id"]: message["code"] for message in event["messages"]} == codes
 

@@ -10,16 +10,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_ip1.exceptions import IP1ParticipantError
-from airflow_provider_ip1.hooks.poll import poll_async
+from airflow_provider_ip1.hooks import poll as poll_module
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from airflow_provider_ip1.triggers import incoming_sms as trigger_module
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 from tests.sensor_modes import Clock, connect
 
@@ -75,10 +73,7 @@ class SeveralAssets:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(trigger_module, "time", SimpleNamespace(time=clock.time))
-    monkeypatch.setattr(
-        trigger_module, "asyncio", SimpleNamespace(sleep=clock.sleep_async, to_thread=asyncio.to_thread)
-    )
+    clock.rule(monkeypatch)
     return clock
 
 
@@ -270,7 +265,7 @@ class TestFaults:
     def test_a_bug_in_a_poll(
         self, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
     ) -> None:
-        real, polls = poll_async, []
+        real, polls = poll_module.poll_async, []
 
         async def poll(*arguments: Any) -> Any:
             polls.append(clock.now)
@@ -278,10 +273,10 @@ class TestFaults:
                 raise LookupError(MAIN)
             return await real(*arguments)
 
-        monkeypatch.setattr(trigger_module, "poll_async", poll)
+        monkeypatch.setattr(poll_module, "poll_async", poll)
         clock.after(50, lambda: server.receive(MAIN, TEXT))
         assert counts(watch(clock, 200)) == [1]
-        assert "LookupError, see above" in logged()
+        assert "The poll failed: LookupError. See the log of the triggerer for details." in logged()
 
     def test_a_state_that_cannot_be_read(self, server: SandboxServer, clock: Clock) -> None:
         """Without knowing the position, the trigger would miss what arrived before."""

@@ -7,14 +7,16 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch
+from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.hooks import poll as poll_module
 from airflow_provider_ip1.sandbox.participants import LIVE
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
@@ -23,18 +25,17 @@ from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from tests.sensor_modes import Clock, connect, run_trigger
 
 DELIVERED, STUCK = DEMO_BATCHES["delivered"][0], DEMO_BATCHES["stuck"][0]
-ARGUMENTS: dict[str, Any] = {
+WAIT: dict[str, Any] = {
     "participant": LIVE,
     "batch_id": None,
     "message_id": None,
     "reference": "demo-delivered",
-    "expected": ["delivered", 202],
+    "expected": [202, "delivered"],
     "failed": ["rejected"],
     "require": "any",
     "expected_count": 3,
     "not_found_timeout": 3600.0,
     "known_at": 1_800_000_010.0,
-    "ip1_conn_id": "ip1_default",
     "deadline": 1_800_000_600.5,
     "started_at": 1_800_000_000.25,
     "poll_at": 1_800_000_030.0,
@@ -43,8 +44,9 @@ ARGUMENTS: dict[str, Any] = {
     "max_wait": 120.0,
     "silent_fail": True,
     "failures": 2,
-    "state": {"found": [["b", "m"]], "newest": "m", "warned": [299]},
+    "state": {"found": [["b", "m"]], "newest": "m", "warned": [299], "count": 1},
 }
+ARGUMENTS: dict[str, Any] = {"ip1_conn_id": "other", "wait": WAIT}
 
 
 @pytest.fixture
@@ -61,8 +63,8 @@ def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxSer
         yield server
 
 
-def until(clock: Clock, seconds: float, **arguments: Any) -> dict[str, Any]:
-    return {"started_at": clock.now, "deadline": clock.now + seconds, "poke_interval": 30.0, **arguments}
+def until(clock: Clock, seconds: float, **entries: Any) -> dict[str, Any]:
+    return {"wait": {"started_at": clock.now, "deadline": clock.now + seconds, "poke_interval": 30.0, **entries}}
 
 
 class TestSerialization:
@@ -70,20 +72,15 @@ class TestSerialization:
         path, kwargs = MessageStatusTrigger(**ARGUMENTS).serialize()
         assert path == "airflow_provider_ip1.triggers.message_status.MessageStatusTrigger"
         assert json.loads(json.dumps(kwargs)) == kwargs == ARGUMENTS
-        assert all(type(kwargs[name]) in (int, float) for name in ("expected_count", "not_found_timeout", "known_at"))
         assert MessageStatusTrigger(**kwargs).serialize() == (path, kwargs)
 
-    def test_a_timedelta_becomes_seconds(self) -> None:
-        for limit, seconds in ((timedelta(minutes=2), 120.0), (None, None)):
-            _, kwargs = MessageStatusTrigger(**ARGUMENTS | {"not_found_timeout": limit}).serialize()
-            assert kwargs["not_found_timeout"] == seconds
+    def test_the_wait_has_every_entry(self) -> None:
+        assert Wait.from_dict(WAIT, StatusWatch).to_dict() == WAIT
 
-    def test_the_defaults(self) -> None:
-        _, kwargs = MessageStatusTrigger(deadline=2.0, started_at=1.0, batch_id="b").serialize()
-        assert {name: value for name, value in kwargs.items() if value} == {
-            "batch_id": "b", "deadline": 2.0, "started_at": 1.0, "expected": "delivered", "require": "all",
-            "ip1_conn_id": "ip1_default", "poke_interval": 60.0, "not_found_timeout": 3600.0,
-        }  # fmt: skip
+    @pytest.mark.parametrize("arguments", [{}, {"ip1_conn_id": "other"}, {"wait": WAIT, "deadline": 2.0}], ids=str)
+    def test_there_is_exactly_one_wait(self, arguments: dict[str, Any]) -> None:
+        with pytest.raises(TypeError, match="MessageStatusTrigger takes ip1_conn_id and wait"):
+            MessageStatusTrigger(**arguments)
 
     def test_airflow_can_store_it(self) -> None:
         _, kwargs = MessageStatusTrigger(**ARGUMENTS).serialize()
@@ -98,7 +95,8 @@ class TestSerialization:
 
     def test_its_name_in_logs_shows_no_number(self) -> None:
         for reference in ("demo-delivered", LIVE):
-            assert LIVE not in repr(MessageStatusTrigger(**ARGUMENTS | {"reference": reference}))
+            shown = repr(MessageStatusTrigger(wait=WAIT | {"reference": reference}))
+            assert LIVE not in shown and "until 1800000600" in shown
 
 
 class TestRestart:
@@ -133,7 +131,7 @@ class TestRestart:
         ]
 
     def test_not_found_timeout_counts_from_the_start_of_the_wait(self, clock: Clock, server: SandboxServer) -> None:
-        arguments = until(clock, 600, batch_id="unknown", not_found_timeout=timedelta(seconds=200))
+        arguments = until(clock, 600, batch_id="unknown", not_found_timeout=200.0)
         clock.sleep(150)
         assert run_trigger(arguments)["error"] == "IP1NotFoundError"
         assert 200 <= clock.elapsed < 240
@@ -198,10 +196,12 @@ class TestSession:
         self, server: SandboxServer, sessions: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The trigger is cancelled while it sleeps on the real clock."""
-        monkeypatch.setattr(trigger_module, "asyncio", asyncio)
-        monkeypatch.setattr(trigger_module, "time", SimpleNamespace(time=time.time))
+        for module in (trigger_module, poll_module):
+            monkeypatch.setattr(module, "time", SimpleNamespace(time=time.time))
+        monkeypatch.setattr(poll_module, "asyncio", asyncio)
         now = time.time()
-        trigger = MessageStatusTrigger(started_at=now, deadline=now + 600, poll_at=now + 0.1, batch_id=STUCK)
+        wait = {"started_at": now, "deadline": now + 600, "poll_at": now + 0.1, "batch_id": STUCK}
+        trigger = MessageStatusTrigger(wait=wait)
 
         async def cancel_after_a_poll() -> None:
             task = asyncio.ensure_future(anext(trigger.run()))

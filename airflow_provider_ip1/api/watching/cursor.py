@@ -139,15 +139,15 @@ class Cursor:
             "newest": None if self._newest is None else self._newest.timestamp(),
         }
 
-    def poll(self) -> Generator[ReadConversation | tuple[Message, ...], Page | None, None]:
+    def poll(self) -> Generator[ReadConversation, Page | None, tuple[Message, ...]]:
         """
         Read what is new.
 
         Send each page to the query that the generator yields, and ``None`` after the last one, as in
-        :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`. The generator ends with the new
-        messages, oldest first. If it fails or is dropped before, the cursor stays where it is.
+        :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`. If the generator fails or is dropped
+        before it returns, the cursor stays where it is.
 
-        :return: a generator of one query and the new messages.
+        :return: a generator of one query, which returns the new messages, oldest first.
         :raises IP1PagingError: more than :data:`MAX_ROWS` rows would have to be read.
         :raises IP1ResponseError: iP.1 does not list the newest messages first.
         """
@@ -167,7 +167,7 @@ class Cursor:
         read.check_order()
         new = list(self._new_rows(read))
         self._advance(read, new)
-        yield tuple(row.message for row in reversed(new))
+        return tuple(row.message for row in reversed(new))
 
     def _new_rows(self, read: _Read) -> Iterator[_Row]:
         candidates = (row for row in read.rows if not row.is_known and not row.is_before_start)

@@ -1,43 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for an SMS from a participant."""
+"""Waiting for one SMS from a participant, and watching for all of them without end."""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Generator, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.privacy import mask_number
-from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms
+from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms, Start
 from airflow_provider_ip1.api.watching.pattern import Pattern
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, count_text
+from airflow_provider_ip1.api.watching.watch import PollResult, Query
+from airflow_provider_ip1.api.wording import counted
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message
 
+#: Seconds from an event until its position is saved. Airflow stores an event within a second or two, without telling
+#: the trigger. If the triggerer ends before the position is saved, the next triggerer sends the event again.
+SAVE_AFTER: Final = 20.0
+#: The most messages that an event lists. Its ``count`` includes the others.
+MAX_LISTED: Final = 20
 
-class IncomingWatch:
-    """
-    The wait for the first SMS from a participant that matches a pattern, from poll to poll.
 
-    :param participant: phone number with country code, or sender name.
-    :param since: messages received before this time do not count; aware.
-    :param pattern: a regular expression; ``None`` for any text.
-    :param state: what :meth:`state` returned in another process.
-    :raises IP1ParticipantError: the participant cannot be used.
-    :raises ValueError: the pattern is not a regular expression.
-    """
+class _InboxWatch:
+    """The incoming messages of a participant, from poll to poll."""
 
-    def __init__(
-        self, participant: str, since: datetime, pattern: str | None = None, state: Mapping[str, Any] | None = None
-    ) -> None:
-        self.pattern = pattern
-        self.since = since
-        self._compiled = None if pattern is None else Pattern(pattern)
-        self._cursor = Cursor(participant, since, None if state is None else state["cursor"])
-        # how many messages did not match so far
-        self._others: int = 0 if state is None else state["others"]
-        self._text = ""
+    _cursor: Cursor
 
     @property
     def participant(self) -> str:
@@ -46,22 +37,56 @@ class IncomingWatch:
 
     @property
     def subject(self) -> str:
-        """The participant in words, masked."""
+        """The messages in words, with a masked number."""
         return f"SMS from {mask_number(self.participant)}"
+
+
+class IncomingWatch(_InboxWatch):
+    """
+    The wait for the first SMS from a participant that matches a pattern, from poll to poll.
+
+    :param participant: phone number with country code, or sender name.
+    :param since: messages received before this time do not count; an aware time, or seconds since 1970.
+    :param pattern: a regular expression; ``None`` (default) for any text.
+    :param state: what the watch of another process has seen, see :meth:`to_dict`.
+    :raises IP1ParticipantError: the participant cannot be used.
+    :raises ValueError: the pattern is not a regular expression.
+    """
+
+    def __init__(
+        self,
+        participant: str,
+        since: datetime | float,
+        pattern: str | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.pattern = pattern
+        self.since = since if isinstance(since, datetime) else datetime.fromtimestamp(since, UTC)
+        self._compiled = None if pattern is None else Pattern(pattern)
+        self._cursor = Cursor(participant, self.since, None if state is None else state["cursor"])
+        # how many messages did not match so far
+        self._others: int = 0 if state is None else state["others"]
+        self._text = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Describe this watch for another process.
+
+        :return: the arguments as JSON values. The ``state`` consists of the ``cursor`` and the number of ``others``
+            that did not match.
+        """
+        return {
+            "participant": self.participant,
+            "since": self.since.timestamp(),
+            "pattern": self.pattern,
+            "state": {"cursor": self._cursor.state(), "others": self._others},
+        }
 
     @property
     def title(self) -> str:
         """What the wait is for, in words."""
         matching = "" if self.pattern is None else " that matches the pattern"
         return f"an {self.subject}{matching}, received since {self.since:%Y-%m-%d %H:%M:%S} UTC"
-
-    def state(self) -> dict[str, Any]:
-        """
-        What another process needs in order to continue this watch.
-
-        :return: the ``cursor`` and the number of ``others`` that did not match, as JSON values without personal data.
-        """
-        return {"cursor": self._cursor.state(), "others": self._others}
 
     def poll(self) -> Generator[Query | PollResult, Any, None]:
         """
@@ -73,11 +98,7 @@ class IncomingWatch:
         :raises IP1Error: the search for the pattern takes too long.
         :raises IP1ResponseError: iP.1's list cannot be used.
         """
-        steps = self._cursor.poll()
-        step = next(steps)
-        while not isinstance(step, tuple):
-            step = steps.send((yield step))
-        yield self._result(step)
+        yield self._result((yield from self._cursor.poll()))
 
     def _result(self, new: tuple[Message, ...]) -> PollResult:
         for message in new:
@@ -85,10 +106,96 @@ class IncomingWatch:
             if groups is not None:
                 found = IncomingSms.of(message, self.participant, groups)
                 text = f"Message {found.message_id} was received at {found.received_text}"
-                return PollResult("reached", (found,), text, has_changed=True, warnings=())
+                return PollResult("reached", (found,), text, has_changed=True)
             self._others += 1
         text = f"No {self.subject} so far"
         if self._others:
-            text = f"{count_text(self._others, 'message')} from {mask_number(self.participant)}, but none that matches"
+            text = f"{counted(self._others, 'message')} from {mask_number(self.participant)}, but none that matches"
         has_changed, self._text = text != self._text, text
-        return PollResult("waiting", (), text, has_changed, warnings=())
+        return PollResult("waiting", (), text, has_changed)
+
+
+class ArrivalWatch(_InboxWatch):
+    """
+    The incoming messages of a participant, from poll to poll, and the positions that a trigger saves meanwhile.
+
+    :param participant: phone number with country code, or sender name.
+    :param start: where to begin without a state, see :class:`Cursor`.
+    :param state: the position that was saved last; ``None`` if there is none.
+    :raises IP1ParticipantError: the participant cannot be used.
+    """
+
+    def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
+        self._cursor = Cursor(participant, start, state)
+        self._saved = None if state is None else self._cursor.state()
+        # When to save which position.
+        self._unsaved: deque[tuple[float, dict[str, Any]]] = deque()
+
+    def to_dict(self) -> dict[str, Any]:
+        """:return: the participant and the position, as JSON values."""
+        return {"participant": self.participant, "state": self._cursor.state()}
+
+    @property
+    def title(self) -> str:
+        """What the watch is for, in words."""
+        return self.subject
+
+    def poll(self) -> Generator[Query | PollResult, Any, None]:
+        """
+        Read the new messages, as :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>` does.
+
+        :return: a generator of queries and one result, whose messages are the new ones, oldest first.
+        :raises IP1PagingError: there are too many messages to read.
+        :raises IP1ResponseError: iP.1's list cannot be used.
+        """
+        new = yield from self._cursor.poll()
+        messages = tuple(IncomingSms.of(message, self.participant) for message in new)
+        text = f"{counted(len(messages), 'new message')}: {self.subject}"
+        yield PollResult("waiting", messages, text, has_changed=bool(messages))
+
+    @property
+    def save_at(self) -> float:
+        """When the next position is to be saved, in seconds since 1970."""
+        return self._unsaved[0][0] if self._unsaved else math.inf
+
+    def due_position(self, result: PollResult | None, now: float) -> dict[str, Any] | None:
+        """
+        Return the position to save now, if any. A position is saved some time after its event, the others at once.
+
+        :param result: what a poll has just found; ``None`` without a poll that succeeded.
+        :param now: seconds since 1970.
+        """
+        position = None
+        if result is not None:
+            current = self._cursor.state()
+            if result.messages:
+                self._unsaved.append((now + SAVE_AFTER, current))
+            elif not self._unsaved and current != self._saved:
+                position = current
+        while self.save_at <= now:
+            _, position = self._unsaved.popleft()
+        return position
+
+    def has_saved(self, position: dict[str, Any]) -> None:
+        """Note that a position was saved. Otherwise :meth:`due_position` returns it again after the next poll."""
+        self._saved = position
+
+
+def arrival_event(result: PollResult) -> dict[str, Any]:
+    """
+    Describe new messages in an event of at most 4 KB, without texts and numbers.
+
+    :param result: what a poll found: at least one message.
+    :return: their ``count``, the times ``first_received`` and ``last_received``, and the newest ``messages``.
+    """
+    messages = [message.as_dict() for message in result.messages]
+    times = sorted(message["received"] for message in messages if message["received"] is not None)
+    return {
+        "count": len(messages),
+        "first_received": times[0] if times else None,
+        "last_received": times[-1] if times else None,
+        "messages": [
+            {name: message[name] for name in ("message_id", "batch_id", "received")}
+            for message in messages[-MAX_LISTED:]
+        ],
+    }

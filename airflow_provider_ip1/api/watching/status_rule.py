@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from airflow_provider_ip1.api.privacy import mask_number
 from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES, TERMINAL_CATEGORIES, Category, status_category
+from airflow_provider_ip1.api.watching.watch import Verdict
 
-Verdict = Literal["waiting", "reached", "failed"]
 StatusArgument: TypeAlias = int | Category | Iterable[int | Category]
 """
 A status code, the name of a category, or a list of both. Codes may also be text, because templates render text. The
@@ -70,9 +70,9 @@ class StatusRule:
                 return "failed"
         return "waiting"
 
-    def as_arguments(self) -> dict[str, list[int | Category]]:
+    def as_lists(self) -> tuple[list[int | Category], list[int | Category]]:
         """:return: ``expected`` and ``failed`` as JSON values, for :meth:`from_arguments`."""
-        return {"expected": sorted(self.expected, key=str), "failed": sorted(self.failed, key=str)}
+        return sorted(self.expected, key=str), sorted(self.failed, key=str)
 
     @property
     def expected_text(self) -> str:

@@ -1,59 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The loop of a wait: poll, pause, and poll again until there is a verdict or time is up.
+A wait: what it looks at, when it polls, and how it ends.
 
-Poking sensors, deferring sensors and their triggers all drive :meth:`Wait.steps`, so a wait ends the same way in
-every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, polls, logs and says what time it is.
+A sensor makes a :class:`Wait`, its trigger gets the same wait as a dictionary, and both tell it what each poll found.
+A wait therefore ends the same way in every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, polls
+and says what time it is.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Generator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
 from itertools import accumulate
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
-from airflow_provider_ip1.api.watching.watch import Pollable, PollResult, Reported
-from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
+from airflow_provider_ip1.api.watching.watch import PollResult, Reported, Watch
+from airflow_provider_ip1.api.wording import Log, duration_text, moment_text
+from airflow_provider_ip1.exceptions import (
+    IP1Error,
+    IP1NotFoundError,
+    IP1PagingError,
+    IP1RateLimitError,
+    IP1ResponseError,
+    IP1ServerError,
+)
 
 #: A wait logs at least one line in this many seconds, so that people can see that it is alive.
-SIGN_OF_LIFE = 300.0
-
-WatchT = TypeVar("WatchT", bound=Pollable)
-
-LogLine: TypeAlias = tuple[int, str]
-"""A level of :mod:`logging`, and a text without personal data."""
-
+SIGN_OF_LIFE: Final = 300.0
+#: Failed polls in a row that end a wait. Each poll sends a request up to ``max_attempts`` times before it fails.
+MAX_FAILED_POLLS: Final = 10
+#: The shortest pause between two polls in seconds, whatever ``poke_interval`` is.
+MIN_PAUSE: Final = 1.0
+#: The longest pause in seconds after a failed poll, unless iP.1 asks for more. Most outages are short.
+MAX_PAUSE_AFTER_FAILURE: Final = 60.0
+#: Pauses are longer by a random share up to this one, so that waits which began together drift apart.
+JITTER: Final = 0.1
+#: Overdue polls are spread over this many seconds, so that the waits of a restarted triggerer do not poll all at once.
+OVERDUE_SPREAD: Final = 10.0
+#: Errors that may be gone at the next poll. Others, such as a refused key, end the wait at once. So does
+#: IP1NotFoundError, although it is an IP1ResponseError.
+PASSING_ERRORS: Final = (IP1ServerError, IP1RateLimitError, IP1ResponseError, IP1PagingError)
 #: The largest trigger event in bytes of JSON. Airflow stores it in its metadata database, and adds to it up to 1 KB.
-MAX_EVENT_BYTES = 3000
+MAX_EVENT_BYTES: Final = 3000
 
 _MAX_TEXT_BYTES = 2000
-_LAST_SECOND: Final = 253_402_300_799.0  # of the year 9999
-_UNITS: Final = ((172_800.0, 86_400.0, "days"), (7200.0, 3600.0, "h"), (120.0, 60.0, "min"))
 
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """
-    Sleep until ``until``, then poll if ``polls`` is true.
-
-    :param until: end of the pause, in seconds since 1970.
-    :param poll_at: when the next poll is due. A pause that ends earlier only serves to log that the wait is alive.
-    :param lines: what to log first.
-    """
-
-    until: float
-    poll_at: float
-    lines: tuple[LogLine, ...] = ()
-
-    @property
-    def polls(self) -> bool:
-        """Whether to poll after the pause."""
-        return self.until >= self.poll_at
+WatchT = TypeVar("WatchT", bound=Watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,11 @@ class WaitResult:
     :param status: ``"success"``, ``"failure"`` or ``"timeout"``.
     :param text: what the last poll found, or why it failed.
     :param messages: the messages that the wait was about; empty after a timeout.
-    :param lines: what to log.
     """
 
     status: Literal["success", "failure", "timeout"]
     text: str
     messages: tuple[Reported, ...] = ()
-    lines: tuple[LogLine, ...] = ()
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """:return: the messages for XCom."""
@@ -104,95 +98,198 @@ def error_event(error: str, text: str) -> dict[str, Any]:
     return {"status": "error", "error": error, "text": _shortened(text)}
 
 
+@dataclass(kw_only=True, repr=False)
 class Wait(Generic[WatchT]):
     """
-    One wait, from its first poll in this process to its end. Its text is what to log first.
+    One wait. Its text is what to log first.
 
-    :param watch: what to wait for.
-    :param schedule: when to poll.
-    :param known_at: when iP.1 last returned one of the messages, or else the start of the wait, in seconds since 1970.
+    :param watch: what to look at.
+    :param deadline: end of the wait, in seconds since 1970; infinite for a watcher that never ends.
+    :param started_at: start of the wait, in seconds since 1970.
+    :param poke_interval: seconds between polls, 0 or more. Values below :data:`MIN_PAUSE` count as that.
+    :param exponential_backoff: whether each pause is as long as the wait has lasted so far. Default no.
+    :param max_wait: the longest pause in seconds with ``exponential_backoff``. ``None`` (default) means no limit.
+    :param silent_fail: whether to wait out every error until the deadline. Default no.
     :param not_found_timeout: seconds after ``known_at`` at which a poll that finds none of the messages ends the wait.
         ``None`` (default) means never.
+    :param known_at: when iP.1 last returned one of the messages, in seconds since 1970. Default: ``started_at``.
+    :param failures: failed polls in a row so far.
+    :param poll_at: when the next poll is due, in seconds since 1970. Default: at once.
     """
 
-    def __init__(
-        self, watch: WatchT, schedule: PollSchedule, *, known_at: float = 0.0, not_found_timeout: float | None = None
-    ) -> None:
-        self.watch = watch
-        self.schedule = schedule
-        self.known_at = known_at
-        self._not_found_timeout = not_found_timeout
+    watch: WatchT
+    deadline: float
+    started_at: float
+    poke_interval: float = 60.0
+    exponential_backoff: bool = False
+    max_wait: float | None = None
+    silent_fail: bool = False
+    not_found_timeout: float | None = None
+    known_at: float | None = None
+    failures: int = 0
+    poll_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        #: Draws a number from a range. Tests replace it.
+        self.uniform: Callable[[float, float], float] = random.uniform
+        #: How the wait ended; ``None`` while it goes on.
+        self.result: WaitResult | None = None
         self._text = ""
-        self._logged_at: float | None = None
+        self._logged_at = math.inf
 
     def __str__(self) -> str:
-        schedule = self.schedule
-        return (
-            f"Waiting for {self.watch.title}. "
-            f"Polling every {duration_text(schedule.interval)} until {_time_text(schedule.deadline)}."
-        )
+        polling = f"{self.watch.title}. Polling every {duration_text(self.interval)}"
+        if math.isinf(self.deadline):
+            return f"Watching for {polling}."
+        return f"Waiting for {polling} until {moment_text(self.deadline)}."
 
-    def steps(
-        self, poll_at: float, now: float
-    ) -> Generator[Pause | WaitResult, tuple[PollResult | IP1Error | None, float], None]:
+    # -- in another process
+
+    def to_dict(self) -> dict[str, Any]:
+        """:return: this wait, for :meth:`from_dict`: its own entries and those of its watch, as JSON values."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "watch"}
+        return own | self.watch.to_dict()
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any], watch_class: Callable[..., WatchT]) -> Wait[WatchT]:
         """
-        Run the wait.
+        Continue a wait of another process.
 
-        After each :class:`Pause`, send the outcome of the poll (``None`` without a poll) and the current time. The
-        generator ends with a :class:`WaitResult`. A caller may also stop after a poll and continue with another call.
+        :param description: what :meth:`to_dict` returned. 0.2.0 described waits in the same way.
+        :param watch_class: makes the watch from its entries.
+        :raises ValueError: an entry is invalid; the error names it.
+        :raises TypeError: an entry is missing or unknown.
+        """
+        own = {field.name for field in fields(cls)} & description.keys()
+        watch = watch_class(**{name: value for name, value in description.items() if name not in own})
+        return cls(watch=watch, **{name: description[name] for name in own})
 
-        :param poll_at: when to poll first, in seconds since 1970.
+    def begin(self, now: float, log: Log) -> None:
+        """
+        Begin in this process.
+
         :param now: seconds since 1970.
-        :return: a generator of pauses and one result.
+        :param log: gets the first line.
+        """
+        log.info("%s", self)
+        # An event trigger logs no signs of life, because no task waits for it.
+        self._logged_at = math.inf if math.isinf(self.deadline) else now
+
+    def resume(self, now: float, log: Log) -> None:
+        """Like :meth:`begin`, in a triggerer, which may have just been restarted: spread overdue polls."""
+        self.begin(now, log)
+        if self.poll_at <= now:
+            self.poll_at = now + self.uniform(0.0, min(self.interval, OVERDUE_SPREAD))
+
+    # -- when to poll
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two polls."""
+        return max(self.poke_interval, MIN_PAUSE)
+
+    @property
+    def wake_at(self) -> float:
+        """When to call :meth:`take` next, in seconds since 1970: for a poll, or only to log that the wait is alive."""
+        return min(self.poll_at, self._logged_at + SIGN_OF_LIFE)
+
+    def after_response(self, now: float) -> float | None:
+        """
+        When to poll again after a poll that succeeded.
+
+        :param now: seconds since 1970.
+        :return: seconds since 1970. The last poll is at the deadline; ``None`` means that it has passed.
+        """
+        self.failures = 0
+        pause = self.interval
+        if self.exponential_backoff:
+            pause = max(pause, now - self.started_at)
+            if self.max_wait is not None:
+                pause = min(pause, max(self.max_wait, MIN_PAUSE))
+        return self._next_poll(now, pause, earliest=now)
+
+    def after_failure(self, error: IP1Error, now: float) -> float | None:
+        """
+        When to poll again after a poll that failed.
+
+        :param error: the error that the poll raised.
+        :param now: seconds since 1970.
+        :return: seconds since 1970. ``None`` means that the deadline has passed, or will have passed when iP.1 wants to
+            be asked again (``Retry-After``).
+        :raises IP1Error: the error will not pass, or :data:`MAX_FAILED_POLLS` polls in a row have failed. The type is
+            that of the given error.
+        """
+        self.failures += 1
+        if not self.silent_fail:
+            if not isinstance(error, PASSING_ERRORS) or isinstance(error, IP1NotFoundError):
+                raise error
+            if self.failures >= MAX_FAILED_POLLS and now < self.deadline:
+                raise type(error)(f"{error} {self.failures} polls in a row failed, so the wait ends here.")
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        if now + retry_after > self.deadline:
+            return None
+        return self._next_poll(now, min(self.interval, MAX_PAUSE_AFTER_FAILURE), earliest=now + retry_after)
+
+    def _next_poll(self, now: float, pause: float, earliest: float) -> float | None:
+        if now >= self.deadline:
+            return None
+        return max(min(now + pause * self.uniform(1.0, 1.0 + JITTER), self.deadline), earliest)
+
+    # -- what a poll means
+
+    def take(self, outcome: PollResult | IP1Error | None, now: float, log: Log) -> None:
+        """
+        Go on after a poll or a pause: set :attr:`result` or :attr:`poll_at`.
+
+        :param outcome: what the poll found, or the error that it raised; ``None`` after a pause without a poll.
+        :param now: seconds since 1970.
+        :param log: gets the changes, and signs of life.
         :raises IP1NotFoundError: iP.1 has not known any of the messages for ``not_found_timeout``.
         :raises IP1Error: iP.1 refuses the request, or too many polls in a row have failed.
         """
-        if self._logged_at is None:
-            self._logged_at = now
-        lines: tuple[LogLine, ...] = ()
-        next_poll: float | None = poll_at
-        while next_poll is not None:
-            outcome, now = yield Pause(min(next_poll, self._logged_at + SIGN_OF_LIFE), next_poll, lines)
-            if outcome is None:
+        if outcome is None:
+            if now >= self._logged_at + SIGN_OF_LIFE:
                 # A trigger may say this before its first poll.
                 known = f" {self._text.rstrip('.')}." if self._text else ""
-                lines = ((logging.INFO, f"Still waiting.{known} Next poll at {_time_text(next_poll)}."),)
-            elif isinstance(outcome, PollResult):
-                lines = _lines_for(outcome)
-                if outcome.verdict != "waiting":
-                    yield WaitResult(_STATUS[outcome.verdict], outcome.text, outcome.messages, lines)
-                    return
-                self._text = outcome.text
-                if (not_found := self._not_found_error(outcome, now)) is None:
-                    next_poll = self.schedule.after_response(now)
-                else:
-                    next_poll = self.schedule.after_failure(not_found, now)
-            else:
-                self._text = str(outcome)
-                next_poll = self.schedule.after_failure(outcome, now)
-                lines = ((logging.WARNING, f"Poll failed ({self.schedule.failures} in a row): {outcome}"),)
-            if lines:
-                self._logged_at = now
-        yield WaitResult("timeout", self._text, lines=lines)
+                self._log(log.info, f"Still waiting.{known} Next poll at {moment_text(self.poll_at)}.", now)
+            return
+        error: IP1Error | None
+        if isinstance(outcome, PollResult):
+            self._text, error = outcome.text, self._look_at(outcome, now, log)
+            if self.result is not None:
+                return
+        else:
+            self._text, error = str(outcome), outcome
+        next_poll = self.after_response(now) if error is None else self.after_failure(error, now)
+        if isinstance(outcome, IP1Error):
+            self._log(log.warning, f"Poll failed ({self.failures} in a row): {outcome}", now)
+        if next_poll is None:
+            self.result = WaitResult("timeout", self._text)
+        else:
+            self.poll_at = next_poll
 
-    def _not_found_error(self, result: PollResult, now: float) -> IP1NotFoundError | None:
-        if result.messages:
+    def _look_at(self, found: PollResult, now: float, log: Log) -> IP1NotFoundError | None:
+        for warning in found.warnings:
+            self._log(log.warning, warning, now)
+        if found.has_changed:
+            self._log(log.info, found.text, now)
+        if found.messages:
             self.known_at = now
-        if self._not_found_timeout is None or now - self.known_at < self._not_found_timeout:
+        if found.verdict != "waiting":
+            self.result = WaitResult("success" if found.verdict == "reached" else "failure", found.text, found.messages)
+            return None
+        unknown_for = now - (self.started_at if self.known_at is None else self.known_at)
+        if self.not_found_timeout is None or unknown_for < self.not_found_timeout:
             return None
         return IP1NotFoundError(
-            f"iP.1 has not known {self.watch.subject} for {duration_text(now - self.known_at)}, and not_found_timeout "
-            f"is {duration_text(self._not_found_timeout)}. Check the id or reference, and that the API key of the "
+            f"iP.1 has not known {self.watch.subject} for {duration_text(unknown_for)}, and not_found_timeout is "
+            f"{duration_text(self.not_found_timeout)}. Check the id or reference, and that the API key of the "
             "connection belongs to the account that sent the messages. If they are sent later, raise not_found_timeout."
         )
 
-
-def _lines_for(result: PollResult) -> tuple[LogLine, ...]:
-    lines = tuple((logging.WARNING, warning) for warning in result.warnings)
-    return (*lines, (logging.INFO, result.text)) if result.has_changed else lines
-
-
-_STATUS: Final[dict[str, Literal["success", "failure"]]] = {"reached": "success", "failed": "failure"}
+    def _log(self, write: Callable[[str, str], object], text: str, now: float) -> None:
+        write("%s", text)
+        self._logged_at = max(self._logged_at, now)
 
 
 def check_not_found_timeout(not_found_timeout: timedelta | float | None) -> float | None:
@@ -214,20 +311,3 @@ def _shortened(text: str) -> str:
     sizes = accumulate(len(json.dumps(character)) - 2 for character in text)
     kept = sum(size <= _MAX_TEXT_BYTES for size in sizes)
     return text if kept == len(text) else f"{text[:kept]}..."
-
-
-def duration_text(seconds: float) -> str:
-    """
-    Put a duration into words.
-
-    :param seconds: the duration.
-    :return: such as ``30 s``, ``10 min``, ``1.5 h`` or ``7 days``.
-    """
-    for least, unit, name in _UNITS:
-        if seconds >= least:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds:.3g} s"
-
-
-def _time_text(moment: float) -> str:
-    return f"{datetime.fromtimestamp(min(moment, _LAST_SECOND), UTC):%Y-%m-%d %H:%M:%S} UTC"

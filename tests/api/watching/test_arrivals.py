@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.watching.arrivals import MAX_LISTED, SAVE_AFTER, ArrivalStep, ArrivalWatch
-from airflow_provider_ip1.api.watching.incoming import IncomingWatch
-from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
+from airflow_provider_ip1.api.watching.incoming import (
+    MAX_LISTED,
+    SAVE_AFTER,
+    ArrivalWatch,
+    IncomingWatch,
+    arrival_event,
+)
+from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1RateLimitError, IP1ServerError
 from tests.api.watching.test_cursor import NUMBER, Inbox, full_inbox, pages_of, read_ahead_of
+from tests.api.watching.watched_messages import Lines
 
 OUTAGE = IP1ServerError("iP.1 answered 503.")
 
@@ -54,42 +60,43 @@ class Run:
         self.watch = ArrivalWatch(NUMBER, start)
         self.polled_at: list[float] = []
         self.events: list[tuple[float, dict[str, Any]]] = []
-        self.states: list[tuple[float, dict[str, Any]]] = []
-        self.lines: list[str] = []
-        schedule = PollSchedule(
-            poke_interval=interval,
-            deadline=math.inf,
-            started_at=0.0,
-            never_gives_up=True,
-            uniform=lambda low, high: low,
-        )
+        self.positions: list[tuple[float, dict[str, Any]]] = []
         self.now = 0.0
-        steps = self.watch.steps(schedule, self.now)
-        step = next(steps)
+        self._saves = saves
+        self._log = Lines()
+        self._wait = Wait(watch=self.watch, deadline=math.inf, started_at=0.0, poke_interval=interval, silent_fail=True)
+        self._wait.uniform = min
+        self._wait.begin(self.now, self._log)
         for outcome in outcomes:
-            step = self._until_poll(step, steps, saves)
+            self._go_to_poll()
             self.polled_at.append(self.now)
             if isinstance(outcome, IP1Error):
-                step = steps.send((outcome, self.now))
+                self._take(outcome)
                 continue
             for _ in range(outcome):
                 self.inbox.arrive(10_000)
-            step = steps.send((result_of(self.watch, self.inbox), self.now))
-        self._until_poll(step, steps, saves)
+            self._take(result_of(self.watch, self.inbox))
+        self._go_to_poll()
 
-    def _until_poll(self, step: ArrivalStep, steps: Any, saves: bool) -> ArrivalStep:
-        while True:
-            self.lines += [text for _, text in step.lines]
-            if step.event is not None:
-                self.events.append((self.now, step.event))
-            if step.state is not None:
-                self.states.append((self.now, step.state))
-                if saves:
-                    self.watch.has_saved(step.state)
-            self.now = max(self.now, step.until)
-            if step.polls:
-                return step
-            step = steps.send((None, self.now))
+    def _go_to_poll(self) -> None:
+        while (wake_at := min(self._wait.wake_at, self.watch.save_at)) < self._wait.poll_at:
+            self.now = max(self.now, wake_at)
+            self._take(None)
+        self.now = max(self.now, self._wait.poll_at)
+
+    def _take(self, outcome: PollResult | IP1Error | None) -> None:
+        self._wait.take(outcome, self.now, self._log)
+        result = outcome if isinstance(outcome, PollResult) else None
+        if result is not None and result.messages:
+            self.events.append((self.now, arrival_event(result)))
+        if (position := self.watch.due_position(result, self.now)) is not None:
+            self.positions.append((self.now, position))
+            if self._saves:
+                self.watch.has_saved(position)
+
+    @property
+    def lines(self) -> list[str]:
+        return [text for _, text in self._log[1:]]
 
 
 class TestEvents:
@@ -134,7 +141,7 @@ class TestEvents:
 
     def test_nothing_personal(self) -> None:
         run = Run([0, 2, OUTAGE])
-        told = json.dumps([run.events, run.states, run.lines]) + run.watch.subject + run.watch.title
+        told = json.dumps([run.events, run.positions, run.lines]) + run.watch.subject + run.watch.title
         assert NUMBER not in told and "Hej" not in told
 
 
@@ -142,33 +149,30 @@ class TestPositions:
     def test_the_first_position_is_saved_at_once(self) -> None:
         """Otherwise a message that arrives before a restart would be missed."""
         run = Run([0, 0, 0])
-        assert [at for at, _ in run.states] == [0.0]
+        assert [at for at, _ in run.positions] == [0.0]
 
     def test_a_position_is_saved_some_time_after_its_event(self) -> None:
         run = Run([0, 1, 0, 0])
-        assert [at for at, _ in run.states] == [0.0, 60.0 + SAVE_AFTER]
+        assert [at for at, _ in run.positions] == [0.0, 60.0 + SAVE_AFTER]
 
     def test_before_that_a_restart_repeats_the_event(self) -> None:
         run = Run([0, 1, 0, 0])
-        for (_, state), count in zip(run.states, (1, 0), strict=True):
+        for (_, state), count in zip(run.positions, (1, 0), strict=True):
             assert len(result_of(ArrivalWatch(NUMBER, "now", state), run.inbox).messages) == count
 
     def test_a_newer_event_does_not_delay_the_position_of_an_older_one(self) -> None:
         run = Run([0, *[1] * 50], interval=1.0)
-        saved = [at for at, _ in run.states]
+        saved = [at for at, _ in run.positions]
         assert saved[:3] == [0.0, 1.0 + SAVE_AFTER, 2.0 + SAVE_AFTER]
 
     def test_a_position_that_was_not_saved_is_saved_after_the_next_poll(self) -> None:
         run = Run([0, 0, 0], saves=False)
-        assert [at for at, _ in run.states] == [0.0, 60.0, 120.0]
+        assert [at for at, _ in run.positions] == [0.0, 60.0, 120.0]
 
     def test_a_position_from_an_earlier_run_is_not_saved_again(self) -> None:
         run = Run([0, 0])
-        watch = ArrivalWatch(NUMBER, "now", run.states[0][1])
-        schedule = PollSchedule(poke_interval=60.0, deadline=math.inf, started_at=0.0, never_gives_up=True)
-        steps = watch.steps(schedule, 0.0)
-        next(steps)
-        assert steps.send((result_of(watch, run.inbox), 0.0)).state is None
+        watch = ArrivalWatch(NUMBER, "now", run.positions[0][1])
+        assert watch.due_position(result_of(watch, run.inbox), 0.0) is None
 
 
 class TestFaults:

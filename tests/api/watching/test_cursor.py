@@ -97,15 +97,11 @@ def poll(cursor: Cursor, inbox: Inbox) -> list[str]:
     """Poll once, through the pager. Returns the ids of the new messages, oldest first."""
     steps = cursor.poll()
     query = next(steps)
-    assert not isinstance(query, tuple)
-    for page in pages_of(read_ahead_of(query), inbox):
-        step = steps.send(page)
-        if step is not query:
-            break
-    else:
-        step = steps.send(None)
-    assert isinstance(step, tuple)
-    return [message.id for message in step]
+    with pytest.raises(StopIteration) as ended:
+        for page in pages_of(read_ahead_of(query), inbox):
+            assert steps.send(page) is query
+        steps.send(None)
+    return [message.id for message in ended.value.value]
 
 
 def read_ahead_of(query: Any) -> ReadAhead:

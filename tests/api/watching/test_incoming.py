@@ -73,10 +73,10 @@ def test_another_process_goes_on() -> None:
     inbox, watch = full_inbox(100), make_watch("^ja$")
     arrive(inbox, 1001, "Vem?")
     result_of(watch, inbox)
-    state = json.loads(json.dumps(watch.state()))
-    assert NUMBER not in json.dumps(state) and "Vem" not in json.dumps(state)
-    other = IncomingWatch(NUMBER, SINCE, "^ja$", state)
-    assert other.state() == state
+    description = json.loads(json.dumps(watch.to_dict()))
+    assert NUMBER not in json.dumps(description["state"]) and "Vem" not in json.dumps(description)
+    other = IncomingWatch(**description)
+    assert (other.since, other.to_dict()) == (SINCE, description)
     assert result_of(other, inbox) == waiting("1 message from 46***05, but none that matches", has_changed=True)
     yes = arrive(inbox, 1002, "ja")
     assert [message.message_id for message in result_of(other, inbox).messages] == [yes]

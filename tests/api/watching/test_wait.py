@@ -14,33 +14,31 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.messages import MessageStatus
-from airflow_provider_ip1.api.watching.poll_schedule import PollSchedule
-from airflow_provider_ip1.api.watching.target import Target
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch, WatchedMessage
 from airflow_provider_ip1.api.watching.wait import (
     MAX_EVENT_BYTES,
     SIGN_OF_LIFE,
-    Pause,
     Wait,
     WaitResult,
     check_not_found_timeout,
-    duration_text,
     error_event,
 )
-from airflow_provider_ip1.api.watching.watch import PollResult, Watch, WatchedMessage
+from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1NotFoundError, IP1ServerError
-from tests.api.watching.watched_messages import NUMBER, make_message, make_watch, poll
+from tests.api.watching.watched_messages import NUMBER, Lines, make_message, make_watch, poll
 
 OUTAGE = IP1ServerError("iP.1 answered 503.")
 
 
-def make_wait(watch: Watch | None = None, **options: Any) -> Wait:
+def make_wait(watch: StatusWatch | None = None, **options: Any) -> Wait[StatusWatch]:
     """Wait for a batch, polling every 60 s for 1000 s, without jitter."""
-    limits = {name: options.pop(name, default) for name, default in (("known_at", 0.0), ("not_found_timeout", None))}
-    defaults = {"poke_interval": 60.0, "deadline": 1000.0, "started_at": 0.0, "uniform": lambda low, high: low}
-    return Wait(watch or make_watch(), PollSchedule(**{**defaults, **options}), **limits)
+    defaults = {"poke_interval": 60.0, "deadline": 1000.0, "started_at": 0.0}
+    wait = Wait(watch=watch or make_watch(), **{**defaults, **options})
+    wait.uniform = min
+    return wait
 
 
-def with_status(watch: Watch, code: int) -> PollResult:
+def with_status(watch: StatusWatch, code: int) -> PollResult:
     return poll(watch, make_message("m", code))[0]
 
 
@@ -48,7 +46,10 @@ class Run:
     """Drives a wait with outcomes, on a clock that jumps to the end of each pause."""
 
     def __init__(
-        self, wait: Wait, outcomes: Iterable[PollResult | IP1Error], error: type[IP1Error] | None = None
+        self,
+        wait: Wait[StatusWatch],
+        outcomes: Iterable[PollResult | IP1Error],
+        error: type[IP1Error] | None = None,
     ) -> None:
         self.polled_at: list[float] = []
         self.lines: list[tuple[float, int, str]] = []
@@ -59,21 +60,21 @@ class Run:
                 self._drive(wait, outcomes)
             self.error = caught.value
 
-    def _drive(self, wait: Wait, outcomes: Iterable[PollResult | IP1Error]) -> None:
-        now = 0.0
-        steps = wait.steps(now, now)
-        step = next(steps)
-        left = iter(outcomes)
-        while True:
-            self.lines += [(now, level, text) for level, text in step.lines]
-            if isinstance(step, WaitResult):
-                self.result = step
-                assert next(steps, None) is None
-                break
-            now = max(now, step.until)
-            if step.polls:
+    def _drive(self, wait: Wait[StatusWatch], outcomes: Iterable[PollResult | IP1Error]) -> None:
+        now, left, log = 0.0, iter(outcomes), Lines()
+        wait.begin(now, log)
+        assert log.pop()[1] == str(wait)
+        while wait.result is None:
+            now = max(now, wait.wake_at)
+            is_due = now >= wait.poll_at
+            if is_due:
                 self.polled_at.append(now)
-            step = steps.send((next(left) if step.polls else None, now))
+            try:
+                wait.take(next(left) if is_due else None, now, log)
+            finally:
+                self.lines += [(now, level, text) for level, text in log]
+                log.clear()
+        self.result = wait.result
 
     @property
     def texts(self) -> list[str]:
@@ -165,7 +166,7 @@ class TestNotFound:
         assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
 
     def test_silent_fail_waits_it_out(self) -> None:
-        wait = make_wait(not_found_timeout=180.0, never_gives_up=True)
+        wait = make_wait(not_found_timeout=180.0, silent_fail=True)
         assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
 
     @pytest.mark.parametrize(("given", "seconds"), [(None, None), (0, 0), (1.5, 1.5), (timedelta(hours=1), 3600.0)])
@@ -212,48 +213,40 @@ class TestSignOfLife:
         assert run.texts[1] == "Still waiting. iP.1 answered 503. Next poll at 1970-01-01 00:15:00 UTC."
 
     def test_before_the_first_poll_in_a_triggerer(self) -> None:
-        steps = make_wait().steps(600.0, 0.0)
-        next(steps)
-        assert steps.send((None, 300.0)).lines == (
-            (logging.INFO, "Still waiting. Next poll at 1970-01-01 00:10:00 UTC."),
-        )
+        wait, log = make_wait(poll_at=600.0), Lines()
+        wait.resume(0.0, Lines())
+        assert wait.wake_at == 300.0
+        wait.take(None, 300.0, log)
+        assert log == [(logging.INFO, "Still waiting. Next poll at 1970-01-01 00:10:00 UTC.")]
 
-    def test_it_continues_with_the_next_call(self) -> None:
-        """A poking sensor makes a new call for each poll."""
-        wait = make_wait()
-        texts = []
-        for now in range(0, 721, 60):
-            steps = wait.steps(now, now)
-            step = next(steps)
-            texts += step.lines
-            while isinstance(step, Pause) and not step.polls:
-                step = steps.send((None, now))
-                texts += step.lines
-            step = steps.send((with_status(wait.watch, 112), now))
-            texts += step.lines
-        assert [text[:13] for _, text in texts] == ["Batch b: 1 x ", "Still waiting", "Still waiting"]
+    def test_an_early_wake_up_says_nothing(self) -> None:
+        wait, log = make_wait(poll_at=600.0), Lines()
+        wait.begin(0.0, Lines())
+        wait.take(None, 299.9, log)
+        assert log == []
 
 
 @pytest.mark.parametrize(
-    ("target", "require", "text"),
+    ("arguments", "text"),
     [
         (
-            Target(batch_id="b"),
-            "all",
+            {},
             "Waiting for all messages of batch b to reach delivered. Polling every 60 s until 1970-01-01 00:16:40 UTC.",
         ),
-        (Target(batch_id="b"), "any", "Waiting for any message of batch b to reach"),
-        (Target(batch_id="b", message_id="m"), "all", "Waiting for message m to reach"),
-        (Target(participant=NUMBER, reference="r"), "any", "Waiting for any message with reference 'r' to reach"),
+        ({"require": "any"}, "Waiting for any message of batch b to reach"),
+        ({"batch_id": "b", "message_id": "m"}, "Waiting for message m to reach"),
+        (
+            {"participant": NUMBER, "reference": "r", "require": "any"},
+            "Waiting for any message with reference 'r' to reach",
+        ),
     ],
-    ids=str,
 )
-def test_its_text_names_target_interval_and_deadline(target: Target, require: str, text: str) -> None:
-    assert str(make_wait(make_watch(target, require=require))).startswith(text)
+def test_its_text_names_messages_interval_and_deadline(arguments: dict[str, Any], text: str) -> None:
+    assert str(make_wait(make_watch(**arguments))).startswith(text)
 
 
 def test_a_deadline_beyond_the_calendar() -> None:
-    assert str(make_wait(deadline=float("inf"))).endswith("until 9999-12-31 23:59:59 UTC.")
+    assert str(make_wait(deadline=1e12)).endswith("until 9999-12-31 23:59:59 UTC.")
 
 
 class TestEvent:
@@ -290,21 +283,3 @@ class TestEvent:
     def test_an_ordinary_text_is_complete(self) -> None:
         text = "\N{SNOWMAN}" * 300
         assert error_event("IP1ServerError", text) == {"status": "error", "error": "IP1ServerError", "text": text}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (1.0, "1 s"),
-        (119.0, "119 s"),
-        (120.0, "2 min"),
-        (600.0, "10 min"),
-        (7199.0, "120 min"),
-        (7200.0, "2 h"),
-        (9000.0, "2.5 h"),
-        (172800.0, "2 days"),
-        (604800.0, "7 days"),
-    ],
-)
-def test_durations_in_words(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text

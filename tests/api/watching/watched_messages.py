@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.watching.status_rule import StatusRule
-from airflow_provider_ip1.api.watching.target import Target
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage, Watch
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage
 
 NUMBER = "46701740609"
 
@@ -39,13 +39,25 @@ def make_page(*messages: Message) -> Page:
     )
 
 
-def make_watch(target: Target | None = None, require: Any = "all", **options: Any) -> Watch:
-    """Watch a target, by default batch ``b``, until it is delivered."""
-    rule = StatusRule.from_arguments(options.pop("expected", "delivered"), options.pop("failed", None))
-    return Watch(target or Target(batch_id="b"), rule, require, **options)
+class Lines(list[tuple[int, str]]):
+    """A log that keeps its lines."""
+
+    def info(self, event: str, /, *args: Any) -> None:
+        self.append((logging.INFO, event % args))
+
+    def warning(self, event: str, /, *args: Any, **options: Any) -> None:
+        self.append((logging.WARNING, event % args))
 
 
-def poll(watch: Watch, *responses: Any, singles: dict[str, Message] | None = None) -> tuple[PollResult, list[Query]]:
+def make_watch(**options: Any) -> StatusWatch:
+    """Watch messages, by default those of batch ``b``, until they are delivered."""
+    selects = {"batch_id", "participant"} & options.keys()
+    return StatusWatch(**options) if selects else StatusWatch(batch_id="b", **options)
+
+
+def poll(
+    watch: StatusWatch, *responses: Any, singles: dict[str, Message] | None = None
+) -> tuple[PollResult, list[Query]]:
     """
     Run one poll.
 

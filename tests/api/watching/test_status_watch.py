@@ -5,31 +5,27 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.watching.target import Target
-from airflow_provider_ip1.api.watching.watch import (
-    PollResult,
-    ReadBatch,
-    ReadConversation,
-    ReadMessage,
-    Watch,
-    check_expected_count,
-    check_require,
-    count_text,
-)
-from airflow_provider_ip1.exceptions import IP1ResponseError
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch, check_require, check_selection
+from airflow_provider_ip1.api.watching.watch import PollResult, ReadBatch, ReadConversation, ReadMessage
+from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError
 from tests.api.watching.watched_messages import NUMBER, make_message, make_page, make_watch, poll
 
-REFERENCE = Target(participant=NUMBER, reference="r")
+REFERENCE = {"participant": NUMBER, "reference": "r"}
 
 
-def look(watch: Watch, *messages: Message) -> PollResult:
+def look(watch: StatusWatch, *messages: Message) -> PollResult:
     return poll(watch, *messages)[0]
+
+
+def in_another_process(watch: StatusWatch) -> StatusWatch:
+    return StatusWatch(**json.loads(json.dumps(watch.to_dict())))
 
 
 class TestVerdict:
@@ -74,10 +70,7 @@ class TestVerdict:
         assert look(make_watch(require="any"), *messages).verdict == with_any
 
     def test_all_is_the_default(self) -> None:
-        watch = make_watch()
-        assert (
-            look(Watch(watch.target, watch.rule), make_message("m", 201), make_message("n", 112)).verdict == "waiting"
-        )
+        assert look(StatusWatch(batch_id="b"), make_message("m", 201), make_message("n", 112)).verdict == "waiting"
 
     @pytest.mark.parametrize(("require", "code", "verdict"), [("all", 201, "reached"), ("any", 511, "failed")])
     def test_a_message_that_disappears_keeps_the_wait_open(self, require: str, code: int, verdict: str) -> None:
@@ -86,12 +79,12 @@ class TestVerdict:
         assert look(watch, make_message("m1", 112), second).verdict == "waiting"
         assert look(watch, second).verdict == "waiting"
         # Another process continues with the state of this one.
-        watch = Watch(watch.target, watch.rule, watch.require, state=json.loads(json.dumps(watch.state())))
+        watch = in_another_process(watch)
         assert look(watch, second).verdict == "waiting"
         assert look(watch, first, second).verdict == verdict
 
     def test_a_found_message_that_disappears_keeps_the_wait_open(self) -> None:
-        watch = make_watch(REFERENCE)
+        watch = make_watch(**REFERENCE)
         page = make_page(make_message("m1", 112, reference="r"), make_message("m2", 201, reference="r"))
         assert poll(watch, page)[0].verdict == "waiting"
         # m1 returns 404 now. m2 has arrived for good, so the poll does not read it again.
@@ -102,13 +95,13 @@ class TestVerdict:
         assert (result.verdict, [message.message_id for message in result.messages]) == ("reached", ["m2", "m1"])
 
     def test_an_expected_status_that_is_not_final_is_read_again(self) -> None:
-        watch = make_watch(REFERENCE, expected=["delivered", 112])
+        watch = make_watch(**REFERENCE, expected=["delivered", 112])
         poll(watch, make_page(make_message("m1", 112, reference="r"), make_message("m2", reference="r")))
         _, queries = poll(watch)
         assert queries[1:] == [ReadMessage("b", "m1"), ReadMessage("b", "m2")]
 
     def test_a_final_status_that_is_not_expected_is_read_again(self) -> None:
-        watch = make_watch(REFERENCE, require="any")
+        watch = make_watch(**REFERENCE, require="any")
         poll(watch, make_page(make_message("m1", 511, reference="r"), make_message("m2", 112, reference="r")))
         _, queries = poll(watch)
         assert queries[1:] == [ReadMessage("b", "m1"), ReadMessage("b", "m2")]
@@ -140,20 +133,18 @@ class TestExpectedCount:
 
     @pytest.mark.parametrize(("given", "number"), [(None, None), (1, 1), ("1", 1), (" 20 ", 20)])
     def test_the_forms_of_the_argument(self, given: Any, number: int | None) -> None:
-        assert check_expected_count(given, Target(batch_id="b")) == number
-        assert check_expected_count(given, REFERENCE) == number
+        assert make_watch(expected_count=given).to_dict()["expected_count"] == number
+        assert make_watch(**REFERENCE, expected_count=given).to_dict()["expected_count"] == number
 
     @pytest.mark.parametrize("given", [0, "0", -1, "", "many", "²", 1.5, True, "46701740609x"])
     def test_other_values(self, given: Any) -> None:
         with pytest.raises(ValueError, match="expected_count must be a whole number of 1 or more, not") as caught:
-            check_expected_count(given, Target(batch_id="b"))
+            make_watch(expected_count=given)
         assert NUMBER not in str(caught.value)
 
     def test_it_does_not_apply_to_a_single_message(self) -> None:
-        target = Target(batch_id="b", message_id="m")
-        assert check_expected_count(None, target) is None
         with pytest.raises(ValueError, match="expected_count is for a batch or a reference"):
-            check_expected_count(1, target)
+            make_watch(batch_id="b", message_id="m", expected_count=1)
 
 
 class TestResult:
@@ -208,7 +199,7 @@ class TestResult:
         assert "status code 199" in second
         assert look(watch, make_message("m1", 199)).warnings == ()
         # Nor does another process warn again.
-        copy = Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(watch.state())))
+        copy = in_another_process(watch)
         assert look(copy, make_message("m1", 199), make_message("m2", 112)).warnings == ()
 
 
@@ -217,7 +208,7 @@ class TestQueries:
         assert poll(make_watch(), make_message("m", 112))[1] == [ReadBatch("b")]
 
     def test_a_message_of_a_batch_is_read_by_its_ids(self) -> None:
-        watch = make_watch(Target(batch_id="b", message_id="m"))
+        watch = make_watch(batch_id="b", message_id="m")
         result, queries = poll(watch)
         assert (result.verdict, result.messages, queries) == ("waiting", (), [ReadMessage("b", "m")])
         result, queries = poll(watch, singles={"m": make_message("m", 201)})
@@ -228,7 +219,7 @@ class TestQueries:
         assert message.batch_id == "b"
 
     def test_a_search_for_a_message_ends_on_its_page(self) -> None:
-        watch = make_watch(Target(participant=NUMBER, message_id="m2"))
+        watch = make_watch(participant=NUMBER, message_id="m2")
         steps = watch.poll()
         query = next(steps)
         assert query == ReadConversation(NUMBER)
@@ -242,9 +233,9 @@ class TestQueries:
         assert (result.verdict, queries) == ("reached", [ReadMessage("b", "m2")])
 
     def test_a_search_for_a_message_continues_in_another_process(self) -> None:
-        watch = make_watch(Target(participant=NUMBER, message_id="m"))
+        watch = make_watch(participant=NUMBER, message_id="m")
         poll(watch, make_page(make_message("m9", 201)), make_page(make_message("m8", 201)))
-        watch = Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(watch.state())))
+        watch = in_another_process(watch)
         steps = watch.poll()
         query = next(steps)
         # m9 was the newest message, so older ones need not be searched again.
@@ -252,7 +243,7 @@ class TestQueries:
         assert query == ReadConversation(NUMBER)
 
     def test_a_search_for_a_reference_ends_at_what_was_the_newest(self) -> None:
-        watch = make_watch(REFERENCE)
+        watch = make_watch(**REFERENCE)
         poll(watch, make_page(make_message("m2", 201, reference="r"), make_message("m1", 201)))
         steps = watch.poll()
         query = next(steps)
@@ -263,41 +254,41 @@ class TestQueries:
         assert [message.message_id for message in result.messages] == ["m2", "m4", "m3"]
 
     def test_the_newest_message_is_the_first_of_the_first_page(self) -> None:
-        watch = make_watch(REFERENCE)
+        watch = make_watch(**REFERENCE)
         poll(watch, make_page(make_message("m4", 201), make_message("m3", 201)), make_page(make_message("m2", 201)))
-        assert watch.state()["newest"] == "m4"
+        assert watch.to_dict()["state"]["newest"] == "m4"
         # A conversation that is empty for a moment does not change that.
         poll(watch)
-        assert watch.state()["newest"] == "m4"
+        assert watch.to_dict()["state"]["newest"] == "m4"
 
     def test_messages_of_a_page_are_not_read_again(self) -> None:
-        watch = make_watch(REFERENCE)
+        watch = make_watch(**REFERENCE)
         page = make_page(make_message("m1", 112, reference="r"))
         poll(watch, page)
         assert poll(watch, page)[1] == [ReadConversation(NUMBER)]
 
     def test_a_poll_that_fails_halfway_changes_nothing(self) -> None:
-        watch = make_watch(REFERENCE)
-        before = watch.state()
+        watch = make_watch(**REFERENCE)
+        before = watch.to_dict()["state"]
         steps = watch.poll()
         next(steps)
         steps.send(make_page(make_message("m2", 199, reference="r")))
         steps.close()
-        assert watch.state() == before
+        assert watch.to_dict()["state"] == before
 
     def test_a_message_without_a_batch_cannot_be_watched(self) -> None:
-        watch = make_watch(Target(participant=NUMBER, message_id="m"))
+        watch = make_watch(participant=NUMBER, message_id="m")
         with pytest.raises(IP1ResponseError, match="returned message m without a batch id"):
             poll(watch, make_page(make_message("m", 112, batch_id=None)))
 
 
 def test_state_is_json() -> None:
-    watch = make_watch(REFERENCE)
-    assert watch.state() == {"found": [], "newest": None, "warned": [], "count": 0}
+    watch = make_watch(**REFERENCE)
+    assert watch.to_dict()["state"] == {"found": [], "newest": None, "warned": [], "count": 0}
     poll(watch, make_page(make_message("m2", 199, reference="r"), make_message("m1", 198, reference="r")))
-    state = watch.state()
+    state = watch.to_dict()["state"]
     assert state == {"found": [["b", "m2"], ["b", "m1"]], "newest": "m2", "warned": [198, 199], "count": 2}
-    assert Watch(watch.target, watch.rule, "all", state=json.loads(json.dumps(state))).state() == state
+    assert in_another_process(watch).to_dict() == watch.to_dict()
 
 
 @pytest.mark.parametrize("require", ["all", "any"])
@@ -311,7 +302,72 @@ def test_other_values_of_require(require: Any) -> None:
         check_require(require)
 
 
-def test_counts_have_the_right_number() -> None:
-    assert [count_text(count, "message") for count in (0, 1, 2, 5000)] == [
-        "0 messages", "1 message", "2 messages", "5,000 messages",
-    ]  # fmt: skip
+class TestSelection:
+    def test_exactly_four_combinations_select_messages(self) -> None:
+        names = ("participant", "batch_id", "message_id", "reference")
+        valid = [{"batch_id", "message_id"}, {"participant", "message_id"}, {"participant", "reference"}, {"batch_id"}]
+        for size in range(len(names) + 1):
+            for chosen in map(set, combinations(names, size)):
+                if chosen in valid:
+                    check_selection(chosen)
+                    continue
+                with pytest.raises(ValueError, match="Say which messages to watch") as caught:
+                    check_selection(chosen)
+                assert str(caught.value).endswith(f"Given: {', '.join(sorted(chosen)) or 'none of them'}.")
+                with pytest.raises(ValueError, match="Say which messages to watch"):
+                    StatusWatch(**dict.fromkeys(chosen, NUMBER))
+
+    def test_values_are_normalized(self) -> None:
+        watch = StatusWatch(participant="+46 70-174 06 09", message_id=" m ")
+        assert (watch.participant, watch.message_id) == (NUMBER, "m")
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "text"),
+        [
+            ({"batch_id": ""}, ValueError, "batch_id is empty"),
+            ({"batch_id": "b", "message_id": 7}, ValueError, "message_id must be a string"),
+            ({"participant": NUMBER, "reference": ""}, ValueError, "reference must be a string that is not empty"),
+            ({"participant": NUMBER, "reference": 7}, ValueError, "reference must be a string that is not empty"),
+            ({"participant": 7, "reference": "r"}, IP1ParticipantError, "must be a string"),
+        ],
+        ids=str,
+    )
+    def test_the_error_names_the_invalid_argument(
+        self, arguments: dict[str, Any], error: type[Exception], text: str
+    ) -> None:
+        with pytest.raises(error, match=text):
+            StatusWatch(**arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "text", "title"),
+        [
+            ({"batch_id": "b"}, "batch b", "any message of batch b"),
+            ({"batch_id": "b", "message_id": "m"}, "message m", "message m"),
+            ({"participant": NUMBER, "message_id": "m"}, "message m", "message m"),
+            (REFERENCE, "messages with reference 'r'", "any message with reference 'r'"),
+            (
+                {"participant": NUMBER, "reference": NUMBER},
+                "messages with reference '46***09'",
+                "any message with reference '46***09'",
+            ),
+        ],
+        ids=str,
+    )
+    def test_its_texts_contain_no_complete_number(self, arguments: dict[str, Any], text: str, title: str) -> None:
+        watch = make_watch(**arguments, require="any")
+        assert (watch.subject, watch.title) == (text, f"{title} to reach delivered")
+        assert NUMBER not in repr(watch)
+
+    def test_its_text_is_short(self) -> None:
+        assert len(make_watch(participant=NUMBER, reference="x" * 5000).subject) < 100
+
+
+def test_a_description_has_every_option() -> None:
+    options = {"reference": "r", "participant": NUMBER, "require": "any", "expected_count": "3"}
+    watch = StatusWatch(**options, expected={"delivered", 202}, failed=("rejected", "511"))
+    assert watch.to_dict() == {
+        **options, "batch_id": None, "message_id": None, "expected_count": 3,
+        "expected": [202, "delivered"], "failed": [511, "rejected"],
+        "state": {"found": [], "newest": None, "warned": [], "count": 0},
+    }  # fmt: skip
+    assert in_another_process(watch).to_dict() == watch.to_dict()

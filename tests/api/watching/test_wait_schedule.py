@@ -3,29 +3,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.watching.poll_schedule import (
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch
+from airflow_provider_ip1.api.watching.wait import (
     JITTER,
     MAX_FAILED_POLLS,
     MAX_PAUSE_AFTER_FAILURE,
     MIN_PAUSE,
     OVERDUE_SPREAD,
-    PollSchedule,
+    Wait,
 )
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1NotFoundError, IP1RateLimitError, IP1ServerError
+from tests.api.watching.watched_messages import Lines, make_watch
 
 FAILURE = IP1ServerError("x")
 
 
-def schedule(**options: Any) -> PollSchedule:
+def schedule(uniform: Callable[[float, float], float] = lambda low, high: low, **options: Any) -> Wait[StatusWatch]:
     """Poll every 30 s for 1000 s, without jitter."""
-    defaults = {"poke_interval": 30, "deadline": 1000.0, "started_at": 0.0, "uniform": lambda low, high: low}
-    return PollSchedule(**{**defaults, **options})
+    wait = Wait(watch=make_watch(), **{"poke_interval": 30, "deadline": 1000.0, "started_at": 0.0, **options})
+    wait.uniform = uniform
+    return wait
 
 
 @given(
@@ -96,17 +100,19 @@ def test_max_wait_cannot_cause_a_hot_loop() -> None:
 
 class TestFirstPoll:
     def test_a_planned_poll_stays_planned(self) -> None:
-        assert schedule().first_poll(500.0, 499.0) == 500.0
+        wait = schedule(poll_at=500.0)
+        wait.resume(499.0, Lines())
+        assert wait.poll_at == 500.0
 
     @pytest.mark.parametrize(
         ("poke_interval", "spread"), [(30.0, OVERDUE_SPREAD), (OVERDUE_SPREAD, OVERDUE_SPREAD), (5.0, 5.0)]
     )
     @pytest.mark.parametrize("planned_at", [0.0, 500.0])
     def test_overdue_polls_are_spread(self, planned_at: float, poke_interval: float, spread: float) -> None:
-        lowest = schedule(poke_interval=poke_interval)
-        highest = schedule(poke_interval=poke_interval, uniform=lambda low, high: high)
-        assert lowest.first_poll(planned_at, 500.0) == 500.0
-        assert highest.first_poll(planned_at, 500.0) == 500.0 + spread
+        for draw, poll_at in ((min, 500.0), (max, 500.0 + spread)):
+            wait = schedule(draw, poke_interval=poke_interval, poll_at=planned_at)
+            wait.resume(500.0, Lines())
+            assert wait.poll_at == poll_at
 
 
 class TestFailures:
@@ -135,7 +141,7 @@ class TestFailures:
             schedule().after_failure(IP1NotFoundError("x"), 0.0)
 
     def test_silent_fail_waits_out_every_error(self) -> None:
-        plan = schedule(never_gives_up=True, failures=MAX_FAILED_POLLS)
+        plan = schedule(silent_fail=True, failures=MAX_FAILED_POLLS)
         assert plan.after_failure(IP1AuthError("x"), 0.0) == 30.0
 
     def test_ten_in_a_row_end_the_wait_with_the_error_of_the_last(self) -> None:
