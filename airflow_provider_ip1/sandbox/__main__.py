@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow_provider_ip1.sandbox import participants
+from airflow_provider_ip1.sandbox.account import SENDER_RULES
 from airflow_provider_ip1.sandbox.airflow_connection import airflow_connection
 from airflow_provider_ip1.sandbox.app import DEFAULT_KEY, Sandbox
 from airflow_provider_ip1.sandbox.faults import GRAMMAR as FAULTS
+from airflow_provider_ip1.sandbox.pushes import RETRY_SECONDS
 from airflow_provider_ip1.sandbox.replies import GRAMMAR as REPLIES
 from airflow_provider_ip1.sandbox.server import start_site
 from airflow_provider_ip1.sandbox.start_batches import GRAMMAR as BATCHES
@@ -26,10 +28,12 @@ A local stand-in for the iP.1 SMS API v2. It is not iP.1: it sends no SMS, its m
 numbers are reserved for fiction. Use it to build and test DAGs without an iP.1 account.
 
 iP.1 documents: the paths, start/limit/order and their defaults, the Link header, the messages' fields, the status
-codes, the summary, 400 for an invalid participant, 404 for no messages.
+codes, the summary, 400 for an invalid participant, 404 for no messages, registering senders, the blacklist, the fields
+of /api/me, and which pushes there are, with their fields and retries.
 Assumed, because no public document says: the bodies of errors, 401 and 403, the response past the end (an empty
 list), the largest limit (10000), direction 0 = outgoing, a status's duration 1 = final, integers for direction, type
-and datacoding. Most of these can be changed with --fault.
+and datacoding, 405 for a number on the blacklist, the responses to changes of senders and blacklist. Most of these can
+be changed with --fault. The sandbox's README.md has a list of all of them.
 """
 
 
@@ -61,6 +65,13 @@ batches:
 
 replies:
 {REPLIES}
+
+pushes:
+  The sandbox POSTs each status of a batch with a deliveryReportUrl to this URL, and each incoming message to
+  --incoming-url. It repeats what does not get a 200, at most ten times, 600 seconds apart.
+  An SMS can be received from a shell, too:
+  curl -H 'Authorization: Bearer {DEFAULT_KEY}' http://127.0.0.1:8099/sandbox/incoming \\
+    -d '{{"sender": "{participants.SEVEN}", "body": "Ja tack"}}'
 
 faults:
 {FAULTS}
@@ -129,6 +140,28 @@ def parser() -> argparse.ArgumentParser:
         help="send a batch when the sandbox starts, as described below; may be repeated",
     )
     add("--reply", action="append", default=[], metavar="SPEC", help="what recipients reply; may be repeated")
+    add(
+        "--senders",
+        choices=SENDER_RULES,
+        default="any",
+        help="who can send: any sender (the default); the registered ones, see /v2/me/senders; or, as in a trial "
+        "account, only iP1 and iP1sms. Other messages end as 403",
+    )
+    add(
+        "--balance",
+        type=float,
+        metavar="SEK",
+        help="what the account has paid in advance; messages beyond that end as 402 (default: it pays later)",
+    )
+    add("--incoming-url", metavar="URL", help="push incoming messages to this URL (default: nowhere)")
+    add(
+        "--push-retry-seconds",
+        type=float,
+        default=RETRY_SECONDS,
+        metavar="SECONDS",
+        help="time until a push that did not get a 200 is repeated (default: %(default)s)",
+    )
+    add("--push-anywhere", action="store_true", help="push to any address (default: only to this machine)")
     add("--fault", action="append", default=[], metavar="SPEC", help="misbehave as described below; may be repeated")
     add("--log", action="store_true", help="log each request to standard error, with the participant masked")
     return result
@@ -177,6 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             delivery_seconds=args.delivery_seconds,
             replies=args.reply,
             batches=args.batch,
+            senders=args.senders,
+            balance=args.balance,
+            incoming_url=args.incoming_url,
+            push_retry_seconds=args.push_retry_seconds,
+            push_anywhere=args.push_anywhere,
             history_end=args.history_end,
             compress=args.gzip,
         )

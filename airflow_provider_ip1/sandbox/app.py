@@ -16,22 +16,30 @@ from typing import Any
 
 from aiohttp import web
 
+from airflow_provider_ip1.sandbox.account import SenderRule
+from airflow_provider_ip1.sandbox.account_endpoints import AccountEndpoints
 from airflow_provider_ip1.sandbox.conversation import PLACES
-from airflow_provider_ip1.sandbox.endpoints import Endpoints, Handler, current_hits
+from airflow_provider_ip1.sandbox.endpoints import Endpoints, Handler, current_hits, read_body
 from airflow_provider_ip1.sandbox.faults import Faults, Hits
-from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.sandbox.participants import MAIN, is_participant
+from airflow_provider_ip1.sandbox.pusher import Pusher, PushRecord
+from airflow_provider_ip1.sandbox.pushes import RETRY_SECONDS, PushQueue
 from airflow_provider_ip1.sandbox.request_log import RequestRecord, log
 from airflow_provider_ip1.sandbox.responses import (
     Refused,
     disconnect,
     fault_response,
+    json_response,
     problem,
     truncate,
     whole_body,
 )
+from airflow_provider_ip1.sandbox.send_request import json_object
 from airflow_provider_ip1.sandbox.store import HISTORY_END, Store
 
 DEFAULT_KEY = "sandbox-key"
+# What iP.1 does not have. These requests are not counted, and no fault hits them.
+_HEALTH, _INCOMING = "/healthz", "/sandbox/incoming"
 _MAX_REQUEST_BYTES = 2**20
 _GZIP_FROM_BYTES = 1024
 
@@ -50,10 +58,18 @@ class Sandbox:
     :param replies: what recipients reply, see ``--help`` of the sandbox; default nothing.
     :param batches: batches that are sent when the sandbox starts, besides the demo batches, see ``--help`` of the
         sandbox; default none.
+    :param senders: who can send: ``any`` sender (the default), the ``registered`` ones, or, as in a ``trial`` account,
+        only ``iP1`` and ``iP1sms``. Messages of other senders end as 403.
+    :param balance: what the account has paid in advance, in SEK, 0 or more. Messages that it does not cover end as 402.
+        Default: the account pays later.
+    :param incoming_url: where to push incoming messages to; default nowhere.
+    :param push_retry_seconds: after how long a push without a 200 is sent again, above 0; default 600, as documented.
+    :param push_anywhere: send pushes to any address instead of only this machine's loopback addresses; default False.
     :param history_end: no message of the past is newer than this (with a time zone); default 2026-11-01 UTC.
     :param compress: compress responses with gzip if the client accepts it; default False.
     :param clock: returns the sandbox's time in seconds since 1970; default :func:`time.time`.
     :param record: called with each request after its response.
+    :param record_push: called with each attempt to send a push.
     :raises ValueError: if a value is out of range or a fault is invalid.
     """
 
@@ -69,13 +85,20 @@ class Sandbox:
         delivery_seconds: float = 20.0,
         replies: Iterable[str] = (),
         batches: Iterable[str] = (),
+        senders: SenderRule = "any",
+        balance: float | None = None,
+        incoming_url: str | None = None,
+        push_retry_seconds: float = RETRY_SECONDS,
+        push_anywhere: bool = False,
         history_end: datetime = HISTORY_END,
         compress: bool = False,
         clock: Callable[[], float] = time.time,
         record: Callable[[RequestRecord], None] | None = None,
+        record_push: Callable[[PushRecord], None] | None = None,
     ) -> None:
         if latency < 0:
             raise ValueError(f"latency must be 0 or more seconds, not {latency}")
+        self.faults = Faults(faults, seed)
         self.store = Store(
             messages=messages,
             conversations=conversations,
@@ -84,10 +107,14 @@ class Sandbox:
             delivery_seconds=delivery_seconds,
             replies=replies,
             batches=batches,
+            senders=senders,
+            balance=balance,
+            pushes=PushQueue(self.faults, retry_seconds=push_retry_seconds),
             clock=clock,
         )
+        self.pusher = Pusher(self.store, anywhere=push_anywhere, record=record_push)
+        self.incoming_url = incoming_url
         self.key = key
-        self.faults = Faults(faults, seed)
         self.latency = latency
         self.compress = compress
         self.in_flight = 0
@@ -95,18 +122,33 @@ class Sandbox:
         self._record = record
         self._received: Counter[str] = Counter()
 
+    @property
+    def incoming_url(self) -> str | None:
+        """Where incoming messages are pushed to. Setting it raises ``ValueError`` if that is not allowed."""
+        return self.store.incoming_url
+
+    @incoming_url.setter
+    def incoming_url(self, url: str | None) -> None:
+        if url is not None:
+            self.pusher.check(url)
+        self.store.incoming_url = url
+
     def application(self) -> web.Application:
         """Return a new aiohttp application that serves this sandbox."""
         app = web.Application(middlewares=[self._middleware], client_max_size=_MAX_REQUEST_BYTES)
-        app.router.add_get("/healthz", _healthz)
+        app.router.add_get(_HEALTH, _healthz)
+        app.router.add_post(_INCOMING, self._receive)
         Endpoints(self.store).add_to(app.router)
+        AccountEndpoints(self.store.account).add_to(app.router)
+        app.cleanup_ctx.append(self.pusher.run)
         return app
 
     @property
     def _middleware(self) -> Any:
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await (handler(request) if request.path == "/healthz" else self._serve(request, handler))
+            is_own = request.path in (_HEALTH, _INCOMING)
+            return await (handler(request) if is_own else self._serve(request, handler))
 
         return middleware
 
@@ -198,6 +240,21 @@ class Sandbox:
             response.body = gzip.compress(body, compresslevel=1, mtime=0)
             response.headers["Content-Encoding"] = "gzip"
         return response
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        """Receive an SMS that somebody sends from a shell, and return it."""
+        try:
+            self._check_key(request)
+            fields = json_object(await read_body(request), request.charset)
+            sender, body = fields.get("sender"), fields.get("body")
+            if not isinstance(sender, str) or not is_participant(sender):
+                raise Refused(400, sender="The sender must be a number of at most 15 digits, or a name.")
+            if not isinstance(body, str) or not body.strip():
+                raise Refused(400, body="The body must be a text.")
+            batch = await asyncio.to_thread(self.store.receive, sender, body)
+        except Refused as refused:
+            return problem(refused.status, refused.detail, refused.errors)
+        return json_response(batch.sent[0].to_dict(batch.created_ms, "integers"), 201)
 
     def _check_key(self, request: web.Request) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The documented endpoints.
+The endpoints of conversations and batches.
 
 This folder's README.md tells what iP.1 documents and what the sandbox assumes.
 """
@@ -24,7 +24,6 @@ from airflow_provider_ip1.sandbox.past import EnumStyle, to_json
 from airflow_provider_ip1.sandbox.responses import Refused, json_response
 from airflow_provider_ip1.sandbox.send_request import parse_send_request
 from airflow_provider_ip1.sandbox.store import Store
-from airflow_provider_ip1.sandbox.texts import SENDERS
 
 #: The faults that hit the current request.
 current_hits: ContextVar[Hits] = ContextVar("current_hits")
@@ -46,20 +45,19 @@ class Endpoints:
         """Register the handlers."""
         conversation = "/v2/conversations/{participant}"
         messages = "/v2/batches/{batch}/messages"
-        for path, handler in (
-            (conversation, self._messages(None)),
-            (f"{conversation}/mt", self._messages("mt")),
-            (f"{conversation}/mo", self._messages("mo")),
-            (f"{conversation}/summary", self._summary),
-            ("/v2/batches", self._batches),
-            ("/v2/batches/{batch}", self._batch),
-            (messages, self._batch_messages),
-            (f"{messages}/{{message}}", self._message),
-            ("/v2/me/senders", self._senders),
+        for method, path, handler in (
+            ("GET", conversation, self._messages(None)),
+            ("GET", f"{conversation}/mt", self._messages("mt")),
+            ("GET", f"{conversation}/mo", self._messages("mo")),
+            ("GET", f"{conversation}/summary", self._summary),
+            ("GET", "/v2/batches", self._batches),
+            ("GET", "/v2/batches/{batch}", self._batch),
+            ("GET", messages, self._batch_messages),
+            ("GET", f"{messages}/{{message}}", self._message),
+            ("POST", "/v2/batches", self._send),
+            ("DELETE", "/v2/batches/{batch}", self._cancel),
         ):
-            router.add_get(path, handler, allow_head=False)
-        router.add_post("/v2/batches", self._send)
-        router.add_delete("/v2/batches/{batch}", self._cancel)
+            add_route(router, method, path, handler)
 
     def _messages(self, direction: Direction | None) -> Handler:
         async def handler(request: web.Request) -> web.Response:
@@ -79,10 +77,7 @@ class Endpoints:
         return json_response(self._conversation(request).summary(self._store.now_ms()))
 
     async def _send(self, request: web.Request) -> web.Response:
-        try:
-            raw = await request.read()
-        except web.RequestPayloadError:
-            raise Refused(400, "The body does not have the encoding that Content-Encoding announces.") from None
+        raw = await read_body(request)
         # In a thread, because a large batch takes long enough to delay other responses.
         fields = await asyncio.to_thread(self._parse_and_send, raw, request.charset)
         hits = current_hits.get()
@@ -96,7 +91,10 @@ class Endpoints:
 
     def _parse_and_send(self, raw: bytes, charset: str | None) -> dict[str, Any]:
         now_ms = self._store.now_ms()
-        return self._store.send(parse_send_request(raw, charset, now_ms)).to_dict(now_ms, with_summaries=True)
+        order = parse_send_request(raw, charset, now_ms)
+        if current_hits.get().value("rejections") == "requests":
+            self._store.account.check(order)
+        return self._store.send(order).to_dict(now_ms, with_summaries=True)
 
     async def _batches(self, request: web.Request) -> web.Response:
         hits, now_ms = current_hits.get(), self._store.now_ms()
@@ -115,7 +113,7 @@ class Endpoints:
         return json_response(self._find_batch(request).to_dict(self._store.now_ms(), with_summaries=True))
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        if not self._find_batch(request).cancel(self._store.now_ms()):
+        if not self._store.cancel(self._find_batch(request)):
             raise Refused(409, "The batch is being sent or was sent already.")
         return web.Response(status=204)
 
@@ -131,10 +129,6 @@ class Endpoints:
             raise Refused(404, "There is no such message in this batch.")
         return json_response(message)
 
-    async def _senders(self, request: web.Request) -> web.Response:
-        senders = [to_json({"sender": name, "created": "2020-01-01T00:00:00Z"}) for name in sorted(SENDERS)]
-        return list_response(request, current_hits.get(), len(senders), lambda page: senders[page])
-
     def _conversation(self, request: web.Request) -> Conversation:
         participant = request.match_info["participant"]
         if not is_participant(participant):
@@ -149,6 +143,24 @@ class Endpoints:
         if batch is None:
             raise Refused(404, "There is no such batch.")
         return batch
+
+
+def add_route(router: web.UrlDispatcher, method: str, path: str, handler: Handler) -> None:
+    """Register a handler, with and without a trailing slash: iP.1's quick starts print both."""
+    for each in (path, f"{path}/"):
+        router.add_route(method, each, handler)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """
+    Return the body of a request.
+
+    :raises Refused: with 400 if it does not have the encoding that it announces.
+    """
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        raise Refused(400, "The body does not have the encoding that Content-Encoding announces.") from None
 
 
 def enum_style(hits: Hits) -> EnumStyle:

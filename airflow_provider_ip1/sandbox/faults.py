@@ -20,7 +20,7 @@ GRAMMAR = """\
   WHEN selects requests by their number, which starts at 1 (/healthz is not counted):
     3 the third request; 2-4 the second to the fourth; 5- the fifth and all later ones; * all (the default).
   ~P hits each of these requests with probability P, 0 to 1. --seed decides which ones.
-  The option method=GET, POST or DELETE, which every fault has, counts and hits only requests of this method.
+  The option method=GET, POST, PUT or DELETE, which every fault of requests has, counts and hits only such requests.
 
 Faults of single requests:
   429@3:retry-after=3        any status from 400 to 599. Options: retry-after (seconds),
@@ -61,7 +61,17 @@ Faults of the whole server (WHEN and ~P work here too):
                              relative (URLs without a host), uppercase (REL="NEXT"), self (has rel="self" too),
                              garbage (not a link), foreign (another host; to=URL sets it), off-by-one (next is one row
                              too far, like the 201 after a page of 100 in iP.1's example), requested-limit (counts with
-                             the requested limit even when the server clamps it)"""
+                             the requested limit even when the server clamps it)
+  rejections=requests        refuses a whole POST, as version 1 does, instead of its messages: 403 for a sender that may
+                             not be used or for too little balance, 400 if all recipients are on the blacklist
+
+Faults of pushes (WHEN and ~P select pushes by their number, in the order in which they become due):
+  push-lost@2                the second push is never sent
+  push-late@2:seconds=30     it is sent 30 seconds late
+  push-twice@2               it is sent twice
+  push-swap@2                it is sent after the third
+  push-reversed              the reports of a message wait for its last status, and come newest first. WHEN selects the
+                             message's first report"""
 
 LINK_STYLES = (
     "rfc8288", "no-semicolon", "swallowed", "none", "relative", "uppercase", "self", "garbage", "foreign",
@@ -120,6 +130,7 @@ _ROWS: dict[str, Check] = {
     "participant": _anything,
 }
 _ACCEPTED: dict[str, Check] = {"accepted": _one_of("yes", "no")}
+_METHOD: dict[str, Check] = {"method": _one_of("GET", "POST", "PUT", "DELETE")}
 _STATUS = _Kind(options={"retry-after": _seconds, "retry-after-date": _seconds, "body": _one_of(*BODIES), **_ACCEPTED})
 _KINDS = {
     "redirect": _Kind(options={"to": _anything, "status": _one_of("301", "302", "303", "307", "308")}, required="to"),
@@ -147,6 +158,12 @@ _KINDS = {
     "list-lag": _Kind(_seconds),
     "unknown-status": _Kind(_positive, default="777"),
     "link": _Kind(_one_of(*LINK_STYLES), options={"to": _url}),
+    "rejections": _Kind(_one_of("requests")),
+    "push-lost": _Kind(),
+    "push-late": _Kind(options={"seconds": _seconds}, required="seconds"),
+    "push-twice": _Kind(),
+    "push-swap": _Kind(),
+    "push-reversed": _Kind(),
 }
 
 _SPEC = re.compile(
@@ -196,7 +213,8 @@ class Fault:
             value = rules.default if value is None else value
             if value is None or not rules.value(value):
                 raise FaultError(f"{spec!r}: {name} does not take the value {value or 'nothing'!r}")
-        options = _options(spec, match["options"], {**rules.options, "method": _one_of("GET", "POST", "DELETE")})
+        checks = rules.options if name.startswith("push-") else {**rules.options, **_METHOD}
+        options = _options(spec, match["options"], checks)
         if rules.required is not None and rules.required not in options:
             raise FaultError(f"{spec!r}: {name} needs :{rules.required}=...")
         first, last = _when(spec, match["when"])
@@ -255,7 +273,7 @@ def _options(spec: str, text: str | None, checks: dict[str, Check]) -> dict[str,
 
 
 class Hits:
-    """The faults that hit one request. If two set the same thing, the later one counts."""
+    """The faults that hit one request or push. If two set the same thing, the later one counts."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._by_kind: dict[str, list[Fault]] = {}
@@ -327,6 +345,17 @@ class Faults:
         return Hits(
             fault
             for fault in self._faults
-            if fault.options.get("method", method) == method
+            if not fault.kind.startswith("push-")
+            and fault.options.get("method", method) == method
             and fault.hits(number_of_method if "method" in fault.options else number, self._seed)
+        )
+
+    def for_push(self, number: int) -> Hits:
+        """
+        Return the faults that hit a push.
+
+        :param number: counts all pushes.
+        """
+        return Hits(
+            fault for fault in self._faults if fault.kind.startswith("push-") and fault.hits(number, self._seed)
         )

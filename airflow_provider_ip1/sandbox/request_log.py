@@ -54,12 +54,21 @@ class RequestRecord:
         )
 
 
+_PERSONAL = re.compile(r"(/v2/conversations|/v2/me/senders|/v2/blacklist)/([^/]+)(/mt|/mo|/summary)?(/?)")
+_IMPERSONAL = re.compile(
+    r"(/v2/batches(/[0-9a-f]{24}(/messages(/[0-9a-f]{24})?)?)?|/v2/me/senders|/v2/blacklist"
+    r"|/api/me(/account|/children)?)/?"
+)
+
+
 def mask_path(path: str) -> str:
-    """Mask the participant in a request's path, as in ``/v2/conversations/46***05/mt``."""
-    head, separator, rest = path.partition("/conversations/")
-    if not separator:
-        is_known = re.fullmatch(r"/v2/batches(/[0-9a-f]{24}(/messages(/[0-9a-f]{24})?)?)?|/v2/me/senders", path)
-        return path if is_known else "(other path)"
-    participant, slash, tail = rest.partition("/")
-    masked = f"{participant[:2]}***{participant[-2:]}" if participant.isdigit() and len(participant) > 6 else "***"
-    return f"{head}/conversations/{masked}" + (f"/{tail}" if slash and tail in ("mt", "mo", "summary") else "")
+    """Mask the participant, sender or number in a request's path, as in ``/v2/conversations/46***05/mt``."""
+    match = _PERSONAL.fullmatch(path)
+    if match is None:
+        return path if _IMPERSONAL.fullmatch(path) else "(other path)"
+    head, text, tail, slash = match.groups(default="")
+    return (
+        f"{head}/{text[:2]}***{text[-2:]}{tail}{slash}"
+        if text.isdigit() and len(text) > 6
+        else f"{head}/***{tail}{slash}"
+    )

@@ -22,6 +22,10 @@ MAX_TEXT = 2000
 WEEK_MS = 7 * 24 * 3600 * 1000
 _SENDER = re.compile(r"[0-9]{1,15}|[0-9A-Za-z]{3,11}", re.ASCII)
 _RECIPIENT = re.compile(r"[0-9]{1,15}", re.ASCII)
+# iP.1's guide prints text, its schema and its sample integers.
+_TYPES: dict[object, str] = {"flash": "flash", 0: "flash", "sms": "sms", 1: "sms"}
+_DATACODINGS: dict[object, str] = {"gsm": "gsm", 0: "gsm", "ucs": "ucs", 2: "ucs"}
+_PRIORITIES: dict[object, int] = {"normal": 1, 1: 1, "high": 2, 2: 2}
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -59,7 +63,7 @@ def parse_send_request(raw: bytes, charset: str | None, now_ms: int) -> SendRequ
     :param now_ms: the sandbox's time. A delivery window must not be over.
     :raises Refused: with 400 and the field that is invalid.
     """
-    order = _json_object(raw, charset)
+    order = json_object(raw, charset)
     sender, body = order.get("sender"), order.get("body")
     if not isinstance(sender, str) or not _SENDER.fullmatch(sender):
         raise Refused(400, sender="The sender must be a number of at most 15 digits, or 3 to 11 letters and digits.")
@@ -67,10 +71,9 @@ def parse_send_request(raw: bytes, charset: str | None, now_ms: int) -> SendRequ
         raise Refused(400, body=f"The body must be 1 to {MAX_TEXT} characters.")
     recipients = order.get("recipients")
     texts = render_texts(body, recipients)
-    datacoding = _choice(order, "datacoding", "ucs", "gsm")
+    datacoding = _choice(order, "datacoding", "ucs", _DATACODINGS)
     if datacoding == "gsm" and any(coding_and_segments(text)[0] for text in texts.values()):
         raise Refused(400, body="The body has characters that datacoding gsm does not allow.")
-    priority = _optional(order, "priority", 1, lambda value: type(value) is int and value in (1, 2))
     tags = _optional(
         order, "tags", [], lambda value: isinstance(value, list) and all(type(tag) is str for tag in value)
     )
@@ -79,10 +82,10 @@ def parse_send_request(raw: bytes, charset: str | None, now_ms: int) -> SendRequ
         body=body,
         texts=texts,
         templated=isinstance(recipients, dict),
-        type=_choice(order, "type", "sms", "flash"),
+        type=_choice(order, "type", "sms", _TYPES),
         datacoding=datacoding,
-        priority=priority,
-        delivery_windows=_windows(order.get("deliveryWindows") or [], now_ms),
+        priority=_choice(order, "priority", 1, _PRIORITIES),
+        delivery_windows=_windows(order.get("deliverywindows") or [], now_ms),
         delivery_report_url=_optional(
             order, "deliveryReportUrl", None, lambda value: type(value) is str and value.startswith(("http:", "https:"))
         ),
@@ -124,7 +127,16 @@ def _fill(body: str, values: dict[str, str]) -> str:
     return text
 
 
-def _json_object(raw: bytes, charset: str | None) -> dict[str, Any]:
+def json_object(raw: bytes, charset: str | None) -> dict[str, Any]:
+    """
+    Read a JSON object.
+
+    :param raw: the body of a request.
+    :param charset: the charset of its Content-Type, UTF-8 if ``None``.
+    :return: the object. Its names are in lower case, because iP.1's own sample sends ``Sender``, and iP.1's guide
+        ``sender``; look them up in lower case. The names inside its values are as they were sent.
+    :raises Refused: with 400 if it is not a JSON object.
+    """
     try:
         value = msgspec.json.decode(raw.decode(charset or "utf-8").encode())
     except LookupError:
@@ -133,11 +145,15 @@ def _json_object(raw: bytes, charset: str | None) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise Refused(400, "The request must be a JSON object.")
-    return value
+    return _lower(value)
+
+
+def _lower(value: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower(): each for name, each in value.items()}
 
 
 def _optional(order: dict[str, Any], name: str, default: Any, is_valid: Callable[[Any], bool]) -> Any:
-    value = order.get(name)
+    value = order.get(name.lower())
     if value is None:
         return default
     if not is_valid(value):
@@ -145,9 +161,12 @@ def _optional(order: dict[str, Any], name: str, default: Any, is_valid: Callable
     return value
 
 
-def _choice(order: dict[str, Any], name: str, default: str, other: str) -> Any:
-    value = _optional(order, name, default, lambda value: type(value) is str and value.lower() in (default, other))
-    return value.lower()
+def _choice(order: dict[str, Any], name: str, default: Any, choices: dict[object, Any]) -> Any:
+    def key(value: object) -> object:
+        # In Python, True is 1.
+        return value.lower() if isinstance(value, str) else value if type(value) is int else None
+
+    return choices[key(_optional(order, name, default, lambda value: key(value) in choices))]
 
 
 def _windows(windows: object, now_ms: int) -> tuple[tuple[int, int], ...]:
@@ -164,6 +183,7 @@ def _windows(windows: object, now_ms: int) -> tuple[tuple[int, int], ...]:
 
 
 def _window(window: dict[str, str]) -> tuple[int, int]:
+    window = _lower(window)
     opens_ms = _parse_ms(window.get("opens"))
     closes_ms = opens_ms + WEEK_MS if window.get("closes") is None else _parse_ms(window["closes"])
     timestamp(closes_ms)  # Raises OverflowError if the time cannot be printed.

@@ -10,6 +10,7 @@ from airflow_provider_ip1.sandbox import texts
 from airflow_provider_ip1.sandbox.participants import OWNER
 from airflow_provider_ip1.sandbox.past import EnumStyle, enums, timestamp
 
+DELIVERED = 201
 CANCELED = 203
 #: Sending starts with this status. A message can be canceled before.
 SENDING = 110
@@ -42,8 +43,8 @@ class SentMessage:
 
     @property
     def price(self) -> float:
-        """The price of all segments in SEK. High priority costs more."""
-        return round((0.35 if self.priority == 1 else 0.45) * self.segments, 4)
+        """The price of all segments in SEK."""
+        return price_of(self.body, self.priority)
 
     def code(self, now_ms: int) -> int:
         """Return the latest status code."""
@@ -63,6 +64,23 @@ class SentMessage:
             {"code": code, "duration": int(code >= 200), "created": timestamp(self.created_ms + after_ms)}
             for after_ms, code in self._reached(now_ms)
         ]
+
+    def report(self, step: int) -> dict[str, Any]:
+        """Return the delivery report of one of its statuses, as iP.1 pushes it."""
+        after_ms, code = self.steps[step]
+        return {
+            "messageId": self.id,
+            "batchId": self.batch_id,
+            "recipient": self.recipient,
+            "code": code,
+            "duration": int(code >= 200),
+            "created": timestamp(self.created_ms + after_ms),
+            "segments": self.segments,
+            "price": self.price,
+            # iP.1's example has a currency in lower case here, and in upper case in a message.
+            "currency": "sek",
+            "reference": self.reference,
+        }
 
     def to_dict(self, now_ms: int, style: EnumStyle) -> dict[str, Any]:
         """Return the message as a list call shows it: with its latest status only."""
@@ -91,3 +109,8 @@ class SentMessage:
 
     def _reached(self, now_ms: int) -> list[tuple[int, int]]:
         return [step for step in self.steps if self.created_ms + step[0] <= now_ms] or [self.steps[0]]
+
+
+def price_of(text: str, priority: int) -> float:
+    """Return the price of all segments of a text in SEK. High priority (2) costs more."""
+    return round((0.35 if priority == 1 else 0.45) * texts.coding_and_segments(text)[1], 4)

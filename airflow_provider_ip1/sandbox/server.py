@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import MutableSet
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from airflow_provider_ip1.sandbox.conversation import Direction
 from airflow_provider_ip1.sandbox.endpoints import enum_style
 from airflow_provider_ip1.sandbox.faults import Faults
 from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.sandbox.pusher import PushRecord
 from airflow_provider_ip1.sandbox.replies import Replies
 from airflow_provider_ip1.sandbox.request_log import RequestRecord
 from airflow_provider_ip1.sandbox.send_request import SendRequest, render_texts
@@ -57,13 +59,14 @@ class SandboxServer:
 
     :param options: see :class:`Sandbox`.
 
-    ``url`` and ``port`` tell where it listens, and ``requests`` lists the requests so far. ``faults``, ``latency`` and
-    ``key`` may change while it runs.
+    ``url`` and ``port`` tell where it listens, ``requests`` lists the requests so far, and ``pushes`` the attempts to
+    send a delivery report or an incoming message. ``faults``, ``latency`` and ``key`` may change while it runs.
     """
 
     def __init__(self, **options: Any) -> None:
         self.requests: list[RequestRecord] = []
-        self.sandbox = Sandbox(**options, record=self.requests.append)
+        self.pushes: list[PushRecord] = []
+        self.sandbox = Sandbox(**options, record=self.requests.append, record_push=self.pushes.append)
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -126,9 +129,28 @@ class SandboxServer:
         return self.sandbox.store.replies
 
     @property
-    def blacklist(self) -> set[str]:
+    def senders(self) -> MutableSet[str]:
+        """The registered senders, which may be changed. Only the option ``senders`` makes them matter."""
+        return self.sandbox.store.account.senders
+
+    @property
+    def blacklist(self) -> MutableSet[str]:
         """The numbers that messages are not delivered to, which may be changed."""
-        return self.sandbox.store.blacklist
+        return self.sandbox.store.account.blacklist
+
+    @property
+    def balance(self) -> float:
+        """What the account has left, in SEK; negative if it pays later."""
+        return self.sandbox.store.account.balance
+
+    @property
+    def incoming_url(self) -> str | None:
+        """Where incoming messages are pushed to. iP.1 has this setting in its portal. It may be changed."""
+        return self.sandbox.incoming_url
+
+    @incoming_url.setter
+    def incoming_url(self, url: str | None) -> None:
+        self.sandbox.incoming_url = url
 
     @property
     def latency(self) -> float:
@@ -185,15 +207,36 @@ class SandboxServer:
         body: str = "Hej!",
         sender: str = "Sandbox",
         reference: str | None = None,
+        delivery_report_url: str | None = None,
     ) -> str:
-        """Send a batch and return its id. Nothing leaves the sandbox."""
+        """Send a batch and return its id. Nothing leaves the sandbox, except delivery reports if they have a URL."""
         texts = render_texts(body, recipients)
-        order = SendRequest(sender, body, texts, isinstance(recipients, dict), reference=reference)
+        order = SendRequest(
+            sender,
+            body,
+            texts,
+            isinstance(recipients, dict),
+            reference=reference,
+            delivery_report_url=delivery_report_url,
+        )
         return self.sandbox.store.send(order).id
 
     def receive(self, sender: str, body: str) -> str:
         """Receive a message from a participant now, and return its id. ``STOP`` blacklists the participant."""
         return self.sandbox.store.receive(sender, body).sent[0].id
+
+    def push(self) -> None:
+        """
+        Send the pushes that are due on the sandbox's clock, and wait until each was tried.
+
+        The sandbox also sends them by itself, soon after they are due. A test that moves the clock calls this, and then
+        looks at what its receiver got, or at ``pushes``.
+
+        :raises RuntimeError: if the server was closed.
+        """
+        if self._loop is None:
+            raise RuntimeError("The sandbox does not run.")
+        asyncio.run_coroutine_threadsafe(self.sandbox.pusher.send_due(), self._loop).result()
 
     def close(self) -> None:
         """Stop the server. A second call does nothing."""

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from itertools import cycle, islice
 from random import Random
 
+from airflow_provider_ip1.sandbox.account import Account, SenderRule
 from airflow_provider_ip1.sandbox.batches import Batch, PastBatch, SentBatch
 from airflow_provider_ip1.sandbox.conversation import Conversation
+from airflow_provider_ip1.sandbox.faults import Faults
 from airflow_provider_ip1.sandbox.participants import (
     GENERATED,
     LIVE,
@@ -25,9 +27,10 @@ from airflow_provider_ip1.sandbox.participants import (
     SINGLE,
 )
 from airflow_provider_ip1.sandbox.past import Past
+from airflow_provider_ip1.sandbox.pushes import PushQueue
 from airflow_provider_ip1.sandbox.replies import Replies
 from airflow_provider_ip1.sandbox.send_request import WEEK_MS, SendRequest
-from airflow_provider_ip1.sandbox.sent import SentMessage
+from airflow_provider_ip1.sandbox.sent import DELIVERED, SentMessage
 from airflow_provider_ip1.sandbox.start_batches import StartBatch
 
 HISTORY_END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -45,9 +48,6 @@ DEMO_BATCHES: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "large": ("69000000c000000000000007", (201,) * 120),
 }
 _DEMO_TEXT = "Hej! Det här är ett testmeddelande från sandlådan. Ingen får det på riktigt."
-_DELIVERED = 201
-# iP.1 does not document which status a message to a number on the blacklist gets.
-_REJECTED = 406
 
 
 class Store:
@@ -62,10 +62,13 @@ class Store:
     :param replies: what recipients reply, see :data:`.replies.GRAMMAR`.
     :param batches: batches that are sent when the sandbox starts, besides the demo batches, see
         :data:`.start_batches.GRAMMAR`.
+    :param senders: who can send, see :class:`.Account`.
+    :param balance: what the account has paid in advance, see :class:`.Account`.
+    :param pushes: gets the pushes that are owed. Default: a queue without faults.
     :param clock: returns the sandbox's time in seconds since 1970.
     :raises ValueError: if a value is out of range.
 
-    ``blacklist`` holds the numbers that replied STOP. It may be changed.
+    ``incoming_url`` is where incoming messages are pushed to, as set in iP.1's portal. It may be changed.
     """
 
     def __init__(
@@ -78,6 +81,9 @@ class Store:
         delivery_seconds: float = 20.0,
         replies: Iterable[str] = (),
         batches: Iterable[str] = (),
+        senders: SenderRule = "any",
+        balance: float | None = None,
+        pushes: PushQueue | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not 0 <= messages <= MAX_MESSAGES:
@@ -90,7 +96,9 @@ class Store:
             raise ValueError("history_end must have a time zone")
         self.conversations: dict[str, Conversation] = {}
         self.replies = Replies(replies)
-        self.blacklist: set[str] = set()
+        self.account = Account(sender_rule=senders, balance=balance, now_ms=self.now_ms)
+        self.pushes = PushQueue(Faults()) if pushes is None else pushes
+        self.incoming_url: str | None = None
         self._by_index: list[Conversation] = []
         self._sent: dict[str, SentBatch] = {}
         # The batches, and how many changes, or batches that were sent, they include.
@@ -130,7 +138,7 @@ class Store:
                 reference=f"batch-{batch.messages}",
             )
             recipients = [(number, _DEMO_TEXT) for number in numbers]
-            self._deliver(self._new_id("c"), order, recipients, [_DELIVERED] * len(recipients))
+            self._deliver(self._new_id("c"), order, recipients, [DELIVERED] * len(recipients))
 
     def now_ms(self) -> int:
         """Return the sandbox's time in milliseconds since 1970."""
@@ -141,14 +149,26 @@ class Store:
         with self._lock:
             self.receive_replies()
             recipients = list(order.texts.items())
-            finals = [_REJECTED if number in self.blacklist else _DELIVERED for number, _ in recipients]
-            batch = self._deliver(self._new_id("c"), order, recipients, finals)
+            finals = [self.account.final_status(order, number, text) for number, text in recipients]
+            batch = self._deliver(self._new_id("c"), order, recipients, finals, rejects_early=True)
             for message in batch.sent:
                 reply = self.replies.of(message.recipient)
                 if reply is not None:
                     due_ms = message.delivered_ms() + int(reply.seconds * 1000)
                     heapq.heappush(self._due_replies, (due_ms, message.id, message, reply.text))
+            if order.delivery_report_url is not None:
+                self.pushes.report(batch.sent, order.delivery_report_url)
+            # The next reply may be due before the next push.
+            self.pushes.on_change()
             return batch
+
+    def cancel(self, batch: Batch) -> bool:
+        """Cancel all messages of a batch, or return ``False`` if one is being sent or has a final status."""
+        if not batch.cancel(self.now_ms()):
+            return False
+        if isinstance(batch, SentBatch):
+            self.pushes.canceled(batch.sent)
+        return True
 
     def receive(self, sender: str, body: str, recipient: str = OWN_NUMBER, created_ms: int | None = None) -> SentBatch:
         """
@@ -169,15 +189,24 @@ class Store:
                 recipient=recipient,
                 body=body,
                 created_ms=created_ms,
-                steps=((0, _DELIVERED),),
+                steps=((0, DELIVERED),),
                 outgoing=False,
             )
             self._conversation(sender).append([message])
             if body.strip().upper() == "STOP":
-                self.blacklist.add(sender)
+                self.account.blacklist.add(sender)
             batch = SentBatch(batch_id, SendRequest(sender, body, {recipient: body}), created_ms, [message])
             self._sent[batch_id] = batch
+            if self.incoming_url is not None:
+                self.pushes.incoming(message, self.incoming_url)
             return batch
+
+    def next_push_ms(self) -> int | None:
+        """Return when a push or a reply that causes one is due, in milliseconds since 1970; ``None`` if none is."""
+        times = [self.pushes.next_ms()]
+        if self.incoming_url is not None and self._due_replies:
+            times.append(self._due_replies[0][0])
+        return min((time for time in times if time is not None), default=None)
 
     def receive_replies(self) -> None:
         """Receive the replies that are due. Nobody replies to a message that did not arrive."""
@@ -188,7 +217,7 @@ class Store:
         with self._lock:
             while self._due_replies and self._due_replies[0][0] <= now_ms:
                 due_ms, _, message, text = heapq.heappop(self._due_replies)
-                if message.code(due_ms) == _DELIVERED:
+                if message.code(due_ms) == DELIVERED:
                     own = message.sender if message.sender.isdigit() else OWN_NUMBER
                     self.receive(message.recipient, text, own, due_ms)
 
@@ -242,6 +271,8 @@ class Store:
         order: SendRequest,
         recipients: Sequence[tuple[str, str]],
         finals: Sequence[int | None],
+        *,
+        rejects_early: bool = False,
     ) -> SentBatch:
         created_ms = self.now_ms()
         # The first window that is not over yet.
@@ -252,7 +283,7 @@ class Store:
             # The messages of a batch are delivered one after the other, the last one after the whole time.
             whole = self._delivery_ms * (0.5 + 0.5 * (place + 1) / len(finals))
             stages = [(0, 101), (whole * 0.1, 102)]
-            if final == _REJECTED:
+            if rejects_early and final is not None and final != DELIVERED:
                 stages += [(wait_ms + whole * 0.25, final)]
             else:
                 stages += [(wait_ms + whole * 0.25, 110), (wait_ms + whole * 0.5, 112)]

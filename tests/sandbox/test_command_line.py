@@ -21,6 +21,7 @@ import requests
 from airflow_provider_ip1.sandbox.__main__ import main
 from airflow_provider_ip1.sandbox.participants import EMPTY, GENERATED, LIVE, MAIN, NAME, NAME_WITH_SPACE, SEVEN, SINGLE
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
+from tests.sandbox.push_receiver import receiver
 
 COMMAND = [sys.executable, "-m", "airflow_provider_ip1.sandbox"]
 READY = re.compile(
@@ -117,6 +118,25 @@ def test_arguments_reach_the_server() -> None:
         assert {message["direction"].lower() for message in messages} <= {"mt", "mo"}
 
 
+def test_arguments_of_the_account_reach_the_server() -> None:
+    arguments = ("--senders", "trial", "--balance", "0.5", "--delivery-seconds", "0.1", "--push-retry-seconds", "1")
+    with receiver() as received:
+        received.statuses = [500]
+        with running(*arguments, "--incoming-url", received.url, "--log") as (process, url):
+            assert requests.get(f"{url}/api/me", headers=KEY, timeout=30).json()["Balance"] == 0.5
+            order = {"sender": "Skolan", "recipients": [MAIN], "body": "Hej", "deliveryReportUrl": received.url}
+            assert requests.post(f"{url}/v2/batches", json=order, headers=KEY, timeout=30).ok
+            received.wait_for(4)
+            assert sorted(received.codes) == [101, 101, 102, 403]
+            requests.post(f"{url}/sandbox/incoming", json={"sender": MAIN, "body": "Ja"}, headers=KEY, timeout=30)
+            received.wait_for(5)
+            process.terminate()
+            _, log = process.communicate(timeout=30)
+    assert received.bodies[-1]["body"] == "Ja"
+    assert "push 1 (report), try 2 -> 200" in log
+    assert received.url not in log and MAIN not in log
+
+
 def test_help_tells_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
@@ -152,6 +172,11 @@ def test_help_tells_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["--latency", "-1"], "latency must be"),
         (["--delivery-seconds", "0"], "delivery_seconds must be"),
         (["--reply", "JA"], "'JA' is not a reply"),
+        (["--senders", "all"], "--senders"),
+        (["--balance", "-1"], "balance must be"),
+        (["--push-retry-seconds", "0"], "push_retry_seconds must be"),
+        (["--incoming-url", "https://example.com/x"], "is not on this machine; allow it with --push-anywhere"),
+        (["--incoming-url", "example.com"], "is not an http or https URL"),
         (["--history-end", "soon"], "--history-end"),
         (["--port", "many"], "--port"),
     ],

@@ -92,7 +92,7 @@ def test_examples_in_the_help_are_faults() -> None:
         ("sent-as=text", "'text'"),
         ("sent-as=list:status=204", "status does not take"),
         ("list-lag", "'nothing'"),
-        ("503:method=PUT", "method does not take"),
+        ("503:method=PATCH", "method does not take"),
         ("clamp=5:accepted=yes", "unknown option"),
     ],
 )
