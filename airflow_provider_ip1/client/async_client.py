@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
 import yarl
+from aiohttp.client_proto import ResponseHandler
 
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
@@ -29,14 +31,18 @@ from airflow_provider_ip1.client.base_client import (
     Send,
     has_total,
 )
+from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.tls import aiohttp_options
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
 T = TypeVar("T")
 
-#: Bytes of a status line or header field; http.client, below requests, has the same limits.
+#: Bytes of a status line or header field, and number of headers; http.client, below requests, has the same limits.
 _MAX_LINE_BYTES = 65536
+_MAX_HEADERS = 100
+#: Bytes of a response besides its body: status lines, headers, sizes of chunks, and trailers.
+_MAX_FRAME_BYTES = 2 * 1024 * 1024
 
 
 class AsyncClient(BaseClient):
@@ -79,20 +85,26 @@ class AsyncClient(BaseClient):
         # belong to the requests, and the session has none.
         headers = {
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
             "Authorization": f"Bearer {settings.api_key}",
             "User-Agent": user_agent,
         }
         connect, read = settings.timeout
+        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
+        connector._factory = partial(_LimitedHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
         session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(
                 total=connect + cls.max_response_timeouts * read, sock_connect=connect, sock_read=read
             ),
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
+            auto_decompress=False,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )
+        # Otherwise aiohttp repeats a request on its own when the connection breaks. Call decides about that, and counts
+        # and paces the attempts.
+        session._retry_connection = False
         return cls(settings, user_agent=user_agent, log=log, session=session, headers=headers, options=options)
 
     async def close(self) -> None:
@@ -152,18 +164,16 @@ class AsyncClient(BaseClient):
                 allow_redirects=False,
                 **self._options,
             ) as response:
-                body = bytearray()
+                # Older aiohttp accepts both.
+                if len(response.headers) > _MAX_HEADERS or any("\0" in value for value in response.headers.values()):
+                    return TransportFailure("the response has malformed or too many headers")
+                headers = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
+                body = Body(headers.get("content-encoding"), self.max_body_bytes)
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                    body += chunk
-                    if len(body) > self.max_body_bytes:
-                        return TransportFailure(
-                            f"the response is larger than {self.max_body_bytes:,} bytes", kind="response"
-                        )
-                return Response(
-                    response.status,
-                    {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers},
-                    bytes(body),
-                )
+                    body.add(chunk)
+                return Response(response.status, headers, body.finish())
+        except UnusableBody as error:
+            return error.failure
         except (aiohttp.ClientError, OSError) as error:
             return transport_failure(error, before_sending=(aiohttp.ClientConnectorError,))
 
@@ -237,16 +247,24 @@ async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRe
         ahead.receive(pending.pop(task), error if error is not None else task.result())
 
 
-async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+class _LimitedHandler(ResponseHandler):
     """
-    Keep aiohttp from repeating a request on its own when the connection breaks.
+    Closes the connection when a response has too many bytes that do not belong to its body.
 
-    :class:`~airflow_provider_ip1.api.call.Call` decides about that, and counts and paces the attempts. aiohttp repeats
-    requests after two kinds of errors only, so these leave here as another kind.
+    Not every aiohttp limits the headers, trailers and interim responses that it keeps in memory.
     """
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError from error
+
+    _received = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        """Begin to receive a response."""
+        self._received = 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        super().data_received(data)
+        self._received += len(data)
+        body = self._payload.total_bytes if self._payload is not None else 0
+        if self._received - body > _MAX_FRAME_BYTES and self.transport is not None:
+            self.transport.abort()

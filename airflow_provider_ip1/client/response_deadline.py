@@ -24,6 +24,9 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # A line break followed by white space continues the line, an obsolete form that still has to be read.
 _HEADER_VALUE: Final = re.compile(r"(?:[^\0\r\n]|\r?\n(?=[ \t]))*")
 
+#: Interim responses before the final one. aiohttp has no such limit and is limited in bytes.
+_MAX_INTERIM: Final = 100
+
 
 class DeadlineAdapter(HTTPAdapter):
     """
@@ -100,12 +103,17 @@ class _DeadlineResponse(HTTPResponse):
             raise HTTPException("Content-Length and Transfer-Encoding")
 
     def _read_status(self) -> tuple[str, int, str]:
-        while True:
+        for _ in range(_MAX_INTERIM):
             version, status, reason = super()._read_status()  # type: ignore[misc]
-            # http.client itself skips 100 only, not 102 and 103.
-            if not 100 < status < 200 or status == 101:
+            # http.client itself skips 100 only, and any number of them.
+            if not 100 <= status < 200 or status == 101:
                 return version, status, reason
             parse_headers(self.fp)
+        raise HTTPException(f"more than {_MAX_INTERIM} interim responses")
+
+    def _read_and_discard_trailer(self) -> None:
+        # http.client itself would read trailers without end. This limits them like headers.
+        parse_headers(self.fp)
 
 
 class _DeadlineReader(io.RawIOBase):

@@ -30,6 +30,7 @@ from airflow_provider_ip1.client.base_client import (
     Send,
     has_total,
 )
+from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
 from airflow_provider_ip1.client.tls import proxy_and_certificates
@@ -48,7 +49,9 @@ class SyncClient(BaseClient):
         """The session that all requests go through, with the key, the user agent and the connection pool."""
         mask_http_logs()
         session = _Session()
-        session.headers.update({"Accept": "application/json", "User-Agent": self.user_agent})
+        session.headers.update(
+            {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
+        )
         session.auth = _BearerAuth(self.settings.api_key)
         proxy, session.verify = proxy_and_certificates(self.settings)
         session.proxies = {"all": proxy} if proxy else {}
@@ -123,19 +126,18 @@ class SyncClient(BaseClient):
                 proxies=session.proxies,
             ) as response:
                 return self._receive(response)
+        except UnusableBody as error:
+            return error.failure
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return transport_failure(error, before_sending=_BEFORE_SENDING)
 
-    def _receive(self, response: requests.Response) -> Response | TransportFailure:
-        body = bytearray()
-        # Unlike iter_content, read1 returns what is there, so the deadline of the response holds for a trickle, too.
-        response.raw.decode_content = True
-        while chunk := response.raw.read1(CHUNK_BYTES):
-            body += chunk
-            if len(body) > self.max_body_bytes:
-                return TransportFailure(f"the response is larger than {self.max_body_bytes:,} bytes", kind="response")
+    def _receive(self, response: requests.Response) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(response.status_code, headers, bytes(body))
+        body = Body(headers.get("content-encoding"), self.max_body_bytes)
+        # Unlike iter_content, read1 leaves chunks to http.client, which limits the lines between them.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            body.add(chunk)
+        return Response(response.status_code, headers, body.finish())
 
 
 class SyncPages(Iterator[Page]):

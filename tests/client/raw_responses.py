@@ -21,7 +21,7 @@ class RawResponse:
     :param name: of the case.
     :param pieces: what it sends, one piece after the other.
     :param pause: seconds between the pieces.
-    :param repeats: how often it sends the pieces; 0 for as long as somebody listens.
+    :param repeats: how often it sends the last piece; 0 for as long as somebody listens.
     """
 
     name: str
@@ -56,6 +56,7 @@ def cases() -> Iterator[RawResponse]:
     yield from _encodings()
     yield from _status_lines()
     yield from _slow_ones()
+    yield from _endless_ones()
 
 
 def _well_formed() -> Iterator[RawResponse]:
@@ -183,6 +184,8 @@ def _encodings() -> Iterator[RawResponse]:
         ("gzip-empty-body", b"gzip", b""),
         ("deflate", b"deflate", zlib.compress(BODY)),
         ("deflate-raw", b"deflate", zlib.compress(BODY)[2:-4]),
+        ("deflate-bomb", b"deflate", zlib.compress(b"[" + b" " * 20_000_000 + b"]")),
+        ("bomb-in-a-bomb", b"gzip, gzip", gzip.compress(bomb)),
         ("identity", b"identity", BODY),
         ("unknown", b"nope", BODY),
     ):
@@ -225,3 +228,20 @@ def _slow_ones() -> Iterator[RawResponse]:
     yield RawResponse("slow-body", (with_length(b" " * 100_000)[:-100_000], *(b" " for _ in range(200))), 0.05)
     yield RawResponse("slow-chunks", (chunked(b""), *(chunk(b" ") for _ in range(200))), 0.05)
     yield RawResponse("silence", (b"",), 0.05, repeats=0)
+
+
+def _endless_ones() -> Iterator[RawResponse]:
+    """Responses that never end and arrive as fast as the client reads them."""
+    head = b"HTTP/1.1 200 OK\r\n"
+    for name, begin, line in (
+        ("headers", head, b"a: b\r\n"),
+        ("long-headers", head, b"X-Long: " + b"a" * 60_000 + b"\r\n"),
+        ("header", head + b"X-Long: ", b"a" * 60_000),
+        ("interim-responses", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ("interim-headers", b"HTTP/1.1 103 Early Hints\r\n", b"Link: </x>\r\n"),
+        ("trailers", chunked(chunk(BODY) + b"0\r\n"), b"a: b\r\n"),
+        ("trailer", chunked(chunk(BODY) + b"0\r\nX-Long: "), b"a" * 60_000),
+        ("chunk-extension", chunked(b"5;"), b"x" * 60_000),
+        ("chunk-size", chunked(b""), b"0" * 60_000),
+    ):
+        yield RawResponse(f"endless-{name}", (begin, line * (500_000 // len(line))), repeats=0)
