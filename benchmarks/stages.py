@@ -31,7 +31,7 @@ from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.requests import conversation_request
 from airflow_provider_ip1.client.base_client import Send
 from airflow_provider_ip1.formats.compression import compress
-from airflow_provider_ip1.formats.jsonl import write_jsonl
+from airflow_provider_ip1.formats.encode import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.transfers.drift import Drift
 from airflow_provider_ip1.transfers.totals import Totals

@@ -3,22 +3,29 @@
 The columns of the typed table, a page at a time.
 
 Ordinary messages, which look exactly as iP.1 documents them, are decoded together and converted column by column. That
-is several times faster than row by row. An odd message is converted by :mod:`airflow_provider_ip1.formats.rows` and
-inserted where it belongs, so the result is the same.
+is several times faster than message by message. The values of an odd message are decoded one by one first: those that
+fit into their columns become an ordinary message, and the others are kept for the column ``extra``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import DocumentedRow, decode_documented
+from airflow_provider_ip1.api.decoding import (
+    DocumentedRow,
+    MessageRow,
+    StatusRow,
+    decode_documented,
+    decode_leniently,
+)
 from airflow_provider_ip1.api.enums import (
     DATACODINGS,
     PRIORITIES,
@@ -28,23 +35,23 @@ from airflow_provider_ip1.api.enums import (
     normalize_address,
 )
 from airflow_provider_ip1.api.json_fields import parse_decimal
-from airflow_provider_ip1.api.json_text import UNDECODABLE
+from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
+from airflow_provider_ip1.api.messages import Scalar
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.routes import other_side_of
 from airflow_provider_ip1.api.status import status_category, status_name
 from airflow_provider_ip1.api.timestamps import parse_timestamp
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.rows import Row, fit_price, is_int32, json_text, name_of, row_at, utc_text
-from airflow_provider_ip1.formats.table import COLUMN_NAMES
+from airflow_provider_ip1.formats.redaction import RedactedPage
+from airflow_provider_ip1.formats.table import COLUMN_NAMES, PRICE_PRECISION, PRICE_SCALE
 
 _STATUSES: Final = COLUMN_NAMES.index("statuses")
-_MODIFIED: Final = COLUMN_NAMES.index("modified")
+_SMALLEST_PRICE: Final = Decimal(1).scaleb(-PRICE_SCALE)
 _ROWS = msgspec.json.Decoder(list[DocumentedRow])
 
 
 class Columns:
     """
-    Messages, column by column. Times are texts as :func:`~airflow_provider_ip1.formats.rows.utc_text` writes them.
+    Messages, column by column. Times are texts as :func:`utc_text` writes them.
 
     :ivar values: the values of each column, in the order of :data:`~airflow_provider_ip1.formats.table.COLUMNS`. For
         ``statuses`` they are the numbers of reports, and the reports themselves are in the other attributes.
@@ -84,20 +91,6 @@ class Columns:
             del mine[:size]
         return taken
 
-    def insert(self, position: int, row: Row) -> None:
-        """Insert a row before the message at a position."""
-        start = sum(self.report_counts[:position])
-        statuses, modified = row[_STATUSES], row[_MODIFIED]
-        self.codes[start:start] = [status.code for status in statuses]
-        self.durations[start:start] = [status.duration for status in statuses]
-        self.created[start:start] = [status.created and utc_text(status.created) for status in statuses]
-        for index, (values, value) in enumerate(zip(self.values, row, strict=True)):
-            if index == _STATUSES:
-                value = len(statuses)
-            elif index == _MODIFIED:
-                value = modified and utc_text(modified)
-            values.insert(position, value)
-
     def _lists(self) -> list[list[Any]]:
         return [*self.values, self.codes, self.durations, self.created]
 
@@ -118,25 +111,19 @@ def columns_of(page: Page | RedactedPage) -> Columns:
     :raises IP1ResponseError: a message is not an object, or has no usable id.
     """
     raws = page.raws_with_ids if isinstance(page, RedactedPage) else page.raws
-    rows = _decode_all(raws)
-    if rows is not None:
-        try:
-            return _convert(page, rows, range(len(rows)))
-        except _ODD:
-            pass
-    decoded = [decode_documented(raw) for raw in raws] if rows is None else rows
-    ordinary = [position for position, row in enumerate(decoded) if row is not None and _is_ordinary(row)]
-    columns = _convert(page, [row for position in ordinary if (row := decoded[position]) is not None], ordinary)
-    for position in sorted(set(range(len(raws))).difference(ordinary)):
-        columns.insert(position, row_at(page, position))
-    return columns
-
-
-def _decode_all(raws: Sequence[Any]) -> list[DocumentedRow] | None:
     try:
-        return _ROWS.decode(b"[" + b",".join(raws) + b"]")
+        ordinary = _ROWS.decode(b"[" + b",".join(raws) + b"]")
+        return _convert(page, ordinary, [None] * len(ordinary))
     except UNDECODABLE:
-        return None
+        pass
+    rows: list[MessageRow] = []
+    extras: list[dict[str, Any] | None] = []
+    for position, raw in enumerate(raws):
+        row = decode_documented(raw)
+        fitting = (row, None) if row is not None and _is_ordinary(row) else _fit(page, position, raw)
+        rows.append(fitting[0])
+        extras.append(fitting[1])
+    return _convert(page, rows, extras)
 
 
 def _is_ordinary(row: DocumentedRow) -> bool:
@@ -153,20 +140,65 @@ def _is_ordinary(row: DocumentedRow) -> bool:
     return True
 
 
-def _convert(page: Page | RedactedPage, rows: list[DocumentedRow], positions: Iterable[int]) -> Columns:
+def _fit(page: Page | RedactedPage, position: int, raw: BytesLike) -> tuple[MessageRow, dict[str, Any]]:
+    """Return an odd message as an ordinary one with the values that fit into their columns, and everything else."""
+    if isinstance(page, RedactedPage):
+        message, odd = decode_leniently(raw, direction=page.routes[position].direction)
+    else:
+        message, odd = decode_leniently(raw, participant=page.participant, direction=page.direction)
+    price, priority, statuses = message.price, message.priority, message.statuses
+    if price is not None:
+        price = _fit_price(price)
+        if price != message.price:
+            odd["price"] = message.raw["price"]
+    if priority is not None and not _is_int32(priority):
+        odd["priority"], priority = priority, None
+    if not all(status.duration is None or _is_int32(status.duration) for status in statuses):
+        odd["statuses"] = message.raw["statuses"]
+    row = MessageRow(
+        id=message.id,
+        batch_id=message.batch_id,
+        owner=message.owner,
+        sender=message.sender,
+        recipient=message.recipient,
+        body=message.body,
+        direction=message.direction,
+        segments=message.segments,
+        type=_name_of(message.type),
+        datacoding=_name_of(message.datacoding),
+        priority=priority,
+        price=msgspec.Raw(b"null" if price is None else f"{price:f}".encode()),
+        currency=message.currency,
+        statuses=[
+            StatusRow(
+                status.code,
+                status.duration if _is_int32(status.duration) else None,
+                utc_text(status.created),
+            )
+            for status in statuses
+        ],
+        modified=utc_text(message.modified),
+        reference=message.reference,
+        mcc=message.mcc,
+        mnc=message.mnc,
+    )
+    return row, message.extra_fields | odd
+
+
+def _convert(page: Page | RedactedPage, rows: Sequence[MessageRow], odd: Sequence[dict[str, Any] | None]) -> Columns:
     ids: list[Any] = [row.id for row in rows]
     _check_ids(ids)
     senders, recipients = [row.sender for row in rows], [row.recipient for row in rows]
     sent_directions = [row.direction for row in rows]
     participants: list[str | None]
     if isinstance(page, RedactedPage):
-        routes = [page.routes[position] for position in positions]
+        routes = page.routes
         directions = [
             direction_of(sent, route.direction, None, None, None)
             for sent, route in zip(sent_directions, routes, strict=True)
         ]
         participants = [route.participant for route in routes]
-        if page.drops_ids:
+        if page.redaction.drops_ids:
             ids = [None] * len(rows)
     else:
         other_side = None if page.participant is None else normalize_address(page.participant)
@@ -178,11 +210,11 @@ def _convert(page: Page | RedactedPage, rows: list[DocumentedRow], positions: It
             if page.participant is None
             else [page.participant] * len(rows)
         )
-    extras: list[str | None] = [None] * len(rows)
+    extras: Sequence[dict[str, Any] | None] = odd
     if None in directions:
         extras = [
-            json_text({"direction": sent}) if direction is None and sent is not None else None
-            for sent, direction in zip(sent_directions, directions, strict=True)
+            extra or {"direction": sent} if direction is None and sent is not None else extra
+            for sent, direction, extra in zip(sent_directions, directions, odd, strict=True)
         ]
     columns = Columns()
     statuses = [row.statuses or () for row in rows]
@@ -217,7 +249,7 @@ def _convert(page: Page | RedactedPage, rows: list[DocumentedRow], positions: It
         [row.reference for row in rows],
         [_network_code(row.mcc) for row in rows],
         [_network_code(row.mnc) for row in rows],
-        extras,
+        [_json_text(extra) if extra else None for extra in extras],
     ]
     return columns
 
@@ -225,7 +257,28 @@ def _convert(page: Page | RedactedPage, rows: list[DocumentedRow], positions: It
 # --- Values ----------------------------------------------------------------------------------------------------------
 # Most values of a conversation repeat, so they are converted once.
 
+
+def _once(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lru_cache(maxsize=1024)(lambda value: None if value is None else convert(value))
+
+
 _direction_of = lru_cache(maxsize=1024)(direction_of)
+_type = _once(lambda value: _name_of(name_or_value(value, TYPES)))
+_datacoding = _once(lambda value: _name_of(name_or_value(value, DATACODINGS)))
+_currency = _once(str.upper)
+_network_code = _once(str)
+_category = _once(status_category)
+_status_name = _once(status_name)
+
+
+def _is_int32(value: object) -> TypeGuard[int]:
+    """Tell whether a value fits into an integer column."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+
+
+def _name_of(value: Scalar | None) -> str | None:
+    """Return the text of an enum value. A value that iP.1 does not document is converted to text."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _check_ids(ids: Iterable[str]) -> None:
@@ -235,24 +288,14 @@ def _check_ids(ids: Iterable[str]) -> None:
 
 def _check_durations(durations: Iterable[int | str | None]) -> None:
     for duration in set(durations):
-        if duration is not None and not is_int32(duration):
+        if duration is not None and not _is_int32(duration):
             raise _OddValue
-
-
-@lru_cache(maxsize=1024)
-def _type(value: int | str | None) -> str | None:
-    return name_of(name_or_value(value, TYPES))
-
-
-@lru_cache(maxsize=1024)
-def _datacoding(value: int | str | None) -> str | None:
-    return name_of(name_or_value(value, DATACODINGS))
 
 
 @lru_cache(maxsize=1024)
 def _priority(value: int | str | None) -> int | None:
     priority: int | None = name_or_value(value, PRIORITIES)
-    if priority is not None and not is_int32(priority):
+    if priority is not None and not _is_int32(priority):
         raise _OddValue
     return priority
 
@@ -262,30 +305,10 @@ def _price(written: bytes) -> Decimal | None:
     if written == b"null":
         return None
     price = parse_decimal(written)
-    fitted = fit_price(price)
+    fitted = _fit_price(price)
     if fitted != price:
         raise _OddValue
     return fitted
-
-
-@lru_cache(maxsize=1024)
-def _currency(value: str | None) -> str | None:
-    return None if value is None else value.upper()
-
-
-@lru_cache(maxsize=1024)
-def _network_code(value: int | str | None) -> str | None:
-    return None if value is None else str(value)
-
-
-@lru_cache(maxsize=1024)
-def _category(code: int | None) -> str | None:
-    return None if code is None else status_category(code)
-
-
-@lru_cache(maxsize=1024)
-def _status_name(code: int | None) -> str | None:
-    return None if code is None else status_name(code)
 
 
 def _latest_codes(counts: list[int], codes: list[int], created: list[str | None]) -> list[int | None]:
@@ -326,5 +349,36 @@ def _utc_text(text: str | None) -> str | None:
             return f"{text[:-1]}00000"[:26] + "Z"
         if separators == _WITHOUT_FRACTION:
             return f"{text[:19]}.000000Z"
-    timestamp = parse_timestamp(text)
-    return None if timestamp is None else utc_text(timestamp)
+    return utc_text(parse_timestamp(text))
+
+
+@lru_cache(maxsize=1024)
+def _fit_price(price: Decimal) -> Decimal | None:
+    """Round a price to the decimals of its column; ``None`` if it has too many digits."""
+    try:
+        # Adding 0 turns -0 into 0.
+        fitted = price.quantize(_SMALLEST_PRICE) + 0
+    except InvalidOperation:
+        return None
+    return fitted if len(fitted.as_tuple().digits) <= PRICE_PRECISION else None
+
+
+def _json_text(value: Any) -> str:
+    """Encode a value as compact JSON."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half a UTF-16 pair can only be written as an escape.
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def utc_text(timestamp: datetime | None) -> str | None:
+    """
+    Write a time the way csv files contain it.
+
+    :param timestamp: in UTC.
+    :return: such as ``2026-11-01T10:00:00.000000Z``, always with microseconds, so that texts sort like times.
+    """
+    return None if timestamp is None else timestamp.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"

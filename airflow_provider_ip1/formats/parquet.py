@@ -1,54 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet with row groups of equal size, so the bytes do not depend on how the messages were paged."""
+"""Parquet with row groups of equal size, so the bytes do not depend on how the messages were paged. Needs pyarrow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException
 from airflow_provider_ip1.formats.columns import Columns, columns_of
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
+from airflow_provider_ip1.formats.redaction import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMNS, PRICE_PRECISION, PRICE_SCALE
-
-if TYPE_CHECKING:
-    import pyarrow
 
 # About 10 MB of messages, which are in memory while the file is written.
 ROW_GROUP_ROWS: Final = 10_000
-_MISSING: Final = "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
 
 
-def check_pyarrow() -> None:
-    """
-    Check that pyarrow is installed, without importing it.
-
-    :raises AirflowOptionalProviderFeatureException: it is not installed.
-    """
-    if find_spec("pyarrow") is None:
-        raise AirflowOptionalProviderFeatureException(_MISSING)
-
-
-def import_pyarrow() -> Any:
-    """
-    Import pyarrow.
-
-    :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise AirflowOptionalProviderFeatureException(_MISSING) from error
-    return pyarrow
-
-
-def arrow_schema() -> pyarrow.Schema:
+def arrow_schema() -> pa.Schema:
     """Return the Arrow schema of :mod:`airflow_provider_ip1.formats.table`."""
-    pa = import_pyarrow()
     timestamp = pa.timestamp("us", tz="UTC")
     types = {
         "string": pa.string(),
@@ -69,15 +41,11 @@ def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None)
     :param pages: the messages.
     :param compression: the compression of the columns' pages: ``"snappy"``, ``"gzip"``, ``"zstd"`` or ``None``.
     :return: the file's bytes; a file with the schema and without rows if there are no messages.
-    :raises AirflowOptionalProviderFeatureException: pyarrow is not installed.
     """
-    pa = import_pyarrow()
     schema = arrow_schema()
     written = _Written()
     held = Columns()
-    with pa.parquet.ParquetWriter(
-        pa.PythonFile(written, mode="w"), schema, compression=compression or "none"
-    ) as writer:
+    with pq.ParquetWriter(pa.PythonFile(written, mode="w"), schema, compression=compression or "none") as writer:
         for page in pages:
             held.extend(columns_of(page))
             while len(held) >= ROW_GROUP_ROWS:
@@ -89,14 +57,12 @@ def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None)
     yield from written.take()
 
 
-def _record_batch(columns: Columns, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
-    pa = import_pyarrow()
+def _record_batch(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
     arrays = [_array(field, values, columns) for field, values in zip(schema, columns.values, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(field: pyarrow.Field, values: list[Any], columns: Columns) -> pyarrow.Array:
-    pa = import_pyarrow()
+def _array(field: pa.Field, values: list[Any], columns: Columns) -> pa.Array:
     if field.name == "statuses":
         return _lists(field.type, columns)
     if pa.types.is_timestamp(field.type):
@@ -109,9 +75,8 @@ def _array(field: pyarrow.Field, values: list[Any], columns: Columns) -> pyarrow
     return pa.array(values, field.type)
 
 
-def _lists(list_type: pyarrow.ListType, columns: Columns) -> pyarrow.ListArray:
+def _lists(list_type: pa.ListType, columns: Columns) -> pa.ListArray:
     """Convert the reports without an object per message or report."""
-    pa = import_pyarrow()
     fields = list(list_type.value_type)
     reports = pa.StructArray.from_arrays(
         [

@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
-from airflow_provider_ip1.api.number_search import LONGEST_NOTATION, SHORTEST_NUMBER, PhoneNumber, phone_digits
+from airflow_provider_ip1.api.number_search import PhoneNumber, may_contain, phone_digits
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
+from airflow_provider_ip1.api.routes import Route
+from airflow_provider_ip1.formats.table import COLUMNS
 
+# The order is how much each action reveals of a number, the least first.
 Action = Literal["drop", "hash", "mask"]
 ACTIONS: Final = get_args(Action)
 
@@ -36,35 +39,27 @@ _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
+_Replace: TypeAlias = Callable[[str, bool], str]
+
+
 class _Status(msgspec.Struct, gc=False, kw_only=True, forbid_unknown_fields=True):
     code: int
     duration: int | None = None
     created: datetime | None = None
 
 
-_NO_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
-# The first byte of the digits of other scripts in UTF-8, without F0, which emoji also start with.
-_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef"
-_NO_LEADS: Final = bytes(set(range(256)) - set(_LEADS))
-_PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"%\xf0"))
-_UNUSUAL_DIGIT = re.compile(rb"%[0-9a-fA-F]{2}|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
-
 _STATUSES = msgspec.json.Decoder(list[_Status] | None)
 _STATUS_FIELDS: Final = frozenset(_Status.__struct_fields__)
 
 
-def _snake_case(name: str) -> str:
-    return re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), name)
-
-
-API_NAMES: Final[Mapping[str, str]] = {
-    spelling: name for name in sorted(DOCUMENTED_FIELDS) for spelling in (name, _snake_case(name))
+_RULE_NAMES: Final = {"participant": "participant"} | {
+    spelling: column.source
+    for column in COLUMNS
+    if column.source in DOCUMENTED_FIELDS
+    for spelling in (column.name, column.source)
 }
 """Each spelling of a field, iP.1's and the column's, and iP.1's."""
-_RULE_NAMES: Final = {**API_NAMES, "participant": "participant"}
 _BY_LETTERS: Final = {name.lower(): name for name in _RULE_NAMES.values()}
-# How much each action reveals of a number, the least first.
-_STRICTEST_FIRST: Final = ("drop", "hash", "mask")
 
 
 def check_rules(redact: Mapping[str, str] | None) -> dict[str, str]:
@@ -99,6 +94,33 @@ def _documented_name(name: str) -> str:
     return _BY_LETTERS.get(name.replace("_", "").replace("-", "").lower(), name)
 
 
+@dataclass(frozen=True)
+class RedactedPage:
+    """
+    The messages of a page after redaction.
+
+    :param original: the page before redaction.
+    :param raws: the redacted JSON object of each message.
+    :param redaction: what was redacted.
+    """
+
+    original: Page = dataclasses.field(repr=False)
+    raws: Sequence[bytes] = dataclasses.field(repr=False)
+    redaction: Redaction = dataclasses.field(repr=False)
+
+    @cached_property
+    def raws_with_ids(self) -> Sequence[bytes]:
+        """The redacted messages in a form that can be decoded, with a placeholder for an id that was dropped."""
+        if not self.redaction.drops_ids:
+            return self.raws
+        return [b'{"id":"-"' + (raw[1:] if raw == b"{}" else b"," + raw[1:]) for raw in self.raws]
+
+    @cached_property
+    def routes(self) -> list[Route]:
+        """The redacted route of each message, which redacted addresses no longer reveal."""
+        return [self.redaction.redact_route(route) for route in self.original.routes]
+
+
 class Redaction:
     """
     Replaces fields of messages.
@@ -127,11 +149,11 @@ class Redaction:
         # The participant is the sender or the recipient, so the column must not reveal what a rule for these hides.
         by_address = {rules.get("sender"), rules.get("recipient")}
         self._participant_action = rules.get("participant") or next(
-            (action for action in _STRICTEST_FIRST if action in by_address), None
+            (action for action in ACTIONS if action in by_address), None
         )
         # Numbers and names repeat in a conversation.
         self._hash = lru_cache(maxsize=4096)(lambda text: _hash(key, text))
-        self._secret = lru_cache(maxsize=4096)(_Secret)
+        self._replacer = lru_cache(maxsize=4096)(_replacer)
         self._matched: set[str] = set()
 
     @property
@@ -146,22 +168,34 @@ class Redaction:
         :param page: the messages as iP.1 sent them.
         :return: the redacted messages.
         """
-        return RedactedPage(
-            page,
-            [self._redact(raw, page.participant) for raw in page.raws],
-            self._redact_participant,
-            hides_direction="direction" in self._rules,
-            drops_ids=self._rules.get("id") == "drop",
-        )
+        return RedactedPage(page, [self._redact(raw, page.participant) for raw in page.raws], self)
 
-    def _redact_participant(self, participant: str) -> str | None:
+    @property
+    def drops_ids(self) -> bool:
+        """Whether redacted messages have no ids."""
+        return self._rules.get("id") == "drop"
+
+    def redact_route(self, route: Route) -> Route:
+        """
+        Redact the direction and the other side of a message.
+
+        :param route: the route of the message as iP.1 sent it.
+        :return: what the redacted message may reveal of it.
+        """
+        direction, participant = route
+        if "direction" in self._rules or direction not in ("mt", "mo"):
+            direction = None
         action = self._participant_action
-        if action is None:
-            return participant
-        self._matched.add("participant")
-        if action == "drop":
-            return None
-        return self._hash(participant) if action == "hash" else _mask(participant)
+        if participant is not None and action is not None:
+            self._matched.add("participant")
+            participant = None if action == "drop" else self._replacement(action, participant)
+        return Route(direction, participant)
+
+    def _replacement(self, action: str, text: str) -> str:
+        if action == "hash":
+            return self._hash(text)
+        digits = phone_digits(text) if action == "mask" else None
+        return _MASK if digits is None else f"{digits[:2]}{_MASK}{digits[-2:]}"
 
     def _redact(self, raw: BytesLike, participant: str | None) -> bytes:
         fields = _fields(raw)
@@ -176,25 +210,24 @@ class Redaction:
             text = _text(value)
             if participant is not None and field in ("sender", "recipient"):
                 text = _with_country_code(text, participant)
+            replacement = self._replacement(action, text)
             if action == "drop":
-                replacement = _MASK
                 del fields[name]
             else:
-                replacement = self._hash(text) if action == "hash" else _mask(text)
                 fields[name] = msgspec.Raw(_encode(replacement))
             if field in _IDENTIFYING:
                 hidden.append((text, replacement))
         redacted = _object(fields)
         if not hidden:
             return redacted
-        has_number = _may_contain(redacted, [text for text, _ in hidden])
+        has_number = may_contain(redacted, [text for text, _ in hidden])
         if has_number or not is_documented or not _is_documented(fields.get("statuses")):
-            secrets = [self._secret(text, replacement) for text, replacement in hidden]
-            redacted = _object(self._scrub(fields, secrets, has_number))
+            replacers = [self._replacer(text, replacement) for text, replacement in hidden]
+            redacted = _object(self._scrub(fields, replacers, has_number))
         return redacted
 
     def _scrub(
-        self, fields: Mapping[str, msgspec.Raw], secrets: Sequence[_Secret], has_number: bool
+        self, fields: Mapping[str, msgspec.Raw], replacers: Sequence[_Replace], has_number: bool
     ) -> dict[str, msgspec.Raw]:
         """Replace the redacted texts in the fields without a rule, and in the names of undocumented fields."""
         scrubbed = {}
@@ -202,48 +235,26 @@ class Redaction:
             if _documented_name(name) in self._rules:
                 scrubbed[name] = value
             elif name not in DOCUMENTED_FIELDS:
-                new_name = _replaced(name, secrets, is_documented=False)
-                scrubbed[new_name] = _scrub(value, secrets, is_documented=False)
+                new_name = _replaced(name, replacers, is_documented=False)
+                scrubbed[new_name] = _scrubbed(value, replacers, is_documented=False)
             elif name == "statuses":
-                scrubbed[name] = _scrub(value, secrets, is_documented=False, kept=_STATUS_FIELDS)
+                scrubbed[name] = _scrubbed(value, replacers, is_documented=False, kept=_STATUS_FIELDS)
             else:
-                scrubbed[name] = _scrub(value, secrets, is_documented=True) if has_number else value
+                scrubbed[name] = _scrubbed(value, replacers, is_documented=True) if has_number else value
         return scrubbed
 
 
-@dataclass(frozen=True)
-class _Secret:
-    """
-    A redacted text to look for elsewhere.
-
-    :param text: the text.
-    :param replacement: the text that replaces it.
-    """
-
-    text: str
-    replacement: str
-
-    @cached_property
-    def _number(self) -> PhoneNumber | None:
-        digits = phone_digits(self.text)
-        return None if digits is None else PhoneNumber(digits)
-
-    @cached_property
-    def _name(self) -> re.Pattern[str] | None:
-        if self._number is not None or len(self.text) < _SHORTEST_NAME:
-            return None
-        pattern = re.escape(self.text)
-        if len(self.text) < _LONG_NAME:
-            pattern = rf"(?<!\w){pattern}(?!\w)"
-        return re.compile(pattern, re.IGNORECASE)
-
-    def replace_in(self, text: str, *, is_documented: bool) -> str:
-        if self._number is not None:
-            for start, end in reversed(self._number.find(text)):
-                text = text[:start] + self.replacement + text[end:]
-        elif self._name is not None and not is_documented:
-            text = self._name.sub(lambda found: self.replacement, text)
-        return text
+def _replacer(text: str, replacement: str) -> _Replace:
+    """Return a function that replaces a redacted text in another text: a name only where iP.1 documents no text."""
+    digits = phone_digits(text)
+    if digits is not None:
+        number = PhoneNumber(digits)
+        return lambda other, _is_documented: number.replace_in(other, replacement)
+    if len(text) < _SHORTEST_NAME:
+        return lambda other, _is_documented: other
+    pattern = re.escape(text) if len(text) >= _LONG_NAME else rf"(?<!\w){re.escape(text)}(?!\w)"
+    name = re.compile(pattern, re.IGNORECASE)
+    return lambda other, is_documented: other if is_documented else name.sub(lambda _: replacement, other)
 
 
 def _fields(raw: BytesLike) -> dict[str, msgspec.Raw]:
@@ -286,47 +297,6 @@ def _hash(key: bytes, text: str) -> str:
     return hmac.digest(key, (phone_digits(text) or text).encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
-def _mask(text: str) -> str:
-    digits = phone_digits(text)
-    return _MASK if digits is None else f"{digits[:2]}{_MASK}{digits[-2:]}"
-
-
-@lru_cache(maxsize=4096)
-def _tail_of_short(text: str) -> bytes | None:
-    digits = phone_digits(text)
-    return None if digits is None else digits[-SHORTEST_NUMBER:].encode()
-
-
-def _tail(text: str) -> bytes | None:
-    """Return the last digits of a phone number, which every notation contains."""
-    return _tail_of_short(text) if len(text) <= LONGEST_NOTATION else None
-
-
-def _may_contain(text: bytes, hidden: Sequence[str]) -> bool:
-    """
-    Return whether a redacted phone number may be in a JSON text. Cheap, and true for one in 100,000 by coincidence.
-
-    Removes everything but digits, so separators do not matter. Texts with percent-encoding or digits of
-    other scripts count as if they contained it.
-    """
-    tails = [tail for one in hidden if (tail := _tail(one)) is not None]
-    if not tails:
-        return False
-    if b"\\u" in text:
-        text = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    digits = text.translate(None, _NO_DIGITS)
-    for tail in tails:
-        if tail in digits:
-            return True
-    if not text.translate(None, _PLAIN):
-        return False
-    # Most emoji start with F0 9F, and only F0 9F AF is a digit.
-    if text.count(b"\xf0") > text.count(b"\xf0\x9f") or b"\xf0\x9f\xaf" in text:
-        return True
-    is_suspicious = b"%" in text or text.translate(None, _NO_LEADS)
-    return bool(is_suspicious) and _UNUSUAL_DIGIT.search(text) is not None
-
-
 def _is_documented(statuses: msgspec.Raw | None) -> bool:
     if statuses is None:
         return True
@@ -337,30 +307,32 @@ def _is_documented(statuses: msgspec.Raw | None) -> bool:
     return True
 
 
-def _scrub(
-    value: msgspec.Raw, secrets: Sequence[_Secret], *, is_documented: bool, kept: frozenset[str] = frozenset()
+def _scrubbed(
+    value: msgspec.Raw, replacers: Sequence[_Replace], *, is_documented: bool, kept: frozenset[str] = frozenset()
 ) -> msgspec.Raw:
     before = parse_json(value)
-    after = _replaced(before, secrets, is_documented, kept)
+    after = _replaced(before, replacers, is_documented, kept)
     return value if after == before else msgspec.Raw(json.dumps(after).encode())
 
 
-def _replaced(value: Any, secrets: Sequence[_Secret], is_documented: bool, kept: frozenset[str] = frozenset()) -> Any:
+def _replaced(
+    value: Any, replacers: Sequence[_Replace], is_documented: bool, kept: frozenset[str] = frozenset()
+) -> Any:
     match value:
         case str():
-            for secret in secrets:
-                value = secret.replace_in(value, is_documented=is_documented)
+            for replace in replacers:
+                value = replace(value, is_documented)
             return value
         case list():
-            return [_replaced(item, secrets, is_documented, kept) for item in value]
+            return [_replaced(item, replacers, is_documented, kept) for item in value]
         case dict():
             return {
-                name if name in kept else _replaced(name, secrets, is_documented): _replaced(
-                    item, secrets, is_documented or name in kept
+                name if name in kept else _replaced(name, replacers, is_documented): _replaced(
+                    item, replacers, is_documented or name in kept
                 )
                 for name, item in value.items()
             }
         case bool() | None:
             return value
-    text = _replaced(str(value), secrets, is_documented)
+    text = _replaced(str(value), replacers, is_documented)
     return value if text == str(value) else text

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.encode import encode
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.redaction import Redaction
+from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction
 from airflow_provider_ip1.transfers.drift import Drift
 from airflow_provider_ip1.transfers.export_log import final_line, start_line
 from airflow_provider_ip1.transfers.guarded_write import (

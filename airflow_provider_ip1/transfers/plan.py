@@ -49,7 +49,7 @@ def check_options(
             "Set status_lookback=None to read everything, or leave verify_total out."
         )
     if file_format == "parquet":
-        from airflow_provider_ip1.formats.parquet import check_pyarrow
+        from airflow_provider_ip1.formats.encode import check_pyarrow
 
         check_pyarrow()
     check_argument("page_size", page_size)

@@ -49,26 +49,13 @@ def columns() -> str:
     """The columns of csv and parquet files, with the values of the example message."""
     from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
     from airflow_provider_ip1.api.paging.page import Page
-    from airflow_provider_ip1.formats.rows import rows
+    from airflow_provider_ip1.formats.columns import columns_of
     from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS
-
-    def example(value: Any) -> str:
-        if value is None:
-            return "null"
-        if isinstance(value, tuple):
-            return code(
-                json.dumps(
-                    [
-                        {"code": s.code, "duration": s.duration, "created": f"{s.created:%Y-%m-%dT%H:%M:%SZ}"}
-                        for s in value
-                    ]
-                )
-            )
-        return code(f"{value:%Y-%m-%dT%H:%M:%S.%fZ}" if hasattr(value, "isoformat") else value)
 
     message = json.loads((DOCS / "example-message.json").read_text())
     page = Page(message["recipient"], None, 0, 0, (message["id"],), (json.dumps(message).encode(),), None)
-    values = dict(zip(COLUMN_NAMES, next(rows(page)), strict=True))
+    values = {name: value for name, (value,) in zip(COLUMN_NAMES, columns_of(page).values, strict=True)}
+    values["statuses"] = json.dumps(message["statuses"])
     return table(
         ["Column", "Type", "iP.1 field", "Example", "Meaning"],
         [
@@ -76,7 +63,7 @@ def columns() -> str:
                 code(column.name),
                 code(column.type),
                 code(column.source) if column.source in ("statuses[].code", *DOCUMENTED_FIELDS) else column.source,
-                example(values[column.name]),
+                "null" if values[column.name] is None else code(values[column.name]),
                 column.description,
             ]
             for column in COLUMNS

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.formats.parquet import ROW_GROUP_ROWS, arrow_schema
-from airflow_provider_ip1.formats.redacted_page import RedactedPage
-from airflow_provider_ip1.formats.rows import rows, utc_text
+from airflow_provider_ip1.formats.redaction import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
+from tests.formats.message_rows import rows, utc_text
 
 
 class _Bare:

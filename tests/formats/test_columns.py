@@ -103,13 +103,13 @@ def test_row_groups_equal_those_of_rows(compression: str) -> None:
 
 def test_ordinary_messages_are_not_converted_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     converted: list[int] = []
-    row_at = columns.row_at
+    fit = columns._fit
 
-    def spy(page: Any, position: int) -> Any:
+    def spy(page: Any, position: int, raw: bytes) -> Any:
         converted.append(position)
-        return row_at(page, position)
+        return fit(page, position, raw)
 
-    monkeypatch.setattr(columns, "row_at", spy)
+    monkeypatch.setattr(columns, "_fit", spy)
     raws = [raw(message(number)) for number in range(20)]
     columns_of(page_of(raws, participant=PARTICIPANT))
     assert converted == []

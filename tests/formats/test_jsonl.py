@@ -10,8 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.formats.encode import encode
-from airflow_provider_ip1.formats.jsonl import one_line
+from airflow_provider_ip1.formats.encode import encode, one_line
 from tests.formats.odd_messages import ODD_RAWS
 from tests.formats.pages import page_of
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -267,7 +268,7 @@ def test_without_pyarrow_the_error_says_what_to_install(monkeypatch: pytest.Monk
             raise ImportError("No module named 'pyarrow'")
         return real_import(name, *arguments, **keywords)
 
-    for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
+    for name in [name for name in sys.modules if re.match("pyarrow|airflow_provider_ip1.formats.parquet", name)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", no_pyarrow)
     with pytest.raises(AirflowOptionalProviderFeatureException, match=r"airflow-provider-ip1\[parquet\]"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the typed table, one message at a time: slow, and correct for every odd message."""
+"""The rows of the typed table, one message at a time and without caches: the reference for the columns."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from airflow_provider_ip1.api.decoding import decode_leniently
 from airflow_provider_ip1.api.messages import MessageStatus, Scalar
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.routes import other_side_of
 from airflow_provider_ip1.api.status import status_category, status_name
-from airflow_provider_ip1.formats.redacted_page import RedactedPage, participant_of
+from airflow_provider_ip1.formats.redaction import RedactedPage
 from airflow_provider_ip1.formats.table import PRICE_PRECISION, PRICE_SCALE
 
 Row: TypeAlias = tuple[Any, ...]
@@ -24,32 +24,20 @@ _SMALLEST_PRICE: Final = Decimal(1).scaleb(-PRICE_SCALE)
 
 
 def rows(page: Page | RedactedPage) -> Iterator[Row]:
-    """
-    Convert the messages of a page to rows.
-
-    :param page: the messages.
-    :return: one row per message.
-    :raises IP1ResponseError: a message is not an object, or has no usable id.
-    """
+    """Convert the messages of a page to rows."""
     return (row_at(page, position) for position in range(len(page.raws)))
 
 
 def row_at(page: Page | RedactedPage, position: int) -> Row:
-    """
-    Convert one message to a row.
-
-    :param page: the page of the message.
-    :param position: the position of the message in the page, from 0.
-    :return: the row. ``statuses`` are :class:`~airflow_provider_ip1.api.messages.MessageStatus`, times are aware, and
-        prices are :class:`~decimal.Decimal`.
-    :raises IP1ResponseError: the message is not an object, or has no usable id.
-    """
+    """Convert one message to a row. Statuses are ``MessageStatus``, times are aware, and prices are ``Decimal``."""
     if isinstance(page, RedactedPage):
         direction, participant = page.routes[position]
         message, odd = decode_leniently(page.raws_with_ids[position], direction=direction)
     else:
         message, odd = decode_leniently(page.raws[position], participant=page.participant, direction=page.direction)
-        participant = participant_of(message, page.participant)
+        participant = page.participant
+        if participant is None:
+            participant = other_side_of(message.direction, message.sender, message.recipient)
     latest = message.latest_status
     code = None if latest is None else latest.code
     price, priority, statuses = message.price, message.priority, message.statuses
@@ -67,7 +55,7 @@ def row_at(page: Page | RedactedPage, position: int) -> Row:
         )
     extra = message.extra_fields | odd
     return (
-        None if isinstance(page, RedactedPage) and page.drops_ids else message.id,
+        None if isinstance(page, RedactedPage) and page.redaction.drops_ids else message.id,
         message.batch_id,
         message.owner,
         message.sender,
@@ -103,7 +91,6 @@ def name_of(value: Scalar | None) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-@lru_cache(maxsize=1024)
 def fit_price(price: Decimal) -> Decimal | None:
     """Round a price to the decimals of its column; ``None`` if it has too many digits."""
     try:
