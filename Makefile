@@ -23,7 +23,7 @@ OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
 .PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-sending test-replies \
-	test-ui test-wheel up down compose-test audit dist requirements matrix-requirements record check-live bench clean
+	test-ui test-wheel test-constraints up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##/ { print "\n" substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -66,7 +66,7 @@ docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is 
 ## Test more of it
 
 test-oldest: $(INSTALLED) ## Run the quick tests that involve Airflow with the oldest supported version, 2.11
-	$(NOX) --session "tests(airflow-2.11-python-$(OLDEST_PYTHON))"
+	$(NOX) --session "tests(airflow-2.11.0-python-$(OLDEST_PYTHON))"
 
 test-all: test ## Run the tests with every version of Airflow and Python found here (half an hour)
 	$(NOX)
@@ -113,10 +113,13 @@ dist: $(INSTALLED) ## Build wheel and sdist into dist/ and check them
 test-wheel: $(INSTALLED) ## Use the wheel in dist with the newest and the oldest Airflow, and list its dependencies (SBOM)
 	$(NOX) --session wheel
 
+test-constraints: $(INSTALLED) ## Resolve the wheel in dist under the constraints of each supported Airflow (CONSTRAINTS=folder)
+	@$(RUN) -m dev.constraints dist/*.whl
+
 requirements: $(UV) ## Pin what pyproject.toml asks for, in dev/requirements (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m dev.pin newest $(UPGRADE)
 
-matrix-requirements: $(UV) ## The same for the older Airflows and for our lower bounds
+matrix-requirements: $(UV) ## The same for our lower bounds and, under their constraints, for the older Airflows
 	$(PYTHON) -m dev.pin matrix $(UPGRADE)
 
 ## Clean up

@@ -3,7 +3,8 @@
 Write the pinned versions in dev/requirements, and the hashes of their files, with uv. Uses only the standard library.
 
 ``newest`` pins what ``make install``, ``make test-ui`` and ``make bench`` install; ``matrix`` pins what nox installs
-for each older Airflow and for the lower bounds in pyproject.toml.
+for each older Airflow, under that Airflow's own constraints (see :mod:`dev.constraints`), and for the lower bounds in
+pyproject.toml.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import argparse
 import subprocess
 
 from dev import PROJECT
+from dev.constraints import find_constraints
 
 FOLDER = "dev/requirements"
-OLDER_AIRFLOWS = ("2.11", "3.0", "3.1", "3.2")
-# What an Airflow allows but does not work with. Its own constraints have an older version.
-UNUSABLE = {"3.0": "fastapi<0.117\npyjwt<2.11\n", "3.2": "fastapi<0.137\nsvcs<26\n"}
+# Releases that are tested with the versions that their own constraints pin, because their users install these. The
+# constraints for this Python also serve for the others.
+CONSTRAINED = ("2.11.0", "2.11.2", "3.0.6", "3.2.1", "3.3.1")
+CONSTRAINTS_PYTHON = "3.12"
 PROJECT_AND_PARQUET = ("pyproject.toml", "--extra", "parquet")
 
 
@@ -52,10 +55,16 @@ def pin_newest(*options: str) -> None:
 def pin_matrix(*options: str) -> None:
     """Pin the environments of the older Airflows and of the lower bounds, with further options for uv."""
     test = (*PROJECT_AND_PARQUET, "--group", "test")
-    for version in OLDER_AIRFLOWS:
-        airflow = f"apache-airflow=={version}.*\n{UNUSABLE.get(version, '')}"
-        arguments = (*test, "-", "--universal", *options)
+    for version in CONSTRAINED:
+        constraints = find_constraints(version, CONSTRAINTS_PYTHON)
+        if constraints is None:
+            raise SystemExit(f"The folder CONSTRAINTS does not have Airflow {version} for Python {CONSTRAINTS_PYTHON}")
+        # Annotations would name the place of the constraints.
+        arguments = (*test, "-", "--universal", "--no-annotate", "--constraints", constraints, *options)
+        airflow = f"apache-airflow=={version}\n"
         write_pins(f"airflow-{version}", "matrix-requirements", *arguments, requirements=airflow)
+    arguments = (*test, "-", "--universal", *options)
+    write_pins("airflow-3.1", "matrix-requirements", *arguments, requirements="apache-airflow==3.1.*\n")
     # uv would keep a pin that is higher than a lower bound, so this file is always resolved again.
     lowest = ("--resolution", "lowest-direct", "--upgrade", "--no-annotate")
     write_pins("lowest", "matrix-requirements", *test, *lowest)
