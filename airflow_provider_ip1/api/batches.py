@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.api.messages import Scalar, StatusCount
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 
 
 class DeliveryWindow(msgspec.Struct, frozen=True, gc=False):

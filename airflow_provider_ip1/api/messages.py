@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from airflow_provider_ip1.api.json_text import parse_json
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.status import Category, status_category
 
 Scalar: TypeAlias = str | int | float

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 from urllib.parse import quote, urlencode
 
-from airflow_provider_ip1.api.phone import is_meant_as_number, normalise
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import is_meant_as_number, mask_number, normalise
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
 Order: TypeAlias = Literal["ASC", "DESC"]

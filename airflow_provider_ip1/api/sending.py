@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_recipients, check_sender
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.segments import count_segments
 
 SmsType: TypeAlias = Literal["sms", "flash"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from airflow_provider_ip1.api.privacy import mask_conversation_paths
+from airflow_provider_ip1.api.phone import mask_conversation_paths
 
 #: Loggers that write paths or URLs of requests: each request at DEBUG, malformed headers at WARNING.
 _LOGGERS: Final = (

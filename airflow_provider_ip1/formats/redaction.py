@@ -17,8 +17,8 @@ import msgspec
 
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
-from airflow_provider_ip1.api.number_search import PhoneNumber, may_contain, phone_digits
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.phone import PhoneNumber, may_contain, phone_digits
 from airflow_provider_ip1.api.routes import Route
 from airflow_provider_ip1.formats.table import COLUMNS
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from airflow_provider_ip1.api.decoding import undocumented_names
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.api.wording import counted
 

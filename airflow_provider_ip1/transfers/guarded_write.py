@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from airflow_provider_ip1.api.number_search import contains_number
+from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def run_metadata(context: Mapping[str, Any], participants: Iterable[str]) -> dic
     """
     metadata = {}
     run_id, ti = context.get("run_id"), context.get("ti")
-    if run_id and not contains_number(run_id, participants):
+    if run_id and not any(map(NumberFinder(run_id).contains, participants)):
         metadata["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
     if ti is not None:
         metadata["ip1-try"] = str(ti.try_number)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ip1.api.number_search import NumberFinder
+from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.template_values import none_if_blank
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.participants import UNKNOWN_DIRECTION
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import Direction, normalize_participant
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, ClassVar
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, error_event
 from airflow_provider_ip1.api.watching.watch import Watch
 from airflow_provider_ip1.compat import BaseTrigger, TriggerEvent

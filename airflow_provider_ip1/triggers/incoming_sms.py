@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.watching.cursor import Start
 from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_event

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from dev import stack
 from dev.stack import ProgramError, S3Server
 

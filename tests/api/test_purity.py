@@ -46,7 +46,7 @@ def test_the_core_loads_neither_airflow_nor_an_http_library() -> None:
         "page_body",
         "call",
         "paging.pager",
-        "privacy",
+        "phone",
         "progress",
         "requests",
         "rate",

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.watching.watch import ReadConversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError

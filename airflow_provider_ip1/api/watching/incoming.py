@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms, Start
 from airflow_provider_ip1.api.watching.pattern import Pattern
 from airflow_provider_ip1.api.watching.watch import PollResult, Query

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES, TERMINAL_CATEGORIES, Category, status_category
 from airflow_provider_ip1.api.watching.watch import Verdict
 

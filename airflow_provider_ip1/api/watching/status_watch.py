@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import InitVar, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from airflow_provider_ip1.api.privacy import mask_number
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import check_id, normalize_participant
 from airflow_provider_ip1.api.status import KNOWN_CODES, is_terminal, status_category, status_name
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
