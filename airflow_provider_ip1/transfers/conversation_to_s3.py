@@ -10,7 +10,7 @@ from typing import Any, Literal
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.transfers.export_operator import BaseExportOperator
-from airflow_provider_ip1.transfers.on_empty import OnEmpty
+from airflow_provider_ip1.transfers.replacing import OnEmpty, Replace
 from airflow_provider_ip1.transfers.source import ConversationSource
 
 
@@ -52,9 +52,11 @@ class ConversationToS3Operator(BaseExportOperator):
     :param redact: maps fields to ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake.
         Use iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
         :class:`~airflow_provider_ip1.formats.redaction.Redaction`. Default: no redaction.
-    :param replace: whether to replace an existing object, default true. If false, a retry fails if the first try wrote
-        the object. In both cases the task fails, and changes nothing, if another writer creates, replaces or deletes
-        the object during the export.
+    :param replace: whether to replace an existing object. ``True`` (default) replaces it only if nothing gets lost: if
+        the same run wrote it, or if its messages come from the same source (participants, direction and connection)
+        and its window lies within this one. Otherwise the task fails. ``"always"`` replaces any object. ``False``
+        replaces none; a retry then fails if the first try wrote the object. In all cases the task fails, and changes
+        nothing, if another writer creates, replaces or deletes the object during the export.
     :param verify_total: whether to compare the number of messages with iP.1's ``/summary`` before writing the object,
         default false. Takes one or two more requests per conversation, and with ``since`` requires
         ``status_lookback=None``.
@@ -96,7 +98,7 @@ class ConversationToS3Operator(BaseExportOperator):
         status_lookback: timedelta | None = timedelta(days=3),
         on_empty: OnEmpty = "protect",
         redact: Mapping[str, Action] | None = None,
-        replace: bool = True,
+        replace: Replace = True,
         verify_total: bool = False,
         encrypt: bool = False,
         acl_policy: str | None = None,

@@ -16,16 +16,17 @@ from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction
 from airflow_provider_ip1.transfers.drift import Drift
 from airflow_provider_ip1.transfers.export_log import final_line, start_line
-from airflow_provider_ip1.transfers.guarded_write import (
-    GuardedWrite,
-    ObjectState,
-    changed_error,
-    exists_error,
-    look_up,
-    run_metadata,
-)
-from airflow_provider_ip1.transfers.on_empty import check_empty, protected_error
+from airflow_provider_ip1.transfers.guarded_write import GuardedWrite, look_up
 from airflow_provider_ip1.transfers.plan import Plan
+from airflow_provider_ip1.transfers.replacing import (
+    ObjectState,
+    Origin,
+    changed_error,
+    check_empty,
+    exists_error,
+    hidden_error,
+    protected_error,
+)
 from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled, abort_unfinished_uploads
 from airflow_provider_ip1.transfers.target import check_bucket
 from airflow_provider_ip1.transfers.totals import Totals
@@ -75,11 +76,19 @@ class Export:
         redaction = self._redaction()
         # Look up both connections in the task's thread, before another thread needs them.
         self._hook.get_conn()
-        state = self._check_target()
+        origin = Origin.of_export(
+            self._hook.settings,
+            plan.source.dataset,
+            plan.source.participants,
+            plan.direction,
+            plan.window,
+            self._context,
+        )
+        state = self._check_target(origin)
         if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
             abort_unfinished_uploads(self._s3, plan.target, before=self._started_at)
         with closing(self._pages()) as pages:
-            size = self._write(pages if redaction is None else map(redaction.apply, pages), state)
+            size = self._write(pages if redaction is None else map(redaction.apply, pages), state, origin)
         seconds = time.monotonic() - self._started
         self._log_warnings(redaction)
         self._log.info(final_line(self.totals, self._reading.description, size, seconds, plan.target))
@@ -109,18 +118,23 @@ class Export:
             )
         return Redaction(rules, (settings.redact_key or "").encode())
 
-    def _check_target(self) -> ObjectState:
+    def _check_target(self, origin: Origin) -> ObjectState:
         """Return what the object is before anything is read from iP.1."""
         target, replace = self.plan.target, self.plan.replace
         check_bucket(self._s3, target.bucket)
         state = look_up(self._s3, target)
-        if not replace and state.etag is not None:
-            raise exists_error(target)
+        if replace is True:
+            origin.check_replaces(state, target.uri)
+        elif not replace and state.etag is not None:
+            raise exists_error(target.uri)
         if replace and not state.is_known:
             self._log.warning(
-                "The S3 credentials do not show whether %s exists (403). The export replaces it without "
-                "noticing other writers. To protect it from them, allow s3:GetObject and s3:ListBucket.",
+                "The S3 credentials do not show whether %s exists (403). %s To protect it from them, allow "
+                "s3:GetObject and s3:ListBucket.",
                 target.uri,
+                "The export replaces it without noticing other writers."
+                if origin.is_complete or replace == "always"
+                else "The export only writes a new object.",
             )
         return state
 
@@ -135,29 +149,31 @@ class Export:
                 if selected:
                     yield selected
 
-    def _write(self, pages: Iterator[Page | RedactedPage], state: ObjectState) -> int:
+    def _write(self, pages: Iterator[Page | RedactedPage], state: ObjectState, origin: Origin) -> int:
         """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
         plan, target = self.plan, self.plan.target
         only_new = not plan.replace
-        conflict: Exception = exists_error(target) if only_new else changed_error(target)
+        conflict: Exception = exists_error(target.uri) if only_new else changed_error(target.uri)
+        if plan.replace is True and not state.is_known and not origin.is_complete:
+            only_new, conflict = True, hidden_error(target.uri)
         first = next(pages, None)
         if first is None:
             check_empty(
                 plan.on_empty,
-                target,
+                target.uri,
                 state,
                 lambda: sum(map(len, encode([], plan.file_format, plan.compression))),
                 plan.source.selecting_arguments,
             )
             if plan.on_empty == "protect" and not state.is_known:
-                only_new, conflict = True, protected_error(target, plan.source.selecting_arguments)
+                only_new, conflict = True, protected_error(target.uri, plan.source.selecting_arguments)
         guard = GuardedWrite(
             self._s3,
             target,
             state,
             only_new=only_new,
             conflict=conflict,
-            metadata=run_metadata(self._context, plan.source.participants),
+            metadata=origin.metadata,
             messages=lambda: self.totals.messages,
         )
         self._upload = StreamingUpload(self._s3, target, guard, encrypt=plan.encrypt, acl_policy=plan.acl_policy)

@@ -12,8 +12,8 @@ from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.transfers.export import Export
-from airflow_provider_ip1.transfers.on_empty import OnEmpty
 from airflow_provider_ip1.transfers.plan import Plan, check_options
+from airflow_provider_ip1.transfers.replacing import OnEmpty, Replace
 from airflow_provider_ip1.transfers.s3_upload import s3_hook_for_streaming
 from airflow_provider_ip1.transfers.source import ConversationSource
 
@@ -38,7 +38,7 @@ def export_conversations(
     status_lookback: timedelta | None = timedelta(days=3),
     on_empty: OnEmpty = "protect",
     redact: Mapping[str, Action] | None = None,
-    replace: bool = True,
+    replace: Replace = True,
     verify_total: bool = False,
     encrypt: bool = False,
     acl_policy: str | None = None,
@@ -79,6 +79,7 @@ def export_conversations(
         status_lookback=status_lookback,
         on_empty=on_empty,
         redact=redact,
+        replace=replace,
         verify_total=verify_total,
         page_size=page_size,
         concurrency=concurrency,

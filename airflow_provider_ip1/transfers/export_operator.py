@@ -14,8 +14,8 @@ from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
-from airflow_provider_ip1.transfers.on_empty import OnEmpty
 from airflow_provider_ip1.transfers.plan import Plan, check_options
+from airflow_provider_ip1.transfers.replacing import OnEmpty, Replace
 from airflow_provider_ip1.transfers.source import Source
 from airflow_provider_ip1.transfers.target import Target
 
@@ -55,7 +55,7 @@ class BaseExportOperator(BaseOperator):
         status_lookback: timedelta | None = timedelta(days=3),
         on_empty: OnEmpty = "protect",
         redact: Mapping[str, Action] | None = None,
-        replace: bool = True,
+        replace: Replace = True,
         verify_total: bool = False,
         encrypt: bool = False,
         acl_policy: str | None = None,
@@ -99,6 +99,7 @@ class BaseExportOperator(BaseOperator):
             status_lookback=status_lookback,
             on_empty=on_empty,
             redact=redact,
+            replace=replace,
             verify_total=verify_total,
             page_size=page_size,
             concurrency=concurrency,

@@ -17,13 +17,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-from airflow_provider_ip1.api.phone import NumberFinder
+from airflow_provider_ip1.transfers.replacing import ObjectState
 from airflow_provider_ip1.transfers.target import Target
 
 if TYPE_CHECKING:
@@ -39,42 +37,6 @@ _CONDITIONS: Final = ("If-Match", "If-None-Match")
 _METADATA: Final = "x-amz-meta-"
 _MESSAGES: Final = "ip1-messages"
 _UPLOAD: Final = "ip1-upload"
-
-
-class ObjectChangedError(RuntimeError):
-    """Another writer created, replaced or deleted the object during the export. The export left it unchanged."""
-
-
-@dataclass(frozen=True)
-class ObjectState:
-    """
-    An object in S3, or its absence.
-
-    :param is_known: false if the credentials may not see whether the object exists.
-    :param etag: the object's ETag with its quotes; ``None`` if there is no object.
-    :param size: its size in bytes.
-    :param messages: number of messages in it according to its metadata; ``None`` if the metadata does not say.
-    :param upload: random id of the upload that wrote it, if that was an export.
-    """
-
-    is_known: bool = True
-    etag: str | None = None
-    size: int = 0
-    messages: int | None = None
-    upload: str | None = None
-
-    def contains_messages(self, empty_size: int) -> bool:
-        """
-        Return whether the object contains messages.
-
-        Exports store their number of messages in the metadata, unless the object has several parts. An object without
-        that metadata contains messages if it is larger than an empty file.
-
-        :param empty_size: size in bytes of an empty file in the format of the export.
-        """
-        if self.messages is not None:
-            return self.messages > 0
-        return self.size > empty_size
 
 
 def look_up(s3: S3Hook, target: Target) -> ObjectState:
@@ -97,13 +59,10 @@ def look_up(s3: S3Hook, target: Target) -> ObjectState:
         if status == 403:
             return ObjectState(is_known=False)
         raise
-    metadata = found.get("Metadata", {})
-    count = metadata.get(_MESSAGES, "")
     return ObjectState(
         etag=found.get("ETag", ""),
         size=found["ContentLength"],
-        messages=int(count) if count.isdecimal() else None,
-        upload=metadata.get(_UPLOAD),
+        metadata={name.lower(): value for name, value in found.get("Metadata", {}).items()},
     )
 
 
@@ -116,7 +75,7 @@ class GuardedWrite:
     :param state: what the object was when the export started.
     :param only_new: whether the object must not exist yet.
     :param conflict: the error to raise if the object is not what it was, or exists and must not.
-    :param metadata: see :func:`run_metadata`.
+    :param metadata: see :class:`~airflow_provider_ip1.transfers.replacing.Origin`.
     :param messages: called when the object is sent in one piece; returns its number of messages. The metadata of an
         object of several parts is sent before that number is known.
     """
@@ -175,7 +134,7 @@ class GuardedWrite:
             unchanged: BaseException = error
             return unchanged
         # boto3 repeats a write whose response was lost, and the repetition then conflicts with the first write.
-        was_written = look_up(self._s3, self._target).upload == self._upload
+        was_written = look_up(self._s3, self._target).metadata.get(_UPLOAD) == self._upload
         return None if was_written else self._conflict
 
     def _condition(self) -> dict[str, str]:
@@ -216,44 +175,3 @@ class GuardedWrite:
                 "wrote, but an object written in the same moment would have been replaced.",
                 self._rejection,
             )
-
-
-def run_metadata(context: Mapping[str, Any], participants: Iterable[str]) -> dict[str, str]:
-    """
-    Return the metadata that tells which run and which try wrote an object.
-
-    :param context: context of the task's run; may be empty.
-    :param participants: the participants, normalized. A run id that contains one of their numbers is left out.
-    :return: names without ``x-amz-meta-``. Values are ASCII; other characters are percent-encoded.
-    """
-    metadata = {}
-    run_id, ti = context.get("run_id"), context.get("ti")
-    if run_id and not any(map(NumberFinder(run_id).contains, participants)):
-        metadata["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
-    if ti is not None:
-        metadata["ip1-try"] = str(ti.try_number)
-    return metadata
-
-
-def changed_error(target: Target) -> ObjectChangedError:
-    """
-    Return the error for an object that another writer changed.
-
-    :param target: the object.
-    """
-    return ObjectChangedError(
-        f"{target.uri} changed during the export: another task, or another try of this task, wrote or deleted it. The "
-        "export wrote nothing, so that it does not replace newer data. Run the task again if its messages are still "
-        "needed."
-    )
-
-
-def exists_error(target: Target) -> ValueError:
-    """
-    Return the error for an object that exists and must not be replaced.
-
-    :param target: the object.
-    """
-    return ValueError(
-        f"s3_key: {target.uri} exists, and replace is False. Use another key, delete the object, or set replace=True."
-    )

@@ -46,9 +46,11 @@ class MessagesToS3Operator(BaseExportOperator):
     :param redact: maps fields to ``"drop"``, ``"hash"`` or ``"mask"``, for personal data that must not reach the lake.
         Use iP.1's field names or the table's column names. ``hash`` needs the connection's extra ``redact_key``. See
         :class:`~airflow_provider_ip1.formats.redaction.Redaction`. Default: no redaction.
-    :param replace: whether to replace an existing object, default true. If false, a retry fails if the first try wrote
-        the object. In both cases the task fails, and changes nothing, if another writer creates, replaces or deletes
-        the object during the export.
+    :param replace: whether to replace an existing object. ``True`` (default) replaces it only if nothing gets lost: if
+        the same run wrote it, or if its messages come from the same source (participants, direction and connection)
+        and its window lies within this one. Otherwise the task fails. ``"always"`` replaces any object. ``False``
+        replaces none; a retry then fails if the first try wrote the object. In all cases the task fails, and changes
+        nothing, if another writer creates, replaces or deletes the object during the export.
     :param verify_total: whether to compare the number of messages of each participant with iP.1's ``/summary`` before
         writing the object, default false. Takes at least one more request per participant, one after the other, and
         with ``since`` requires ``status_lookback=None``.

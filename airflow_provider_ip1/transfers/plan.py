@@ -14,7 +14,7 @@ from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.template_values import none_if_blank
-from airflow_provider_ip1.transfers.on_empty import ON_EMPTY, OnEmpty
+from airflow_provider_ip1.transfers.replacing import ON_EMPTY, OnEmpty, Replace
 from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.source import Source
 from airflow_provider_ip1.transfers.target import Target
@@ -28,6 +28,7 @@ def check_options(
     status_lookback: timedelta | None,
     on_empty: OnEmpty,
     redact: Mapping[str, Action] | None,
+    replace: Replace,
     verify_total: bool,
     page_size: int | None,
     concurrency: int | None,
@@ -41,6 +42,8 @@ def check_options(
     """
     if on_empty not in ON_EMPTY:
         raise ValueError(f"on_empty: {on_empty!r} is not one of {', '.join(ON_EMPTY)}.")
+    if replace not in (True, False, "always") or not isinstance(replace, (bool, str)):
+        raise ValueError(f"replace: {replace!r} is not True, False or 'always'.")
     if status_lookback is not None and (not isinstance(status_lookback, timedelta) or status_lookback < timedelta(0)):
         raise ValueError("status_lookback: must be None or a timedelta of 0 or more.")
     if verify_total and since is not None and status_lookback is not None:
@@ -78,7 +81,7 @@ class Plan:
     compression: Compression | None
     rules: Mapping[str, str]
     on_empty: OnEmpty
-    replace: bool
+    replace: Replace
     verify_total: bool
     encrypt: bool
     acl_policy: str | None
@@ -100,7 +103,7 @@ class Plan:
         status_lookback: timedelta | None,
         on_empty: OnEmpty,
         redact: Mapping[str, Action] | None,
-        replace: bool,
+        replace: Replace,
         verify_total: bool,
         encrypt: bool,
         acl_policy: str | None,

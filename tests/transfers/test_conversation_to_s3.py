@@ -270,8 +270,8 @@ def test_adjacent_windows_contain_each_message_once(export: Export, sandbox: San
     edges = ["", "2026-06-01", "2026-10-01", "2026-10-31T12:00:00Z", ""]
     exported: list[str] = []
     for since, until in zip(edges, edges[1:], strict=False):
-        export(since=since, until=until)
-        exported += ids(bucket.get("out.jsonl"))
+        export(since=since, until=until, s3_key=f"from {since}.jsonl")
+        exported += ids(bucket.get(f"from {since}.jsonl"))
     assert sorted(exported) == sorted(message["id"] for message in messages_of(sandbox))
 
 
@@ -372,7 +372,7 @@ def test_pending_counts_sent_messages_that_can_still_change(
     with message_server(messages) as url:
         monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", stack.ip1_connection(url))
         everything = operator().execute({})
-        recent = operator(since="2026-10-06", status_lookback=timedelta(days=30)).execute({})
+        recent = operator(since="2026-10-06", status_lookback=timedelta(days=30), s3_key="recent.jsonl").execute({})
     assert (everything["pending"], everything["oldest_pending"]) == (2, "2026-10-01T00:00:00+00:00")
     assert recent["messages"] == 2
     # Messages before the window count too, because they show what a shorter lookback would miss.
@@ -395,10 +395,10 @@ def test_verify_total_accepts_complete_conversations_and_new_messages(
     export: Export, sandbox: SandboxServer, bucket: Bucket
 ) -> None:
     assert export(verify_total=True, participant=[SEVEN, EMPTY, SINGLE])["messages"] == 8
-    assert export(verify_total=True, direction="mo", page_size=1000)["messages"] < 5000
+    assert export(verify_total=True, direction="mo", page_size=1000, s3_key="mo.jsonl")["messages"] < 5000
     sandbox.faults.add("insert@6:count=3,at=tail")
     sandbox.requests.clear()
-    assert export(verify_total=True, page_size=1000)["messages"] in (5000, 5003)
+    assert export(verify_total=True, page_size=1000, s3_key="more.jsonl")["messages"] in (5000, 5003)
 
 
 def test_verify_total_fails_if_messages_are_missing(export: Export, sandbox: SandboxServer, bucket: Bucket) -> None:
@@ -693,4 +693,4 @@ def test_an_object_that_must_not_be_replaced_is_reported_before_anything_is_read
         export(participant=SINGLE, replace=False)
     assert sandbox.requests == []
     assert bucket.get("out.jsonl") == stored
-    assert export(participant=SINGLE)["messages"] == 1
+    assert export(participant=SEVEN)["messages"] == 7

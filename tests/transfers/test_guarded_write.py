@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
-from airflow_provider_ip1.transfers.guarded_write import ObjectChangedError
+from airflow_provider_ip1.transfers.replacing import ObjectChangedError
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.s3_proxy import S3Proxy, S3Request, s3_proxy
@@ -99,7 +100,7 @@ def test_a_worker_that_resumes_after_its_retry_finished_does_not_replace_the_obj
     operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
-    retry = operator(participant=SEVEN)
+    retry = operator(participant=SEVEN, replace="always")
     # Airflow 2 lets only the main thread call execute() itself.
     execute = inspect.unwrap(type(retry).execute)
     proxy.before = before_write(lambda: execute(retry, context(try_number=2)))
@@ -205,6 +206,20 @@ def test_credentials_that_may_only_write_replace_the_object_with_a_warning(
     assert "s3:GetObject and s3:ListBucket" in "".join(capfd.readouterr())
 
 
+def test_credentials_that_may_only_write_do_not_replace_an_object_with_a_window(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    """They do not show the window of the object."""
+    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
+    export = operator(**SMALL, since="2000-01-01", status_lookback=None)
+    assert export.execute({})["messages"] == 7
+    stored = bucket.get("out.jsonl")
+    with pytest.raises(ValueError, match="^s3_key: .*credentials do not show.*s3:GetObject"):
+        operator(**SMALL, since="2026-10-01", on_empty="write").execute({})
+    assert bucket.get("out.jsonl") == stored
+    operator(**SMALL, since="2026-10-01", on_empty="write", replace="always").execute({})
+
+
 # -- on_empty="protect"
 
 
@@ -215,15 +230,17 @@ def test_credentials_that_may_only_write_replace_the_object_with_a_warning(
 def test_protect_keeps_an_object_that_contains_messages(
     operator: Operator, ip1_connection: str, bucket: Bucket, key: str, file_format: str
 ) -> None:
-    empty = operator(participant=EMPTY, s3_key=key, file_format=file_format)
+    arguments = {"participant": SEVEN, "s3_key": key, "file_format": file_format, "replace": "always"}
+    nothing = {"since": "2030-01-01"}
+    empty = operator(**arguments | nothing)
     assert empty.execute({})["messages"] == 0, "there is no object yet"
     assert empty.execute({})["messages"] == 0, "the object is empty"
-    operator(participant=SEVEN, s3_key=key, file_format=file_format).execute({})
+    operator(**arguments).execute({})
     stored = bucket.get(key)
     with pytest.raises(IP1NoMessagesError, match="on_empty"):
         empty.execute({})
     assert bucket.get(key) == stored
-    operator(participant=EMPTY, s3_key=key, file_format=file_format, on_empty="write").execute({})
+    operator(**arguments | nothing, on_empty="write").execute({})
     assert metadata(bucket, key)["ip1-messages"] == "0"
 
 
@@ -262,7 +279,7 @@ def test_protect_keeps_an_object_of_several_parts(operator: Operator, large_sand
     assert operator(**LARGE).execute({})["messages"] == 10_000
     assert "ip1-messages" not in metadata(bucket)
     with pytest.raises(IP1NoMessagesError):
-        operator(participant=EMPTY).execute({})
+        operator(participant=EMPTY, replace="always").execute({})
 
 
 def test_protect_keeps_an_object_that_it_cannot_see(
@@ -285,7 +302,8 @@ def test_protect_keeps_an_object_that_it_cannot_see(
 def test_the_metadata_describes_the_run(operator: Operator, ip1_connection: str, bucket: Bucket) -> None:
     operator(participant=SEVEN).execute(context(try_number=3, run_id="manual__2026-11-24T12:00:00+00:00 å"))
     found = metadata(bucket)
-    assert len(found.pop("ip1-upload")) == 16
+    assert [len(found.pop(f"ip1-{name}")) for name in ("upload", "run")] == [16, 16]
+    assert re.fullmatch("v2/conversations#[0-9a-f]{4}", found.pop("ip1-source"))
     assert found == {
         "ip1-messages": "7",
         "ip1-run-id": "manual__2026-11-24T12:00:00+00:00%20%C3%A5",

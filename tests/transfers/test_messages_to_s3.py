@@ -177,7 +177,7 @@ def test_batches_are_written_oldest_first_and_newest_first_with_since(
     everything, oldest_first = lines(bucket), order()
     listed = [batch_id for _, batch_id in account._store.batch_ids()]
     assert oldest_first == listed
-    export(since="2000-01-01")
+    export(since="2000-01-01", replace="always")
     assert order() == listed[::-1]
     # The messages of a batch are in the same order in both.
     in_batch = [line for line in everything if json.loads(line)["batchId"] == account._store.batch_ids()[-3][1]]
@@ -269,7 +269,7 @@ def test_since_contains_what_changed_lately(export: Export, account: Account, bu
     export(since=since)
     assert set(ids(bucket)) == account.between(since)
     assert len(ids(bucket)) == 1
-    export(since=START, until=since)
+    export(since=START, until=since, replace="always")
     assert set(ids(bucket)) == account.between(START, since)
     assert len(ids(bucket)) > 2000
 
@@ -451,7 +451,7 @@ def test_verify_total_accepts_a_complete_export_and_new_messages(
     )
     count = len(account.messages)
     assert export(verify_total=True)["messages"] == count
-    mo = export(verify_total=True, direction="mo")["messages"]
+    mo = export(verify_total=True, direction="mo", s3_key="mo.jsonl")["messages"]
     assert 40 < mo < count
     # When the first summary is requested, a message that the list of batches did not have arrived.
     hook_summary = account.server.sandbox.store.conversations[SEVEN].summary

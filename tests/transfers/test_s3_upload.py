@@ -26,7 +26,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
-from airflow_provider_ip1.transfers.guarded_write import GuardedWrite, ObjectState, changed_error
+from airflow_provider_ip1.transfers.guarded_write import GuardedWrite
+from airflow_provider_ip1.transfers.replacing import ObjectState, changed_error
 from airflow_provider_ip1.transfers.s3_upload import (
     StreamingUpload,
     UploadCancelled,
@@ -62,7 +63,7 @@ def streaming_upload(s3: S3Hook, bucket: Bucket) -> StreamingUpload:
         target,
         ObjectState(),
         only_new=False,
-        conflict=changed_error(target),
+        conflict=changed_error(target.uri),
         metadata={},
         messages=lambda: 0,
     )

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+When an export may replace an existing object.
+
+Each object says in its metadata where its messages come from, which time window they are from, and which run wrote it.
+An export whose object would lack messages of the existing one fails instead, unless ``replace="always"``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from urllib.parse import quote
+
+from airflow_provider_ip1.api.phone import NumberFinder
+from airflow_provider_ip1.compat import AirflowSkipException
+from airflow_provider_ip1.exceptions import IP1NoMessagesError
+
+if TYPE_CHECKING:
+    from airflow_provider_ip1.api.settings import Settings
+    from airflow_provider_ip1.transfers.selection import Window
+
+log = logging.getLogger(__name__)
+
+Replace = bool | Literal["always"]
+OnEmpty = Literal["protect", "write", "skip", "fail"]
+ON_EMPTY: Final = get_args(OnEmpty)
+
+_WAYS_OUT: Final = (
+    "Use a key per run, such as one with {{ run_id }}, or set replace='always' to replace the object anyway."
+)
+_WINDOW_LOSES: Final = (
+    "This export has a window (since or until), so it may lack messages of the object, and would delete them. "
+    + _WAYS_OUT
+)
+
+
+class ObjectChangedError(RuntimeError):
+    """Another writer created, replaced or deleted the object during the export. The export left it unchanged."""
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """
+    An object in the store, or its absence.
+
+    :param is_known: false if the credentials may not see whether the object exists.
+    :param etag: the object's ETag with its quotes; ``None`` if there is no object.
+    :param size: its size in bytes.
+    :param metadata: its metadata, with names in lower case.
+    """
+
+    is_known: bool = True
+    etag: str | None = None
+    size: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def contains_messages(self, empty_size: int) -> bool:
+        """
+        Return whether the object contains messages.
+
+        Exports store their number of messages in the metadata, unless the object has several parts. An object without
+        that metadata contains messages if it is larger than an empty file.
+
+        :param empty_size: size in bytes of an empty file in the format of the export.
+        """
+        count = self.metadata.get("ip1-messages", "")
+        return int(count) > 0 if count.isdecimal() else self.size > empty_size
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    What an export says about its object in the object's metadata.
+
+    :param source: what the messages were read from, without saying it: collection and a short hash.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+    :param since: start of the window, aware; ``None`` for no start.
+    :param until: end of the window, aware; ``None`` for no end.
+    :param run: identifies the task and the run; ``None`` outside a run.
+    :param about: more about the run, for people.
+    """
+
+    source: str
+    direction: str | None
+    since: datetime | None
+    until: datetime | None
+    run: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_export(
+        cls,
+        settings: Settings,
+        dataset: str,
+        participants: Iterable[str],
+        direction: str | None,
+        window: Window,
+        context: Mapping[str, Any],
+    ) -> Origin:
+        """
+        Describe an export.
+
+        :param settings: of the connection to iP.1. Another connection or base URL is another source.
+        :param dataset: the collection, such as ``v2/conversations``.
+        :param participants: the participants, normalized. Of their hash only 16 bits are kept: enough to notice that
+            they are others, and too few to find out who they are. A run id that contains one of their numbers is left
+            out.
+        :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
+        :param window: the time window.
+        :param context: context of the task's run; may be empty.
+        """
+        ti, run_id = context.get("ti"), context.get("run_id")
+        about, run = {}, None
+        if run_id and not any(map(NumberFinder(run_id).contains, participants)):
+            about["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
+        if ti is not None:
+            about["ip1-try"] = str(ti.try_number)
+            names = [getattr(ti, name, None) for name in ("dag_id", "task_id", "map_index")]
+            run = _digest(settings.deployment, run_id, *names)[:16] if run_id else None
+        source = f"{dataset}#{_digest(settings.base_url, settings.conn_id, *sorted(participants))[:4]}"
+        return cls(source, direction, window.since, window.until, run, about)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Names without ``x-amz-meta-``. Values are ASCII."""
+        values = {
+            "ip1-source": self.source,
+            "ip1-direction": self.direction,
+            "ip1-since": self.since and self.since.isoformat(),
+            "ip1-until": self.until and self.until.isoformat(),
+            "ip1-run": self.run,
+        }
+        return {**self.about, **{name: value for name, value in values.items() if value}}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the export has no window."""
+        return self.since is None and self.until is None
+
+    def check_replaces(self, state: ObjectState, uri: str) -> None:
+        """
+        Check that the export may replace the existing object, because it contains the same messages or more.
+
+        A run may always replace its own object. A complete export may also replace an object of unknown origin, as
+        ``replace=True`` says: no object of a window is in danger there, since each of them says where it comes from.
+
+        :param state: the existing object, or its absence.
+        :param uri: the object's address.
+        :raises ValueError: the existing object contains other messages, or may contain some.
+        """
+        found = state.metadata
+        is_own = self.run is not None and found.get("ip1-run") == self.run
+        if state.etag is None or is_own or found.get("ip1-messages") == "0":
+            return
+        if "ip1-source" not in found:
+            if not self.is_complete:
+                raise ValueError(f"s3_key: {uri} exists and does not say which messages it contains. {_WINDOW_LOSES}")
+            log.warning("Replacing %s, which does not say where its content comes from.", uri)
+        elif found["ip1-source"] != self.source or self.direction not in (None, found.get("ip1-direction")):
+            raise ValueError(
+                f"s3_key: {uri} contains messages of other participants, another direction or another connection, "
+                f"which this export would delete. {_WAYS_OUT}"
+            )
+        elif not self.is_complete and not self._contains(found.get("ip1-since"), found.get("ip1-until")):
+            limits = {"from": found.get("ip1-since"), "before": found.get("ip1-until")}
+            window = " and ".join(f"{word} {time}" for word, time in limits.items() if time)
+            content = f"messages modified {window}" if window else "messages of any time"
+            raise ValueError(f"s3_key: {uri} contains {content}. {_WINDOW_LOSES}")
+
+    def _contains(self, since: str | None, until: str | None) -> bool:
+        try:
+            start = None if since is None else datetime.fromisoformat(since)
+            end = None if until is None else datetime.fromisoformat(until)
+            return (self.since is None or (start is not None and self.since <= start)) and (
+                self.until is None or (end is not None and end <= self.until)
+            )
+        except (ValueError, TypeError):
+            return False
+
+
+def check_empty(on_empty: OnEmpty, uri: str, state: ObjectState, empty_size: Callable[[], int], arguments: str) -> None:
+    """
+    Decide whether an export without messages may write an empty object.
+
+    :param on_empty: the operator's argument.
+    :param uri: the object's address.
+    :param state: what the object was when the export started.
+    :param empty_size: returns the size in bytes of the empty object.
+    :param arguments: the arguments that decide which messages are exported.
+    :raises AirflowSkipException: ``on_empty`` is ``"skip"``.
+    :raises IP1NoMessagesError: ``on_empty`` is ``"fail"``, or ``"protect"`` and the object contains messages.
+    """
+    if on_empty == "skip":
+        raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
+    if on_empty == "fail":
+        raise IP1NoMessagesError(
+            f"There are no messages to export, and on_empty is 'fail'. Check {arguments}, or change on_empty."
+        )
+    if on_empty == "protect" and state.etag is not None and state.contains_messages(empty_size()):
+        raise protected_error(uri, arguments)
+
+
+def protected_error(uri: str, arguments: str) -> IP1NoMessagesError:
+    """Return the error for an object that ``on_empty="protect"`` keeps."""
+    return IP1NoMessagesError(
+        f"There are no messages to export, but {uri} contains messages. It was left unchanged, because on_empty "
+        f"is 'protect'. Check {arguments}. To replace it with an empty object, set on_empty='write'."
+    )
+
+
+def changed_error(uri: str) -> ObjectChangedError:
+    """Return the error for an object that another writer changed."""
+    return ObjectChangedError(
+        f"{uri} changed during the export: another task, or another try of this task, wrote or deleted it. The "
+        "export wrote nothing, so that it does not replace newer data. Run the task again if its messages are still "
+        "needed."
+    )
+
+
+def exists_error(uri: str) -> ValueError:
+    """Return the error for an object that exists and must not be replaced."""
+    return ValueError(
+        f"s3_key: {uri} exists, and replace is False. Use another key, delete the object, or set replace=True."
+    )
+
+
+def hidden_error(uri: str) -> ValueError:
+    """Return the error for an object that a window may not replace, because the credentials do not show its window."""
+    return ValueError(
+        f"s3_key: {uri} exists, and the S3 credentials do not show which messages it contains. {_WINDOW_LOSES} "
+        "Or allow s3:GetObject and s3:ListBucket."
+    )
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
