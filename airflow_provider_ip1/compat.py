@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.providers.openlineage.extractors import OperatorLineage as OperatorLineage
     from airflow.sdk import (
         Asset as Asset,
@@ -165,3 +167,28 @@ async def look_up_connection(hook: BaseHook, conn_id: str) -> tuple[Connection |
         return connection, (await connection.aextra_dejson() if connection else {})
     except AirflowNotFoundException:
         return None, {}
+
+
+def first_reschedule_date(sensor: BaseSensorOperator, context: Context) -> datetime | None:
+    """
+    Find out when a rescheduled sensor was poked first.
+
+    :param sensor: the sensor.
+    :param context: of the task, with its ``ti``.
+    :return: the start of the first poke; ``None`` during the first poke.
+    """
+    task_instance: Any = context["ti"]
+    if hasattr(task_instance, "get_first_reschedule_date"):
+        started: datetime | None = task_instance.get_first_reschedule_date(context)
+        return started
+    # Airflow 2 sets the start of the task again at each poke, and keeps the reschedules in its database.
+    original = find("_orig_start_date", "airflow.sensors.base")
+    started = original(
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+        # The first try since the task was last cleared, as in BaseSensorOperator.
+        try_number=(task_instance.max_tries or 0) - (sensor.retries or 0) + 1,
+    )
+    return started

@@ -37,8 +37,8 @@ def tell_what_failed(context: Any) -> None:
 
 # [END howto_sensor_message_status_on_failure]
 
-# Retry after an outage that was too long for the sensor to wait out. After a failed message, IP1DeliveryError fails the
-# task at once, whatever "retries" is.
+# Retry after an outage of more than an hour, which the sensor does not wait out. After a failed message,
+# IP1DeliveryError fails the task at once, whatever "retries" is.
 retrying: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(minutes=10)}
 # [START howto_sensor_message_status_retry_policy]
 try:

@@ -22,6 +22,7 @@ from airflow_provider_ip1.compat import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
+    first_reschedule_date,
 )
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.poll import wait_a_turn
@@ -49,6 +50,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
 
     deferrable: bool
     ip1_conn_id: str
+    max_outage: float | None
     not_found_timeout: float | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -79,7 +81,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         """
         Poll once, and wait out an outage.
 
-        A rescheduled task could not count failed polls, so it keeps its worker until iP.1 responds.
+        A rescheduled task does not know how long an outage has lasted, so it keeps its worker until iP.1 responds.
 
         :return: whether the wait is over, with its result.
         :raises AirflowSensorTimeout: time is up.
@@ -175,17 +177,14 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             max_wait=self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait,
             # In the other modes, BaseSensorOperator implements silent_fail.
             silent_fail=self.silent_fail and self.deferrable,
+            max_outage=self.max_outage,
             not_found_timeout=self.not_found_timeout,
             known_at=known_at,
         )
 
     def _start_of_wait(self, context: Context) -> float:
-        started: datetime | None = None
-        task_instance: Any = context.get("ti")
-        if self.reschedule and not self.deferrable and task_instance is not None:
-            # Airflow 3 has a method for this. Airflow 2 keeps the start of the first poke as the start of the task.
-            find = getattr(task_instance, "get_first_reschedule_date", None)
-            started = find(context) if find else task_instance.start_date
+        is_rescheduled = self.reschedule and not self.deferrable and context.get("ti") is not None
+        started = first_reschedule_date(self, context) if is_rescheduled else None
         return time.time() if started is None else started.timestamp()
 
     def _poll(self, wait: Wait[WatchT], *, outlasts_failures: bool = True, least: int = 0) -> WaitResult | None:
@@ -193,13 +192,14 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         Poll once.
 
         :param wait: the wait.
-        :param outlasts_failures: whether to poll again until a poll succeeds.
+        :param outlasts_failures: whether to poll again until a poll succeeds beyond doubt.
         :param least: a poll that finds fewer messages counts as failed.
         :return: the result of the wait if it has ended.
         """
         while wait.result is None:
             outcome = wait_a_turn(self.ip1_conn_id, wait, self.log, least=least)
-            if isinstance(outcome, PollResult) or (outcome is not None and not outlasts_failures):
+            is_answer = isinstance(outcome, PollResult) and not wait.is_in_doubt
+            if is_answer or (outcome is not None and not outlasts_failures):
                 break
         return wait.result
 

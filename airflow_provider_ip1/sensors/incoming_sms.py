@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.pattern import Pattern
+from airflow_provider_ip1.api.watching.wait import seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
@@ -32,8 +33,8 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     * When ``timeout`` is over, the sensor raises ``AirflowSensorTimeout``.
     * A refused key (401, 403) raises ``IP1AuthError`` at once, and an invalid participant ``IP1ParticipantError``.
-    * The sensor waits out an outage. When ten polls in a row have failed, it raises the error of the last one, such as
-      ``IP1ServerError`` or ``IP1RateLimitError``.
+    * The sensor waits out an outage. When no poll has succeeded for ``max_outage``, it raises the error of the last
+      one, such as ``IP1ServerError`` or ``IP1RateLimitError``.
     * If searching a text for ``pattern`` takes longer than 0.05 s, the sensor raises ``IP1Error``.
 
     If several messages match, the sensor returns the oldest one.
@@ -46,6 +47,8 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         Start it with ``(?i)`` to ignore case. Default: any text.
     :param return_text: whether the result contains the text, as ``text``. Airflow then stores the text in its database
         and shows it in the web interface. Default no.
+    :param max_outage: how long to wait while every poll fails (5xx, 429, no connection, unreadable responses), as a
+        timedelta or in seconds. Default one hour; ``None`` leaves only ``timeout``.
     :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :return: a dictionary with ``message_id``, ``batch_id``, ``received`` (ISO 8601, UTC) and ``groups``, the names of
@@ -65,6 +68,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         since: datetime | str | None = None,
         pattern: str | None = None,
         return_text: bool = False,
+        max_outage: timedelta | float | None = timedelta(hours=1),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ip1_conn_id: str = "ip1_default",
         **kwargs: Any,
@@ -76,6 +80,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         self.since = since
         self.pattern = pattern
         self.return_text = return_text
+        self.max_outage = seconds(max_outage, "max_outage")
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
 from airflow_provider_ip1.api.watching.status_watch import Require, StatusWatch, check_require, check_selection
-from airflow_provider_ip1.api.watching.wait import Wait, check_not_found_timeout
+from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
@@ -49,8 +49,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
     * When ``timeout`` is over, the sensor raises ``AirflowSensorTimeout``.
     * When iP.1 has not known any of the messages for ``not_found_timeout``, the sensor raises ``IP1NotFoundError``.
     * A refused key (401, 403) raises ``IP1AuthError`` at once, and an invalid participant ``IP1ParticipantError``.
-    * The sensor waits out an outage. When ten polls in a row have failed, it raises the error of the last one, such as
-      ``IP1ServerError`` or ``IP1RateLimitError``.
+    * The sensor waits out an outage. When no poll has succeeded for ``max_outage``, it raises the error of the last
+      one, such as ``IP1ServerError`` or ``IP1RateLimitError``.
 
     :param participant: phone number with country code, or sender name. (templated)
     :param batch_id: id of a batch, as iP.1 returned it when the messages were sent. (templated)
@@ -71,6 +71,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         of them. Default one hour; ``None`` leaves only ``timeout``.
     :param on_failure: ``fail`` (default) raises :class:`IP1DeliveryError` for a failure status. With ``return``, the
         task succeeds and returns the codes and categories, so that a DAG can branch.
+    :param max_outage: how long to wait while every poll fails (5xx, 429, no connection, unreadable responses), as a
+        timedelta or in seconds. Default one hour; ``None`` leaves only ``timeout``.
     :param deferrable: whether to wait on the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :return: one dictionary per message with ``message_id`` and ``batch_id``, and with ``code``, ``category`` and
@@ -106,6 +108,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         expected_count: int | str | None = None,
         not_found_timeout: timedelta | float | None = timedelta(hours=1),
         on_failure: Literal["fail", "return"] = "fail",
+        max_outage: timedelta | float | None = timedelta(hours=1),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ip1_conn_id: str = "ip1_default",
         **kwargs: Any,
@@ -121,10 +124,11 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         self.failed = failed
         self.require = check_require(require)
         self.expected_count = expected_count
-        self.not_found_timeout = check_not_found_timeout(not_found_timeout)
+        self.not_found_timeout = seconds(not_found_timeout, "not_found_timeout")
         if on_failure not in ("fail", "return"):
             raise ValueError(f"on_failure must be 'fail' or 'return', not {on_failure!r}")
         self.on_failure = on_failure
+        self.max_outage = seconds(max_outage, "max_outage")
         self.deferrable = deferrable
         self.ip1_conn_id = ip1_conn_id
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.watching.wait import MAX_FAILED_POLLS
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -247,10 +246,20 @@ class TestFaults:
         self, run: Run, server: SandboxServer, clock: Clock, fault: str, error: str
     ) -> None:
         clock.after(15, lambda: server.faults.add(fault))
-        outcome = run()
+        outcome = run(max_outage=300)
         assert (outcome.state, outcome.kind) == ("failed", error)
-        assert 270 <= clock.elapsed < 370
-        assert f"{MAX_FAILED_POLLS} polls in a row failed" in str(outcome.error)
+        assert 330 <= clock.elapsed < 430
+        assert "and max_outage is 5 min, so the wait ends here." in str(outcome.error)
+
+    @pytest.mark.parametrize("fault", ["503", "html", "429"])
+    def test_an_outage_of_almost_an_hour_is_waited_out(
+        self, run: Run, server: SandboxServer, clock: Clock, fault: str
+    ) -> None:
+        clock.after(15, lambda: server.faults.add(fault))
+        receive(server, clock, 100)
+        clock.after(15 + 3590, server.faults.clear)
+        assert run(poke_interval=10, timeout=6 * 3600).state == "success"
+        assert 3600 <= clock.elapsed < 3700
 
     @pytest.mark.parametrize("fault", ["503", "reset", "html", "429"])
     def test_a_reply_during_a_short_outage(self, run: Run, server: SandboxServer, clock: Clock, fault: str) -> None:
@@ -269,7 +278,7 @@ class TestFaults:
     def test_a_list_in_the_wrong_order(self, run: Run, server: SandboxServer, clock: Clock) -> None:
         """A server that ignores the order would hide every new message."""
         server.faults.add("ignore-order")
-        assert run().kind == "IP1ResponseError"
+        assert run(max_outage=300).kind == "IP1ResponseError"
 
     def test_a_changed_key_is_used(
         self, run: Run, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -309,8 +318,8 @@ CAUSES: dict[str, tuple[dict[str, Any], str | None]] = {
     "connection missing": ({"ip1_conn_id": "missing"}, None),
     "key refused": ({}, "401"),
     "participant invalid": ({"participant": "No such sender name"}, None),
-    "outage": ({}, "500"),
-    "rate limit": ({}, "429"),
+    "outage": ({"max_outage": 300}, "500"),
+    "rate limit": ({"max_outage": 300}, "429"),
     "slow pattern": ({"pattern": "(x+x+)+y"}, None),
 }
 

@@ -43,7 +43,9 @@ WAIT: dict[str, Any] = {
     "exponential_backoff": True,
     "max_wait": 120.0,
     "silent_fail": True,
+    "max_outage": 7200.0,
     "failures": 2,
+    "failing_since": 1_800_000_005.0,
     "state": {"found": [["b", "m"]], "newest": "m", "warned": [299], "count": 1},
 }
 ARGUMENTS: dict[str, Any] = {"ip1_conn_id": "other", "wait": WAIT}
@@ -143,7 +145,8 @@ class TestRestart:
 
     def test_earlier_failures_count(self, clock: Clock, server: SandboxServer) -> None:
         server.faults.add("500")
-        assert run_trigger(until(clock, 600, batch_id=STUCK, failures=9))["error"] == "IP1ServerError"
+        arguments = until(clock, 600, batch_id=STUCK, failures=9, failing_since=clock.now - 3600)
+        assert run_trigger(arguments)["error"] == "IP1ServerError"
         assert len(server.requests) == 1
 
 

@@ -31,8 +31,10 @@ from airflow_provider_ip1.exceptions import (
 
 #: A wait logs at least one line in this many seconds, so that people can see that it is alive.
 SIGN_OF_LIFE: Final = 300.0
-#: Failed polls in a row that end a wait. Each poll sends a request up to ``max_attempts`` times before it fails.
-MAX_FAILED_POLLS: Final = 10
+#: A message counts as unknown only after this many polls in a row without it, :data:`NOT_FOUND_PAUSE` seconds apart.
+#: A single 404 proves nothing, and a process that has just begun does not know when others last saw the message.
+NOT_FOUND_POLLS: Final = 3
+NOT_FOUND_PAUSE: Final = 10.0
 #: The shortest pause between two polls in seconds, whatever ``poke_interval`` is.
 MIN_PAUSE: Final = 1.0
 #: The longest pause in seconds after a failed poll, unless iP.1 asks for more. Most outages are short.
@@ -110,10 +112,13 @@ class Wait(Generic[WatchT]):
     :param exponential_backoff: whether each pause is as long as the wait has lasted so far. Default no.
     :param max_wait: the longest pause in seconds with ``exponential_backoff``. ``None`` (default) means no limit.
     :param silent_fail: whether to wait out every error until the deadline. Default no.
+    :param max_outage: seconds after the first of several failed polls in a row at which another one ends the wait.
+        Default one hour; ``None`` means never.
     :param not_found_timeout: seconds after ``known_at`` at which a poll that finds none of the messages ends the wait.
         ``None`` (default) means never.
     :param known_at: when iP.1 last returned one of the messages, in seconds since 1970. Default: ``started_at``.
     :param failures: failed polls in a row so far.
+    :param failing_since: time of the first of them, in seconds since 1970; ``None`` if it is not known.
     :param poll_at: when the next poll is due, in seconds since 1970. Default: at once.
     """
 
@@ -124,9 +129,11 @@ class Wait(Generic[WatchT]):
     exponential_backoff: bool = False
     max_wait: float | None = None
     silent_fail: bool = False
+    max_outage: float | None = 3600.0
     not_found_timeout: float | None = None
     known_at: float | None = None
     failures: int = 0
+    failing_since: float | None = None
     poll_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -134,6 +141,9 @@ class Wait(Generic[WatchT]):
         self.uniform: Callable[[float, float], float] = random.uniform
         #: How the wait ended; ``None`` while it goes on.
         self.result: WaitResult | None = None
+        #: Whether the last poll found nothing and must be repeated before that ends the wait.
+        self.is_in_doubt = False
+        self._empty_polls = 0
         self._text = ""
         self._logged_at = math.inf
 
@@ -200,7 +210,6 @@ class Wait(Generic[WatchT]):
         :param now: seconds since 1970.
         :return: seconds since 1970. The last poll is at the deadline; ``None`` means that it has passed.
         """
-        self.failures = 0
         pause = self.interval
         if self.exponential_backoff:
             pause = max(pause, now - self.started_at)
@@ -216,19 +225,26 @@ class Wait(Generic[WatchT]):
         :param now: seconds since 1970.
         :return: seconds since 1970. ``None`` means that the deadline has passed, or will have passed when iP.1 wants to
             be asked again (``Retry-After``).
-        :raises IP1Error: the error will not pass, or :data:`MAX_FAILED_POLLS` polls in a row have failed. The type is
-            that of the given error.
+        :raises IP1Error: the error will not pass, or the outage lasts too long. The type is that of the given error.
         """
         self.failures += 1
+        if self.failing_since is None:
+            self.failing_since = now
+        outage = now - self.failing_since
         if not self.silent_fail:
             if not isinstance(error, PASSING_ERRORS) or isinstance(error, IP1NotFoundError):
                 raise error
-            if self.failures >= MAX_FAILED_POLLS and now < self.deadline:
-                raise type(error)(f"{error} {self.failures} polls in a row failed, so the wait ends here.")
+            if self.max_outage is not None and outage >= self.max_outage and now < self.deadline:
+                raise type(error)(
+                    f"{error} All {self.failures} polls of the last {duration_text(outage)} failed, and max_outage is "
+                    f"{duration_text(self.max_outage)}, so the wait ends here."
+                )
         retry_after = getattr(error, "retry_after", None) or 0.0
         if now + retry_after > self.deadline:
             return None
-        return self._next_poll(now, min(self.interval, MAX_PAUSE_AFTER_FAILURE), earliest=now + retry_after)
+        # A long outage is polled less often than a short one.
+        pause = min(max(self.interval, outage), MAX_PAUSE_AFTER_FAILURE)
+        return self._next_poll(now, pause, earliest=now + retry_after)
 
     def _next_poll(self, now: float, pause: float, earliest: float) -> float | None:
         if now >= self.deadline:
@@ -245,7 +261,7 @@ class Wait(Generic[WatchT]):
         :param now: seconds since 1970.
         :param log: gets the changes, and signs of life.
         :raises IP1NotFoundError: iP.1 has not known any of the messages for ``not_found_timeout``.
-        :raises IP1Error: iP.1 refuses the request, or too many polls in a row have failed.
+        :raises IP1Error: iP.1 refuses the request, or has not responded for ``max_outage``.
         """
         if outcome is None:
             if now >= self._logged_at + SIGN_OF_LIFE:
@@ -256,7 +272,7 @@ class Wait(Generic[WatchT]):
         error: IP1Error | None
         if isinstance(outcome, PollResult):
             self._text, error = outcome.text, self._look_at(outcome, now, log)
-            if self.result is not None:
+            if self.result is not None or self.is_in_doubt:
                 return
         else:
             self._text, error = str(outcome), outcome
@@ -273,6 +289,8 @@ class Wait(Generic[WatchT]):
             self._log(log.warning, warning, now)
         if found.has_changed:
             self._log(log.info, found.text, now)
+        self.failures, self.failing_since, self.is_in_doubt = 0, None, False
+        self._empty_polls = 0 if found.messages else self._empty_polls + 1
         if found.messages:
             self.known_at = now
         if found.verdict != "waiting":
@@ -280,6 +298,10 @@ class Wait(Generic[WatchT]):
             return None
         unknown_for = now - (self.started_at if self.known_at is None else self.known_at)
         if self.not_found_timeout is None or unknown_for < self.not_found_timeout:
+            return None
+        if self._empty_polls < NOT_FOUND_POLLS and not self.silent_fail:
+            # Also after the deadline, so that the wait ends the same way in every mode.
+            self.is_in_doubt, self.poll_at = True, now + NOT_FOUND_PAUSE
             return None
         return IP1NotFoundError(
             f"iP.1 has not known {self.watch.subject} for {duration_text(unknown_for)}, and not_found_timeout is "
@@ -292,19 +314,24 @@ class Wait(Generic[WatchT]):
         self._logged_at = max(self._logged_at, now)
 
 
-def check_not_found_timeout(not_found_timeout: timedelta | float | None) -> float | None:
+def seconds(duration: timedelta | float | str | None, argument: str) -> float | None:
     """
-    Check how long iP.1 may not know the messages.
+    Check a duration that a DAG author wrote.
 
-    :param not_found_timeout: 0 or more, in seconds if it is a number. ``None`` means as long as the wait lasts.
+    :param duration: a timedelta, or seconds as a number or as text, 0 or more. ``None`` means without end.
+    :param argument: the name of the argument, for the error.
     :return: seconds, or ``None``.
-    :raises ValueError: it is negative.
+    :raises ValueError: it is anything else.
     """
-    if isinstance(not_found_timeout, timedelta):
-        not_found_timeout = not_found_timeout.total_seconds()
-    if not_found_timeout is not None and not_found_timeout < 0:
-        raise ValueError(f"not_found_timeout must be 0 or more, or None, not {not_found_timeout}")
-    return not_found_timeout
+    if duration is None:
+        return None
+    try:
+        number = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(duration, bool) or not 0 <= number < math.inf:
+        raise ValueError(f"{argument} must be a timedelta or a number of seconds, 0 or more, not {duration!r}")
+    return number
 
 
 def _shortened(text: str) -> str:

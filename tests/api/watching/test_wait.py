@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +18,12 @@ from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch, WatchedMessage
 from airflow_provider_ip1.api.watching.wait import (
     MAX_EVENT_BYTES,
+    NOT_FOUND_PAUSE,
     SIGN_OF_LIFE,
     Wait,
     WaitResult,
-    check_not_found_timeout,
     error_event,
+    seconds,
 )
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1Error, IP1NotFoundError, IP1ServerError
@@ -128,10 +130,12 @@ def test_permanent_errors_end_it() -> None:
     assert run.polled_at == [0.0]
 
 
-def test_ten_failed_polls_end_it() -> None:
-    run = Run(make_wait(deadline=1e6), [OUTAGE] * 11, error=IP1ServerError)
-    assert "10 polls in a row failed" in str(run.error)
-    assert len(run.polled_at) == 10
+def test_an_outage_ends_it_after_max_outage() -> None:
+    run = Run(make_wait(deadline=1e6), [OUTAGE] * 99, error=IP1ServerError)
+    assert str(run.error) == (
+        f"{OUTAGE} All 61 polls of the last 60 min failed, and max_outage is 60 min, so the wait ends here."
+    )
+    assert run.polled_at[-1] == 3600.0
 
 
 class TestNotFound:
@@ -145,8 +149,8 @@ class TestNotFound:
         )
 
     def test_the_error_tells_how_long(self) -> None:
-        wait = make_wait(known_at=-540.0, not_found_timeout=180.0)
-        run = Run(wait, [poll(wait.watch)[0]], error=IP1NotFoundError)
+        wait = make_wait(known_at=-520.0, not_found_timeout=180.0)
+        run = Run(wait, [poll(wait.watch)[0]] * 3, error=IP1NotFoundError)
         assert str(run.error).startswith("iP.1 has not known batch b for 9 min, and not_found_timeout is 3 min.")
 
     def test_the_time_counts_from_the_last_poll_that_found_a_message(self) -> None:
@@ -159,7 +163,25 @@ class TestNotFound:
     def test_another_process_continues_to_count(self) -> None:
         wait = make_wait(known_at=-120.0, not_found_timeout=180.0)
         run = Run(wait, [poll(wait.watch)[0]] * 9, error=IP1NotFoundError)
-        assert run.polled_at == [0.0, 60.0]
+        # Two polls in this process are not enough.
+        assert run.polled_at == [0.0, 60.0, 60.0 + NOT_FOUND_PAUSE]
+
+    def test_a_single_empty_poll_proves_nothing(self) -> None:
+        wait = make_wait(known_at=-1000.0, not_found_timeout=180.0)
+        found, nothing = with_status(wait.watch, 112), poll(wait.watch)[0]
+        run = Run(wait, [nothing, nothing, found, *[nothing] * 9], error=IP1NotFoundError)
+        assert run.polled_at == [0.0, 10.0, 20.0, 80.0, 140.0, 200.0]
+
+    def test_long_pauses(self) -> None:
+        wait = make_wait(poke_interval=600.0, not_found_timeout=180.0)
+        found, nothing = with_status(wait.watch, 112), poll(wait.watch)[0]
+        run = Run(wait, [found, *[nothing] * 9], error=IP1NotFoundError)
+        assert run.polled_at == [0.0, 600.0, 610.0, 620.0]
+
+    def test_it_may_end_the_wait_shortly_after_the_deadline(self) -> None:
+        wait = make_wait(deadline=180.0, poke_interval=180.0, not_found_timeout=180.0)
+        run = Run(wait, [poll(wait.watch)[0]] * 9, error=IP1NotFoundError)
+        assert run.polled_at == [0.0, 180.0, 190.0]
 
     def test_none_means_never(self) -> None:
         wait = make_wait(not_found_timeout=None)
@@ -169,14 +191,19 @@ class TestNotFound:
         wait = make_wait(not_found_timeout=180.0, silent_fail=True)
         assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
 
-    @pytest.mark.parametrize(("given", "seconds"), [(None, None), (0, 0), (1.5, 1.5), (timedelta(hours=1), 3600.0)])
-    def test_the_forms_of_the_argument(self, given: Any, seconds: float | None) -> None:
-        assert check_not_found_timeout(given) == seconds
+    @pytest.mark.parametrize(
+        ("given", "number"),
+        [(None, None), (0, 0.0), (1.5, 1.5), ("60", 60.0), (" 1.5 ", 1.5), (timedelta(hours=1), 3600.0)],
+    )
+    def test_the_forms_of_a_duration(self, given: Any, number: float | None) -> None:
+        assert seconds(given, "x") == number
 
-    @pytest.mark.parametrize("given", [-0.5, timedelta(seconds=-1)])
-    def test_it_cannot_be_negative(self, given: Any) -> None:
-        with pytest.raises(ValueError, match="not_found_timeout must be 0 or more, or None, not -"):
-            check_not_found_timeout(given)
+    @pytest.mark.parametrize(
+        "given", [-0.5, timedelta(seconds=-1), "", "an hour", "nan", math.nan, math.inf, True, [60], 10**400, "1e400"]
+    )
+    def test_other_durations(self, given: Any) -> None:
+        with pytest.raises(ValueError, match="max_outage must be a timedelta or a number of seconds, 0 or more, not"):
+            seconds(given, "max_outage")
 
 
 def test_warnings_are_logged_as_such() -> None:

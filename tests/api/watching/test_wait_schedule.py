@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch
 from airflow_provider_ip1.api.watching.wait import (
     JITTER,
-    MAX_FAILED_POLLS,
     MAX_PAUSE_AFTER_FAILURE,
     MIN_PAUSE,
     OVERDUE_SPREAD,
     Wait,
 )
+from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1NotFoundError, IP1RateLimitError, IP1ServerError
 from tests.api.watching.watched_messages import Lines, make_watch
 
@@ -132,7 +132,7 @@ class TestFailures:
         assert schedule().after_failure(IP1ServerError("x", 900.5), 100.0) is None
 
     def test_a_failure_at_the_deadline_ends_the_wait(self) -> None:
-        assert schedule(failures=MAX_FAILED_POLLS).after_failure(FAILURE, 1000.0) is None
+        assert schedule(failing_since=0.0, max_outage=1.0).after_failure(FAILURE, 1000.0) is None
 
     def test_permanent_errors_are_raised_at_once(self) -> None:
         with pytest.raises(IP1AuthError):
@@ -141,19 +141,41 @@ class TestFailures:
             schedule().after_failure(IP1NotFoundError("x"), 0.0)
 
     def test_silent_fail_waits_out_every_error(self) -> None:
-        plan = schedule(silent_fail=True, failures=MAX_FAILED_POLLS)
-        assert plan.after_failure(IP1AuthError("x"), 0.0) == 30.0
+        plan = schedule(silent_fail=True, failing_since=-1e6)
+        assert plan.after_failure(IP1AuthError("x"), 0.0) == 60.0
 
-    def test_ten_in_a_row_end_the_wait_with_the_error_of_the_last(self) -> None:
-        plan = schedule(failures=8)
-        plan.after_failure(IP1ServerError("x"), 0.0)
-        with pytest.raises(IP1RateLimitError, match=r"^slow down 10 polls in a row failed"):
-            plan.after_failure(IP1RateLimitError("slow down"), 0.0)
+    def test_a_long_outage_is_polled_less_often(self) -> None:
+        plan, now, pauses = schedule(poke_interval=1, deadline=1e6), 0.0, []
+        while now < 600:
+            next_poll = plan.after_failure(FAILURE, now)
+            assert next_poll is not None
+            pauses.append(next_poll - now)
+            now = next_poll
+        assert pauses[:9] == [1, 1, 2, 4, 8, 16, 32, MAX_PAUSE_AFTER_FAILURE, MAX_PAUSE_AFTER_FAILURE]
 
-    def test_a_response_resets_the_count(self) -> None:
-        plan = schedule()
-        for _ in range(3):
-            for _ in range(MAX_FAILED_POLLS - 1):
-                plan.after_failure(FAILURE, 0.0)
-            plan.after_response(0.0)
-        assert plan.failures == 0
+    @pytest.mark.parametrize("max_outage", [0.0, 90.0, 3600.0])
+    @pytest.mark.parametrize("poke_interval", [0.0, 30.0, 7200.0])
+    def test_an_outage_is_bounded_by_time(self, max_outage: float, poke_interval: float) -> None:
+        plan, now, failed_at = schedule(poke_interval=poke_interval, deadline=1e6, max_outage=max_outage), 50.0, []
+        with pytest.raises(IP1RateLimitError, match="^slow down All .* failed, and max_outage is ") as caught:
+            while True:
+                failed_at.append(now)
+                now = plan.after_failure(IP1RateLimitError("slow down"), now) or now
+        assert 50.0 + max_outage <= failed_at[-1] <= 50.0 + max_outage + MAX_PAUSE_AFTER_FAILURE
+        assert f"All {len(failed_at)} polls of the last " in str(caught.value)
+
+    def test_none_waits_out_an_outage_until_the_deadline(self) -> None:
+        plan = schedule(deadline=1e9, max_outage=None, failing_since=0.0)
+        assert plan.after_failure(FAILURE, 1e8) == 1e8 + MAX_PAUSE_AFTER_FAILURE
+
+    def test_another_process_continues_to_count(self) -> None:
+        with pytest.raises(IP1ServerError):
+            schedule(failing_since=-3600.0).after_failure(FAILURE, 0.0)
+        # 0.2.0 did not say when the first poll failed.
+        assert schedule(failures=9).after_failure(FAILURE, 0.0) == 30.0
+
+    def test_a_response_ends_an_outage(self) -> None:
+        plan, response = schedule(max_outage=50.0), PollResult("waiting", (), "", has_changed=False)
+        for now in range(0, 400, 40):
+            plan.take(FAILURE if now % 80 else response, now, Lines())
+        assert plan.failures == 1
