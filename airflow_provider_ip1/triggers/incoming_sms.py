@@ -7,15 +7,16 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.watching.cursor import Start
 from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_event
-from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait
+from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
@@ -45,10 +46,11 @@ class IncomingSmsTrigger(BaseEventTrigger):
     :param participant: phone number with country code, or sender name.
     :param start: where to begin when there is no position: ``"now"`` (default), ``"beginning"``, or a time (aware
         datetime, or ISO 8601 text). Changing it makes the trigger begin there.
-    :param poke_interval: seconds between polls, 0 or more. Values below 1 count as 1. Default 60.
+    :param poke_interval: time between polls as a timedelta or in seconds, 0 or more. Values below 1 s count as 1 s.
+        Default 60 s.
     :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll. Default ``ip1_default``.
     :raises IP1ParticipantError: the participant cannot be used.
-    :raises ValueError: ``start`` is neither of these words nor a time.
+    :raises ValueError: another argument is invalid. The error names the argument.
     """
 
     def __init__(
@@ -56,13 +58,18 @@ class IncomingSmsTrigger(BaseEventTrigger):
         *,
         participant: str,
         start: str | datetime = "now",
-        poke_interval: float = 60.0,
+        poke_interval: timedelta | float | str = 60.0,
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        # Airflow restarts a trigger that fails at once, again and again. So check everything when the DAG is parsed.
+        if not isinstance(ip1_conn_id, str) or not ip1_conn_id.strip():
+            raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
+        if (interval := seconds(poke_interval, "poke_interval")) is None:
+            raise ValueError("poke_interval must be a timedelta or a number of seconds, not None")
         self.participant = normalize_participant(participant)
         self._start = _check_start(start)
-        self.poke_interval = poke_interval
+        self.poke_interval = interval
         self.ip1_conn_id = ip1_conn_id
 
     @property
@@ -81,6 +88,19 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""
+        while True:
+            try:
+                async with aclosing(self._watch()) as events:
+                    async for event in events:
+                        yield event
+            except Exception:
+                # Airflow restarts a trigger that ends at once, without a pause.
+                self.log.exception(
+                    "The trigger failed with an unexpected error. It begins again at its saved position."
+                )
+                await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
+
+    async def _watch(self) -> AsyncGenerator[TriggerEvent, None]:
         watch, now = await self._open_watch(), time.time()
         wait = Wait(watch=watch, deadline=math.inf, started_at=now, poke_interval=self.poke_interval, silent_fail=True)
         wait.resume(now, self.log)
@@ -105,7 +125,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
         position = await self._load()
         try:
             return ArrivalWatch(self.participant, self._start, position)
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:
             self.log.warning("The saved position is unreadable (%r), so the watch begins at %s.", error, self.start)
             return ArrivalWatch(self.participant, self._start)
 

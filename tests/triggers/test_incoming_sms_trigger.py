@@ -8,16 +8,18 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.api.watching.incoming import arrival_event
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 from airflow_provider_ip1.hooks import poll as poll_module
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.triggers import incoming_sms as event_trigger_module
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 from tests.sensor_modes import Clock, connect
 
@@ -234,7 +236,15 @@ class TestRestart:
         assert len(store.values) == 2
         assert watch(clock, 100, store, start="beginning") == []
 
-    @pytest.mark.parametrize("state", [7, {"known": 1}, {"known": [], "others": [], "whole": False, "newest": "x"}])
+    @pytest.mark.parametrize(
+        "state",
+        [
+            7,
+            {"known": 1},
+            {"known": [], "others": [], "whole": False, "newest": "x"},
+            {"known": [], "others": [], "whole": False, "newest": 1e300},
+        ],
+    )
     def test_an_unreadable_position_is_replaced(
         self, server: SandboxServer, clock: Clock, logged: Callable[[], str], state: Any
     ) -> None:
@@ -277,6 +287,22 @@ class TestFaults:
         clock.after(50, lambda: server.receive(MAIN, TEXT))
         assert counts(watch(clock, 200)) == [1]
         assert "The poll failed: LookupError. See the log of the triggerer for details." in logged()
+
+    def test_a_bug_anywhere_else(
+        self, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+    ) -> None:
+        """Airflow would restart the trigger every two seconds."""
+
+        def event(*arguments: Any) -> Any:
+            if clock.elapsed < 200:
+                raise LookupError("bug")
+            return arrival_event(*arguments)
+
+        monkeypatch.setattr(event_trigger_module, "arrival_event", event)
+        clock.after(50, lambda: server.receive(MAIN, TEXT))
+        assert counts(watch(clock, 500, AssetState())) == [1]
+        assert len(server.requests) < 20
+        assert "The trigger failed with an unexpected error." in logged()
 
     def test_a_state_that_cannot_be_read(self, server: SandboxServer, clock: Clock) -> None:
         """Without knowing the position, the trigger would miss what arrived before."""
@@ -329,9 +355,52 @@ class TestArguments:
         with pytest.raises(ValueError, match="start"):
             IncomingSmsTrigger(participant=MAIN, start=start)
 
-    def test_an_invalid_participant(self) -> None:
+    @pytest.mark.parametrize("participant", ["0701740605", "", 7, None])
+    def test_an_invalid_participant(self, participant: Any) -> None:
         with pytest.raises(IP1ParticipantError):
-            IncomingSmsTrigger(participant="0701740605")
+            IncomingSmsTrigger(participant=participant)
+
+    @pytest.mark.parametrize("interval", [timedelta(minutes=1), 60, 60.0, "60", " 60.0 "], ids=repr)
+    def test_the_forms_of_poke_interval(self, server: SandboxServer, clock: Clock, interval: Any) -> None:
+        path, kwargs = IncomingSmsTrigger(participant=MAIN, poke_interval=interval).serialize()
+        assert kwargs["poke_interval"] == 60.0
+        assert IncomingSmsTrigger(**kwargs).serialize() == (path, kwargs)
+        clock.after(30, lambda: server.receive(MAIN, TEXT))
+        assert counts(watch(clock, 100, poke_interval=interval)) == [1]
+        assert len([request for request in server.requests if request.path.endswith("/mo")]) <= 3
+
+    @pytest.mark.parametrize(
+        "interval",
+        [None, -1, timedelta(seconds=-1), "", "often", "nan", float("nan"), float("inf"), True, [60]],
+        ids=repr,
+    )
+    def test_an_invalid_poke_interval(self, interval: Any) -> None:
+        with pytest.raises(ValueError, match="poke_interval must be a timedelta or a number of seconds"):
+            IncomingSmsTrigger(participant=MAIN, poke_interval=interval)
+
+    @pytest.mark.parametrize("ip1_conn_id", ["", " ", None, 7], ids=repr)
+    def test_an_invalid_connection_id(self, ip1_conn_id: Any) -> None:
+        with pytest.raises(ValueError, match="ip1_conn_id must be"):
+            IncomingSmsTrigger(participant=MAIN, ip1_conn_id=ip1_conn_id)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"poke_interval": 0},
+            {"poke_interval": 1e308},
+            {"poke_interval": timedelta.max},
+            {"start": datetime.min},
+            {"start": datetime.max.replace(tzinfo=UTC)},
+            {"start": "0001-01-01"},
+            {"ip1_conn_id": "no such connection"},
+        ],
+        ids=str,
+    )
+    def test_it_runs_with_every_argument_that_it_accepts(
+        self, server: SandboxServer, clock: Clock, logged: Callable[[], str], arguments: dict[str, Any]
+    ) -> None:
+        watch(clock, 100, **arguments)
+        assert "unexpected error" not in logged()
 
     def test_an_asset_watcher_accepts_it(self) -> None:
         sdk = pytest.importorskip("airflow.sdk", reason="assets with watchers came with Airflow 3")
