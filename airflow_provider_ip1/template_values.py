@@ -1,39 +1,208 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of arguments that a DAG author or a template wrote."""
+"""
+Values of arguments that a template may have rendered: one rule for all operators, sensors and the notifier.
+
+A template turns a missing value into the text "None", or into nothing. Neither may become an SMS, a recipient or a
+selection of messages. A rejected value fails the task at once, because a retry would render it again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pendulum
+
+from airflow_provider_ip1.compat import AirflowFailException
+from airflow_provider_ip1.exceptions import IP1ParticipantError
+
+
+class RejectedArgument(ValueError, AirflowFailException):
+    """An argument of a task cannot be used. Airflow fails the task without retrying it."""
+
+
+class RejectedParticipant(IP1ParticipantError, AirflowFailException):
+    """A number or participant among the arguments of a task cannot be used. Airflow does not retry the task."""
+
+
+class Log(Protocol):
+    """What a text with braces is reported to."""
+
+    def warning(self, event: Any, /, *args: Any) -> Any:
+        """Log a line at WARNING."""
+
+
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """Let a ``ValueError`` about an argument fail the task without a retry, and without being skipped."""
+    try:
+        yield
+    except AirflowFailException:
+        raise
+    except IP1ParticipantError as error:
+        raise RejectedParticipant(str(error)) from None
+    except ValueError as error:
+        raise RejectedArgument(str(error)) from None
+
+
+def text_or_none(value: Any, argument: str, *, may_have_braces: Log | None = None) -> str | None:
+    """
+    Read the text of an optional argument.
+
+    :param value: the rendered value. An integer becomes digits, because native rendering turns digits into integers.
+    :param argument: name of the argument, for errors.
+    :param may_have_braces: for an argument in which ``{{`` may be meant, where to warn about it. Elsewhere it is an
+        error, because a template was not rendered.
+    :return: the text; ``None`` if the value is ``None`` or blank, so that the argument takes its default.
+    :raises RejectedArgument: the value is the text "None", or neither text nor an integer.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise RejectedArgument(f"{argument} must be text, not a value of type {type(value).__name__}.")
+    if value.strip() == "None":
+        raise RejectedArgument(
+            f'{argument} is the text "None", into which a template turns a value that is missing. Check the template. '
+            "If the value may be missing, render a blank text instead, such as {{ value or '' }}."
+        )
+    if "{{" in value:
+        if may_have_braces is None:
+            raise RejectedArgument(
+                f"{argument} contains {{{{, so it is a template that was not rendered. Airflow renders only the "
+                "arguments that the reference calls templated, and does not render what a template returns."
+            )
+        may_have_braces.warning("%s contains {{ and is sent as it is. Was a template not rendered?", argument)
+    return value if value.strip() else None
+
+
+def required_text(value: Any, argument: str, *, may_have_braces: Log | None = None) -> str:
+    """
+    Read the text of a required argument. See :func:`text_or_none`.
+
+    :raises RejectedArgument: as there, and for ``None`` and blank text.
+    """
+    text = text_or_none(value, argument, may_have_braces=may_have_braces)
+    if text is None:
+        raise RejectedArgument(f"{argument} is blank. If a template renders it, check that its value exists.")
+    return text
+
+
+def numbers_or_none(value: Any, argument: str, log: Log) -> Any:
+    """
+    Read the recipients of SMS.
+
+    :param value: a number or several as text, a list of numbers, or a mapping from number to placeholder to value.
+    :param argument: name of the argument, for errors.
+    :param log: where to warn about a placeholder's value that may be a template.
+    :return: the same, with every number and value as text; ``None`` for ``None``, blank text, and an empty list or
+        mapping.
+    :raises RejectedArgument: a number or value is ``None``, or see :func:`text_or_none`. The error says which one, by
+        its position.
+    """
+    if isinstance(value, Mapping):
+        read: dict[str, Any] = {}
+        for position, (number, values) in enumerate(value.items(), 1):
+            subject = f"{argument}: number {position}"
+            checked = _placeholder_values(values, subject, log)
+            if read.setdefault(required_text(number, subject), checked) != checked:
+                raise RejectedArgument(f"{subject} is there twice, with different values. Keep one of the entries.")
+        return read or None
+    numbers = list_or_none(value, argument, "number")
+    if isinstance(numbers, str):
+        refuse_printed_list(numbers, argument)
+    return numbers or None
+
+
+def windows_or_none(value: Any, argument: str) -> Any:
+    """
+    Read delivery windows.
+
+    :param value: a list of mappings from ``opens`` and ``closes`` to times.
+    :param argument: name of the argument, for errors.
+    :return: the same, with ``None`` for blank times; ``None`` if there are none.
+    :raises RejectedArgument: a time is the text "None", or a template that was not rendered.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return text_or_none(value, argument)
+    return [
+        {
+            name: text_or_none(time, f"{argument}: window {position}: {name}") if isinstance(time, str) else time
+            for name, time in window.items()
+        }
+        if isinstance(window, Mapping)
+        else window
+        for position, window in enumerate(value, 1)
+    ]
+
+
+def list_or_none(value: Any, argument: str, item: str) -> Any:
+    """
+    Read a list of texts, or what should be one.
+
+    :param value: the items, none of them blank.
+    :param argument: name of the argument, for errors.
+    :param item: what an item is, for errors.
+    :return: the list of texts; text, which no list of texts is, unless it is blank; ``None`` for blank text.
+    :raises RejectedArgument: an item cannot be used, see :func:`required_text`. The error says which one.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+        return text_or_none(value, argument)
+    return [required_text(one, f"{argument}: {item} {position}") for position, one in enumerate(value, 1)]
+
+
+def _placeholder_values(values: Any, subject: str, log: Log) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    return {
+        # A value may be blank: it then leaves nothing in the place of its placeholder.
+        name: value if value == "" else text_or_none(value, f"{subject}: a value", may_have_braces=log)
+        for name, value in values.items()
+    }
+
+
+def refuse_printed_list(text: str, argument: str) -> None:
+    """
+    Refuse a list or mapping that a template has printed as text.
+
+    :param text: the value of an argument.
+    :param argument: its name, for the error.
+    :raises RejectedArgument: the text is one.
+    """
+    if text.lstrip().startswith(("[", "{", "('", '("')):
+        raise RejectedArgument(
+            f"{argument}: a template rendered a list as text. Set render_template_as_native_obj=True on the DAG, or "
+            "pass the list itself, such as the output of a task."
+        )
 
 
 def timestamp(value: Any, argument: str) -> datetime | None:
     """
     Read a time that a DAG author or a template wrote.
 
-    :param value: a datetime, or ISO 8601 text; UTC if it has no zone. ``None``, ``""`` and ``"None"`` mean not set,
-        because templates render ``None`` as text.
+    :param value: a datetime, or ISO 8601 text; UTC if it has no zone. ``None`` and blank text mean not set.
     :param argument: name of the argument, for the error.
     :return: the time in UTC, ``None`` if it is not set.
-    :raises ValueError: the value is neither, or lies outside the years 1 to 9999.
+    :raises RejectedArgument: the value is neither, or lies outside the years 1 to 9999.
     """
     if isinstance(value, str):
-        value = none_if_blank(value)
+        value = text_or_none(value, argument)
         if isinstance(value, str):
             value = _parse(value.strip())
     if value is None:
         return None
     if not isinstance(value, datetime):
         shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
-        raise ValueError(
+        raise RejectedArgument(
             f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
         )
     try:
         utc = pendulum.instance(value, tz="UTC").in_timezone("UTC")
     except OverflowError:
-        raise ValueError(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
+        raise RejectedArgument(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
     # A plain datetime, because pendulum's subclass compares and subtracts several times slower.
     return datetime.combine(utc.date(), utc.time(), UTC)
 
@@ -50,13 +219,3 @@ def _parse(text: str) -> datetime | str:
     if isinstance(parsed, pendulum.DateTime):
         return parsed
     return pendulum.datetime(parsed.year, parsed.month, parsed.day) if isinstance(parsed, pendulum.Date) else text
-
-
-def none_if_blank(value: str | None) -> str | None:
-    """
-    Undo the rendering of ``None`` by templates.
-
-    :param value: the value of a templated argument.
-    :return: ``None`` for blank text and ``"None"``, otherwise the value unchanged.
-    """
-    return None if isinstance(value, str) and value.strip() in ("", "None") else value

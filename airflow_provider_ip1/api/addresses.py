@@ -22,6 +22,22 @@ DEFAULT: Final = "default"
 _SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
 
 
+def check_encodable(text: str, argument: str) -> None:
+    """
+    Check that a text can be sent.
+
+    :param text: the text.
+    :param argument: its name, for the error.
+    :raises ValueError: it contains half of a character (a lone UTF-16 surrogate), as the names of files and damaged
+        texts do.
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(
+            f"{argument} contains half of a character, which cannot be sent. Decode the text with the right encoding, "
+            "or with errors='replace'."
+        )
+
+
 def split_numbers(recipients: str) -> list[str]:
     """
     Split numbers that are separated by commas.
@@ -41,6 +57,8 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
     :raises ValueError: they cannot be used. The error says which number by its position.
     """
     default_values: dict[str, str] = {}
+    if recipients is None:
+        recipients = ()
     if isinstance(recipients, str):
         recipients = split_numbers(recipients)
     if isinstance(recipients, Mapping):
@@ -80,6 +98,8 @@ def _check_values(values: Any, owner: str) -> dict[str, str]:
         isinstance(name, str) and isinstance(value, str) for name, value in values.items()
     ):
         raise ValueError(f"recipients: the values of {owner} must be a mapping of strings to strings.")
+    for text in (*values, *values.values()):
+        check_encodable(text, f"recipients: the values of {owner}")
     return dict(values)
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_recipients, check_sender
+from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_encodable, check_recipients, check_sender
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.segments import count_segments
 
@@ -248,6 +248,7 @@ def _check_body(body: Any) -> None:
         raise ValueError(f"body must be a string, not {type(body).__name__}.")
     if not body.strip():
         raise ValueError("body is blank. iP.1 does not send a blank text.")
+    check_encodable(body, "body")
     if len(body) > MAX_BODY_LENGTH:
         raise ValueError(f"body has {len(body)} characters. iP.1 accepts at most {MAX_BODY_LENGTH}.")
 

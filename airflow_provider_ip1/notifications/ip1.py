@@ -13,6 +13,7 @@ from airflow_provider_ip1.api.segments import shorten_text
 from airflow_provider_ip1.api.sending import MAX_BODY_LENGTH, Priority, check_limit
 from airflow_provider_ip1.compat import BaseNotifier
 from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.template_values import numbers_or_none, required_text, text_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -76,7 +77,7 @@ class IP1Notifier(BaseNotifier):
         """
         from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
-        with self._handle_errors(), IP1Hook(self.ip1_conn_id) as hook:
+        with self._handle_errors(), IP1Hook(required_text(self.ip1_conn_id, "ip1_conn_id")) as hook:
             settings = hook.settings
             batch = hook.send_batch(**self._arguments(settings.recipients))
             self._log_success(batch.id)
@@ -92,7 +93,7 @@ class IP1Notifier(BaseNotifier):
         from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 
         with self._handle_errors():
-            async with IP1AsyncHook(self.ip1_conn_id) as hook:
+            async with IP1AsyncHook(required_text(self.ip1_conn_id, "ip1_conn_id")) as hook:
                 settings = await hook.get_settings()
                 batch = await hook.send_batch(**self._arguments(settings.recipients))
                 self._log_success(batch.id)
@@ -114,13 +115,16 @@ class IP1Notifier(BaseNotifier):
             yield from super(IP1Notifier, copy.copy(self)).__await__()
 
     def _arguments(self, default_recipients: Sequence[str]) -> dict[str, Any]:
-        body = self.body
-        if isinstance(body, str):
-            body = shorten_text(body, self.max_segments, MAX_BODY_LENGTH)
-        recipients = self.recipients or default_recipients
+        body = _encodable(required_text(self.body, "body", may_have_braces=self.log))
+        recipients = numbers_or_none(self.recipients, "recipients", self.log) or default_recipients
         if not recipients:
             raise ValueError("recipients is missing. Set the extra 'recipients' of the connection.")
-        return {"recipients": recipients, "body": body, "sender": self.sender, "priority": self.priority}
+        return {
+            "recipients": recipients,
+            "body": shorten_text(body, self.max_segments, MAX_BODY_LENGTH),
+            "sender": text_or_none(self.sender, "sender"),
+            "priority": self.priority,
+        }
 
     def _log_success(self, batch_id: str) -> None:
         self.log.info("Sent the notification as batch %s.", batch_id)
@@ -136,6 +140,11 @@ class IP1Notifier(BaseNotifier):
             # The errors of this package contain no text and no complete number. Those of templates might.
             reason = str(error) if isinstance(error, IP1Error | ValueError) else type(error).__name__
             self.log.error("The SMS notification failed: %s", reason)
+
+
+def _encodable(text: str) -> str:
+    """Put U+FFFD in the place of half characters, which the text of an error can have. UTF-8 cannot encode them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 send_ip1_notification = IP1Notifier

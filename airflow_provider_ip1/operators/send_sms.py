@@ -22,6 +22,14 @@ from airflow_provider_ip1.api.sending import (
 )
 from airflow_provider_ip1.compat import AirflowFailException, BaseOperator
 from airflow_provider_ip1.exceptions import IP1SendUnknownError
+from airflow_provider_ip1.template_values import (
+    failing_at_once,
+    list_or_none,
+    numbers_or_none,
+    required_text,
+    text_or_none,
+    windows_or_none,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -143,7 +151,8 @@ class SendSmsOperator(BaseOperator):
             each call sends.
         """
         task_instance = context.get("ti")
-        outgoing = self._check(task_instance)
+        with failing_at_once():
+            outgoing = self._check(task_instance)
         try_number = 1 if task_instance is None else task_instance.try_number
         if try_number > 1:
             self.log.info(
@@ -196,26 +205,22 @@ class SendSmsOperator(BaseOperator):
         return OperatorLineage(outputs=[ip1_dataset(self.hook.settings.base_url, "v2/conversations")])
 
     def _check(self, task_instance: Any) -> OutgoingBatch:
-        reference = _none_if_blank(self.reference)
+        required_text(self.ip1_conn_id, "ip1_conn_id")
+        reference = text_or_none(self.reference, "reference")
         if reference is None and task_instance is not None:
             ti = task_instance
             reference = default_reference(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         outgoing = check_batch(
-            recipients=self.recipients,
-            body=self.body,
-            sender=_none_if_blank(self.sender) or self.hook.settings.sender,
+            recipients=numbers_or_none(self.recipients, "recipients", self.log),
+            body=required_text(self.body, "body", may_have_braces=self.log),
+            sender=text_or_none(self.sender, "sender") or self.hook.settings.sender,
             reference=reference or random_reference(),
             type=self.type,
             datacoding=self.datacoding,
             priority=self.priority,
-            delivery_windows=self.delivery_windows,
+            delivery_windows=windows_or_none(self.delivery_windows, "delivery_windows"),
             delivery_report_url=self.delivery_report_url,
-            tags=self.tags,
+            tags=list_or_none(self.tags, "tags", "tag") or (),
         )
         check_limits(outgoing, max_recipients=self.max_recipients, max_segments=self.max_segments)
         return outgoing
-
-
-def _none_if_blank(value: str | None) -> str | None:
-    # Templates render None as "None".
-    return None if isinstance(value, str) and value.strip() in ("", "None") else value

@@ -26,6 +26,7 @@ from airflow_provider_ip1.compat import (
 )
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.poll import wait_a_turn
+from airflow_provider_ip1.template_values import failing_at_once, required_text
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -155,7 +156,9 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     # -- all modes
 
     def _begin(self, context: Context) -> Wait[WatchT]:
-        self._wait = self._make_wait(context)
+        with failing_at_once():
+            required_text(self.ip1_conn_id, "ip1_conn_id")
+            self._wait = self._make_wait(context)
         self._wait.begin(time.time(), self.log)
         return self._wait
 

@@ -13,7 +13,7 @@ from airflow_provider_ip1.api.watching.wait import seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import timestamp
+from airflow_provider_ip1.template_values import required_text, timestamp
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
@@ -86,7 +86,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
         since = timestamp(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
-        return IncomingWatch(self.participant, since, self.pattern, state)
+        return IncomingWatch(required_text(self.participant, "participant"), since, self.pattern, state)
 
     def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:
         from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger

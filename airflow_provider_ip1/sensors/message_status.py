@@ -14,6 +14,7 @@ from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
+from airflow_provider_ip1.template_values import required_text, text_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -115,7 +116,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
     ) -> None:
         super().__init__(**kwargs)
         given = {"participant": participant, "batch_id": batch_id, "message_id": message_id, "reference": reference}
-        check_selection({name for name, value in given.items() if value is not None})
+        self._selectors = [name for name, value in given.items() if value is not None]
+        check_selection(set(self._selectors))
         self.participant = participant
         self.batch_id = batch_id
         self.message_id = message_id
@@ -139,7 +141,12 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         return wait
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> StatusWatch:
-        return StatusWatch(**{field.name: getattr(self, field.name) for field in fields(StatusWatch)}, state=state)
+        arguments = {field.name: getattr(self, field.name) for field in fields(StatusWatch)}
+        # What was given selects the messages: a template that renders nothing must not select others.
+        arguments |= {name: required_text(arguments[name], name) for name in self._selectors}
+        if isinstance(self.expected_count, str):
+            arguments["expected_count"] = text_or_none(self.expected_count, "expected_count")
+        return StatusWatch(**arguments, state=state)
 
     def _trigger_class(self) -> type[MessageStatusTrigger]:
         from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger

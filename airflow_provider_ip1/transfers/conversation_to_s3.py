@@ -41,7 +41,7 @@ class ConversationToS3Operator(BaseExportOperator):
         compressed internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
         or for parquet ``"snappy"``.
     :param since: export only messages modified at this time or later: a datetime or ISO 8601 text, UTC if it has no
-        zone. Empty text and ``"None"`` mean not set. The object then starts with the newest message. (templated)
+        zone. Blank text means not set. The object then starts with the newest message. (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
     :param status_lookback: how long a message may still change after it was sent, 0 or more, default 3 days. With
         ``since``, reading stops at the first message modified earlier than ``since - status_lookback``. ``None`` reads

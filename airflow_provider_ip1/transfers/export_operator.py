@@ -13,6 +13,7 @@ from airflow_provider_ip1.compat import Asset, BaseOperator, Stats
 from airflow_provider_ip1.formats.compression import Compression, FileFormat
 from airflow_provider_ip1.formats.redaction import Action
 from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.template_values import failing_at_once, required_text
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
 from airflow_provider_ip1.transfers.plan import Plan, check_options
 from airflow_provider_ip1.transfers.replacing import OnEmpty, Replace
@@ -131,7 +132,11 @@ class BaseExportOperator(BaseOperator):
         """
         from airflow_provider_ip1.transfers.export import Export
 
-        plan = self._plan()
+        with failing_at_once():
+            required_text(self.ip1_conn_id, "ip1_conn_id")
+            if self.aws_conn_id is not None:
+                required_text(self.aws_conn_id, "aws_conn_id")
+            plan = self._plan()
         self._export = export = Export(plan, self.hook, self.s3_hook, context, self.log)
         if self._is_killed:
             export.cancel()

@@ -34,7 +34,7 @@ class MessagesToS3Operator(BaseExportOperator):
         compressed internally, also accept ``.snappy`` and default to zstd. Otherwise ``None``, ``"gzip"``, ``"zstd"``,
         or for parquet ``"snappy"``.
     :param since: export only messages modified at this time or later: a datetime or ISO 8601 text, UTC if it has no
-        zone. Empty text and ``"None"`` mean not set. The object then starts with the newest batch. (templated)
+        zone. Blank text means not set. The object then starts with the newest batch. (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
     :param status_lookback: how long messages may still change after their batch was sent, 0 or more, default 3 days.
         With ``since``, the operator reads batches newest first, and stops after the first batch with a message

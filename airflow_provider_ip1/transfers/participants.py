@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from airflow_provider_ip1.api.requests import normalize_participants
+from airflow_provider_ip1.template_values import refuse_printed_list, required_text
 
 
 def participants_from_argument(value: Any) -> tuple[str, ...]:
@@ -22,12 +23,9 @@ def participants_from_argument(value: Any) -> tuple[str, ...]:
     # The order of a set differs from run to run.
     is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, Set))
     values = list(value) if is_list else [value]
-    texts = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in values]
-    if not texts or not all(isinstance(text, str) and text.strip() not in ("", "None") for text in texts):
-        raise ValueError("participant: must be a phone number, a sender name or a list of them, and not empty.")
-    if any(text.lstrip().startswith(("[", "(")) for text in texts):
-        raise ValueError(
-            "participant: a template rendered a list as text. Set render_template_as_native_obj=True on the DAG, or "
-            "pass the list itself, such as the output of a task."
-        )
+    if not values:
+        raise ValueError("participant: the list is empty. Give a phone number, a sender name or a list of them.")
+    texts = [required_text(one, f"participant {at}" if is_list else "participant") for at, one in enumerate(values, 1)]
+    for text in texts:
+        refuse_printed_list(text, "participant")
     return tuple(dict.fromkeys(normalize_participants(texts)))

@@ -13,7 +13,7 @@ from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.redaction import Action, check_rules
-from airflow_provider_ip1.template_values import none_if_blank
+from airflow_provider_ip1.template_values import text_or_none
 from airflow_provider_ip1.transfers.replacing import ON_EMPTY, OnEmpty, Replace
 from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.source import Source
@@ -121,7 +121,7 @@ class Plan:
         return cls(
             source=source,
             target=target,
-            direction=check_direction(none_if_blank(direction)),
+            direction=check_direction(text_or_none(direction, "direction")),
             window=Window.from_arguments(since, until, status_lookback),
             file_format=file_format,
             compression=choose_compression(file_format, compression, target.key),

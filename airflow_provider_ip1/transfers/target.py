@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.exceptions import IP1ConnectionError
-from airflow_provider_ip1.template_values import none_if_blank
+from airflow_provider_ip1.template_values import required_text, text_or_none
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -48,9 +48,8 @@ class Target:
         :param s3_key: key of the object, or its ``s3://`` URL (also ``s3a://`` and ``s3n://``).
         :raises ValueError: the arguments do not name an object. The message names the argument.
         """
-        if not isinstance(s3_key, str):
-            raise ValueError(f"s3_key: must be text, not a value of type {type(s3_key).__name__}.")
-        bucket, key = none_if_blank(s3_bucket), s3_key
+        s3_key = required_text(s3_key, "s3_key")
+        bucket, key = text_or_none(s3_bucket, "s3_bucket"), s3_key
         if url := _URL.fullmatch(s3_key):
             if bucket is not None:
                 raise ValueError("s3_bucket, s3_key: set s3_bucket, or make s3_key an s3:// URL, but not both.")
@@ -59,7 +58,7 @@ class Target:
             raise ValueError("s3_key: is a URL, but not of the form s3://bucket/key.")
         elif bucket is None:
             raise ValueError("s3_bucket: is not set, and s3_key is not an s3:// URL that includes the bucket.")
-        if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
+        if bucket is None or not _BUCKET.fullmatch(bucket):
             raise ValueError("s3_bucket: is not the name of a bucket.")
         if problem := _problem_with(key):
             raise ValueError(f"s3_key: {problem}")
@@ -91,9 +90,9 @@ class Target:
 
 def _problem_with(key: str) -> str | None:
     """Return why a key cannot be used, or would not be the key that S3 stores."""
-    if none_if_blank(key) is None or key.endswith("/"):
+    if not key.strip() or key.endswith("/"):
         return "is empty or ends with a slash. Name an object."
-    if "{{" in key or "{%" in key:
+    if "{%" in key:
         return "contains a template that was not rendered."
     if "\\" in key or not {"", ".", ".."}.isdisjoint(key.split("/")):
         return "contains a backslash, or an empty part, . or .. between slashes. Some S3 stores would change the key."

@@ -121,6 +121,37 @@ def test_raises(serve: Serve, notify: Notify, fault: str, error: type[Exception]
 
 
 @needs_raising_notifiers
+@pytest.mark.parametrize("value", ["{{ none }}", "{{ nothing | default(none) }}", "{% raw %}{{ x }}{% endraw %}"])
+@pytest.mark.parametrize("argument", ["body", "recipients", "sender", "ip1_conn_id"])
+def test_rejects_what_a_template_makes_of_a_missing_value(
+    server: SandboxServer, notify: Notify, argument: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    notifier = IP1Notifier(**{"body": TEXT, argument: value})
+    if argument == "body" and "raw" in value:
+        notify(notifier, {})  # braces can be meant
+        assert texts(server)[-1] == "{{ x }}"
+        return
+    with pytest.raises(ValueError, match=f"^{argument} (is the text|contains)"):
+        notify(notifier, {})
+    assert server.requests == []
+
+
+@needs_raising_notifiers
+@pytest.mark.parametrize("value", ["", "{{ '' }}", None])
+def test_a_blank_value_takes_its_default(server: SandboxServer, notify: Notify, value: str | None) -> None:
+    notify(IP1Notifier(body="default", recipients=value, sender=value), {})
+    assert (texts(server)[-1], texts(server, OTHER)[-1]) == ("default", "default")
+    with pytest.raises(ValueError, match="^body is blank"):
+        notify(IP1Notifier(body=value), {})  # type: ignore[arg-type]
+    assert posts(server) == 1
+
+
+def test_replaces_halves_of_characters(server: SandboxServer, notify: Notify) -> None:
+    notify(IP1Notifier(body="caf{{ name }}"), {"name": "\udce9 \ud83d\ude00"})
+    assert texts(server)[-1] == "caf\ufffd \U0001f600"
+
+
+@needs_raising_notifiers
 def test_needs_recipients(serve: Serve, notify: Notify) -> None:
     server = serve()
     with pytest.raises(ValueError, match="recipients is missing. Set the extra 'recipients' of the connection"):

@@ -58,7 +58,7 @@ def test_templates_for_each_recipient(serve: Serve) -> None:
     assert [message["body"] for message in messages] == ["Hello Ann", "Hello you"]
 
 
-@pytest.mark.parametrize("sender", [None, "", "None"])
+@pytest.mark.parametrize("sender", [None, "", " "])
 def test_the_sender_comes_from_the_connection_unless_given(serve: Serve, sender: str | None) -> None:
     server = serve(sender="Backup")
     operator(sender=sender).execute(context())

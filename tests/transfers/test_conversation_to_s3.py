@@ -251,7 +251,7 @@ def test_windows_in_every_notation(
     export: Export, sandbox: SandboxServer, bucket: Bucket, write: Callable[[datetime], Any]
 ) -> None:
     since = datetime(2026, 10, 30, tzinfo=UTC)
-    export(since=write(since), until="None", s3_key="since.jsonl")
+    export(since=write(since), until="", s3_key="since.jsonl")
     expected = [m["id"] for m in messages_of(sandbox, order="DESC") if timestamp(m["modified"]) >= since]
     assert ids(bucket.get("since.jsonl")) == expected
     assert expected
