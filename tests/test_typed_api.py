@@ -127,6 +127,12 @@ CALLS = {
         "timeout=(3, 30)",
         'timeout="5"  # wrong',
         "retries=3  # wrong",
+        "verify=False  # wrong",
+    ],
+    "IP1AsyncHook({})": [
+        '"ip1_default", timeout=(3, 30), page_size=1000',
+        'page_size="10"  # wrong',
+        "sender=N  # wrong",
     ],
     "IP1Hook().iter_messages(N, {})": [
         'direction="mt", order="DESC", page_size=10, concurrency=1',
@@ -134,6 +140,8 @@ CALLS = {
         'order="desc"  # wrong',
         'direction="in"  # wrong',
         'page_size="10"  # wrong',
+        "pagesize=10  # wrong",
+        "concurrency=[1]  # wrong",
     ],
     "IP1Hook().iter_pages_of({})": ['[N], order="ASC"', 'N, order="UP"  # wrong', '[N], direction="in"  # wrong'],
     "IP1Hook().iter_batches({})": ['order="ASC", page_size=1', 'order="UP"  # wrong'],
@@ -146,7 +154,8 @@ CALLS = {
         "recipients=[N]  # wrong",
     ],
     "IP1AsyncHook().iter_messages(N, {})": ['direction="mo", order="DESC"', 'order="UP"  # wrong'],
-    "IP1AsyncHook().iter_pages(N, {})": ['order="ASC"', 'direction="in"  # wrong'],
+    "IP1AsyncHook().iter_pages(N, {})": ['order="ASC"', 'direction="in"  # wrong', "limit=5  # wrong"],
+    "IP1Hook().iter_batch_pages({})": ['direction="mo", order="DESC", page_size=5, concurrency=2', "since=N  # wrong"],
     "IP1AsyncHook().iter_batches({})": ['order="ASC"', 'order="UP"  # wrong'],
     "asyncio.run(IP1AsyncHook().get_batch({}))": ['"b"', "17  # wrong"],
 }

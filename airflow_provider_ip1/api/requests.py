@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 from urllib.parse import quote, urlencode
 
 from airflow_provider_ip1.api.phone import is_meant_as_number, mask_number, normalise
@@ -20,6 +20,23 @@ Order: TypeAlias = Literal["ASC", "DESC"]
 Direction: TypeAlias = Literal["mt", "mo"]
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
 Retry: TypeAlias = Literal["always", "unless_sent"]
+
+
+class ReadOptions(TypedDict, total=False):
+    """
+    How to read conversations, or the messages of the account.
+
+    :param direction: ``"mt"`` for messages that you sent, ``"mo"`` for messages that you received, ``None`` (default)
+        for both.
+    :param order: by creation, ``"ASC"`` (default, oldest first) or ``"DESC"``.
+    :param page_size: messages per request, 1 to 10000; default: the hook's.
+    :param concurrency: maximum number of requests in flight, 1 to 64; default: the hook's.
+    """
+
+    direction: Direction | None
+    order: Order
+    page_size: int | None
+    concurrency: int | None
 
 
 @dataclass(frozen=True, slots=True)

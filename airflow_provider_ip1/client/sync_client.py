@@ -94,15 +94,6 @@ class SyncClient(BaseClient):
                 flow.close()
                 raise _Closed
 
-    def pages(self, lists: Lists, concurrency: int | None = None) -> SyncPages:
-        """
-        Read lists, one after the other.
-
-        :param lists: the lists.
-        :param concurrency: most requests in flight; ``None`` for the connection's setting.
-        """
-        return SyncPages(self, lists, concurrency)
-
     @cached_property
     def _prepared(self) -> requests.PreparedRequest:
         """What all requests have in common."""

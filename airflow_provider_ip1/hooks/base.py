@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 ClientT = TypeVar("ClientT", bound="BaseClient")
 
 
+class HookSettings(TypedDict, total=False):
+    """The settings that a hook takes as arguments. They override the connection's extras; see :class:`IP1Hook`."""
+
+    timeout: float | tuple[float, float] | None
+    page_size: int | None
+    concurrency: int | None
+    max_attempts: int | None
+    requests_per_second: float | None
+
+
 class BaseIP1Hook(BaseHook, Generic[ClientT]):
     """The arguments and the connection, shared by both hooks."""
 
@@ -29,28 +39,12 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
     conn_type = "ip1"
     hook_name = "iP.1 SMS"
 
-    def __init__(
-        self,
-        ip1_conn_id: str = default_conn_name,
-        *,
-        timeout: float | tuple[float, float] | None = None,
-        page_size: int | None = None,
-        concurrency: int | None = None,
-        max_attempts: int | None = None,
-        requests_per_second: float | None = None,
-    ) -> None:
+    def __init__(self, ip1_conn_id: str = default_conn_name, **settings: Unpack[HookSettings]) -> None:
         super().__init__()
         self.ip1_conn_id = ip1_conn_id
-        self._overrides: Mapping[str, Any] = {
-            name: check_argument(name, value)
-            for name, value in {
-                "timeout": timeout,
-                "page_size": page_size,
-                "concurrency": concurrency,
-                "max_attempts": max_attempts,
-                "requests_per_second": requests_per_second,
-            }.items()
-        }
+        if unknown := settings.keys() - HookSettings.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {min(unknown)!r}")
+        self._overrides = {name: check_argument(name, value) for name, value in settings.items()}
         self._client: ClientT | None = None
         self._creating = threading.Lock()
         self._opening = asyncio.Lock()

@@ -8,11 +8,11 @@ and waits. ``IP1AsyncHook``, on aiohttp, can be imported from here as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
@@ -25,7 +25,7 @@ from airflow_provider_ip1.api.paging.listing import (
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
-from airflow_provider_ip1.api.requests import Direction, Order
+from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -40,6 +40,7 @@ from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.get_provider_info import get_provider_info
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
 from airflow_provider_ip1.hooks.ip1_async import IP1AsyncHook
 
@@ -77,16 +78,30 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return the labels of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
-        from airflow_provider_ip1.hooks.connection_form import field_behaviour
-
-        return field_behaviour()
+        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the extra fields of the connection form on Airflow 2; Airflow 3 reads the provider's metadata."""
-        from airflow_provider_ip1.hooks.connection_form import extra_widgets
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from wtforms import BooleanField, IntegerField, PasswordField, StringField
+        from wtforms.validators import Optional
 
-        return extra_widgets()
+        widgets: dict[str, Any] = {}
+        for name, declared in get_provider_info()["connection-types"][0]["conn-fields"].items():
+            schema = declared["schema"]
+            first_type = schema["type"][0]
+            label, described = declared["label"], {"description": declared["description"]}
+            if schema.get("format") == "password":
+                widgets[name] = PasswordField(label, widget=BS3PasswordFieldWidget(), **described)
+            elif first_type == "boolean":
+                widgets[name] = BooleanField(label, default=bool(schema.get("default")), **described)
+            else:
+                # Airflow 2 rejects the whole hook if a field has another class than these four, such as FloatField.
+                kind = IntegerField if first_type == "integer" else StringField
+                widgets[name] = kind(label, widget=BS3TextFieldWidget(), validators=[Optional()], **described)
+        return widgets
 
     @cached_property
     def settings(self) -> Settings:
@@ -136,15 +151,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def iter_messages(
-        self,
-        participant: str,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> Iterator[Message]:
+    def iter_messages(self, participant: str, **options: Unpack[ReadOptions]) -> Iterator[Message]:
         """
         Iterate over all messages to and from a participant. A conversation without messages (404) is empty.
 
@@ -158,20 +165,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        pages = self.iter_pages(
-            participant, direction=direction, order=order, page_size=page_size, concurrency=concurrency
-        )
-        return pages.messages()
+        return self.iter_pages(participant, **options).messages()
 
-    def iter_pages(
-        self,
-        participant: str,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> SyncPages:
+    def iter_pages(self, participant: str, **options: Unpack[ReadOptions]) -> SyncPages:
         """
         Iterate over the pages of a conversation, with each message's JSON as iP.1 sent it.
 
@@ -179,19 +175,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
         :return: an iterator of pages with at least one message each.
         """
-        return self.iter_pages_of(
-            [participant], direction=direction, order=order, page_size=page_size, concurrency=concurrency
-        )
+        return self.iter_pages_of([participant], **options)
 
-    def iter_pages_of(
-        self,
-        participants: Iterable[str],
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> SyncPages:
+    def iter_pages_of(self, participants: Iterable[str], **options: Unpack[ReadOptions]) -> SyncPages:
         """
         Iterate over the pages of several conversations, one after the other.
 
@@ -202,8 +188,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :return: an iterator of pages. :attr:`Page.participant` is the participant of the page's conversation.
             ``skip_rest()`` skips the rest of the conversation that the last page came from.
         """
-        lists = conversation_lists(participants, direction=direction, order=order, page_size=page_size)
-        return self._pages(lists, check_argument("concurrency", concurrency))
+        return self._pages(conversation_lists, participants, **options)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
@@ -218,16 +203,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
+        return self._pages(lambda: [batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
 
-    def iter_batch_pages(
-        self,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> SyncPages:
+    def iter_batch_pages(self, **options: Unpack[ReadOptions]) -> SyncPages:
         """
         Iterate over the pages of messages of every batch of the account, one batch after the other.
 
@@ -245,10 +223,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(
-            account_messages(direction=direction, order=order, page_size=page_size),
-            check_argument("concurrency", concurrency),
-        )
+        return self._pages(account_messages, **options)
 
     def iter_participants(self, *, since: datetime | str | None = None) -> Iterator[str]:
         """
@@ -312,7 +287,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages([batch_list(order=order, page_size=page_size)]).batches()
+        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).batches()
 
     def get_batch(self, batch_id: str) -> Batch:
         """
@@ -415,5 +390,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
             return False, str(error)
         return True, f"{self.settings.base_url} accepted the API key."
 
-    def _pages(self, lists: Lists, concurrency: int | None = None) -> SyncPages:
-        return self.client.pages(lists, concurrency)
+    def _pages(
+        self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any
+    ) -> SyncPages:
+        from airflow_provider_ip1.client.sync_client import SyncPages
+
+        return SyncPages(self.client, describe(*arguments, **options), check_argument("concurrency", concurrency))

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
@@ -19,7 +19,7 @@ from airflow_provider_ip1.api.paging.listing import (
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
-from airflow_provider_ip1.api.requests import Direction, Order
+from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -107,67 +107,27 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         if self._client is not None and await self._look_up() != self._client.settings:
             await self.close()
 
-    def iter_messages(
-        self,
-        participant: str,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> AsyncIterator[Message]:
+    def iter_messages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncIterator[Message]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_messages`, as an async iterator."""
-        pages = self.iter_pages(
-            participant, direction=direction, order=order, page_size=page_size, concurrency=concurrency
-        )
-        return pages.messages()
+        return self.iter_pages(participant, **options).messages()
 
-    def iter_pages(
-        self,
-        participant: str,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> AsyncPages:
+    def iter_pages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncPages:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages`, as an async iterator."""
-        return self.iter_pages_of(
-            [participant], direction=direction, order=order, page_size=page_size, concurrency=concurrency
-        )
+        return self.iter_pages_of([participant], **options)
 
-    def iter_pages_of(
-        self,
-        participants: Iterable[str],
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> AsyncPages:
+    def iter_pages_of(self, participants: Iterable[str], **options: Unpack[ReadOptions]) -> AsyncPages:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages_of`, as an async iterator."""
-        lists = conversation_lists(participants, direction=direction, order=order, page_size=page_size)
-        return self._pages(lists, check_argument("concurrency", concurrency))
+        return self._pages(conversation_lists, participants, **options)
 
     def iter_batch_messages(
         self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
     ) -> AsyncIterator[Message]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
-        return self._pages([batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
+        return self._pages(lambda: [batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
 
-    def iter_batch_pages(
-        self,
-        *,
-        direction: Direction | None = None,
-        order: Order = "ASC",
-        page_size: int | None = None,
-        concurrency: int | None = None,
-    ) -> AsyncPages:
+    def iter_batch_pages(self, **options: Unpack[ReadOptions]) -> AsyncPages:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_pages`, as an async iterator."""
-        return self._pages(
-            account_messages(direction=direction, order=order, page_size=page_size),
-            check_argument("concurrency", concurrency),
-        )
+        return self._pages(account_messages, **options)
 
     def iter_participants(self, *, since: datetime | str | None = None) -> AsyncIterator[str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_participants`, as an async iterator."""
@@ -194,7 +154,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
-        return self._pages([batch_list(order=order, page_size=page_size)]).batches()
+        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).batches()
 
     async def get_batch(self, batch_id: str) -> Batch:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_batch`."""
@@ -255,7 +215,9 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             raise self._missing_connection()
         return self._read_settings(connection, extra)
 
-    def _pages(self, lists: Lists, concurrency: int | None = None) -> AsyncPages:
+    def _pages(
+        self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any
+    ) -> AsyncPages:
         from airflow_provider_ip1.client.async_client import AsyncPages
 
-        return AsyncPages(self.get_client, lists, concurrency)
+        return AsyncPages(self.get_client, describe(*arguments, **options), check_argument("concurrency", concurrency))

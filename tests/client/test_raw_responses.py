@@ -19,7 +19,7 @@ from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.async_client import AsyncClient
 from airflow_provider_ip1.client.base_client import BaseClient
-from airflow_provider_ip1.client.sync_client import SyncClient
+from airflow_provider_ip1.client.sync_client import SyncClient, SyncPages
 from airflow_provider_ip1.exceptions import IP1Error
 from tests.client.raw_responses import RawResponse, cases
 
@@ -106,7 +106,7 @@ def outcome_of(read: Callable[[], list[str]]) -> tuple[str, float]:
 def sync_outcome(url: str, name: str) -> tuple[str, float]:
     client = SyncClient(settings_for(url), user_agent="test", log=LOG)
     try:
-        pages = client.pages(conversation_lists([f"case-{name}"]))
+        pages = SyncPages(client, conversation_lists([f"case-{name}"]), None)
         return outcome_of(lambda: [key for page in pages for key in page.ids])
     finally:
         client.close()
@@ -158,7 +158,7 @@ def test_malformed_headers_write_no_participant_into_any_log(
     number = "46701740605"
     with caplog.at_level(logging.DEBUG):
         client = SyncClient(settings_for(url), user_agent="test", log=LOG)
-        pages = client.pages(conversation_lists([number]))
+        pages = SyncPages(client, conversation_lists([number]), None)
         monkey = CASES["chunks-empty"]
         CASES["chunks-empty"] = CASES[name]
         try:

@@ -166,6 +166,22 @@ def test_bad_hook_arguments(hook_type: type[IP1Hook] | type[IP1AsyncHook], setti
         hook_type(CONN_ID, **setting)
 
 
+@pytest.mark.parametrize("name", ["verify", "sender", "api_key", "pagesize"])
+@pytest.mark.parametrize("hook_type", [IP1Hook, IP1AsyncHook])
+def test_a_hook_takes_no_other_settings(hook_type: type[IP1Hook] | type[IP1AsyncHook], name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{hook_type.__name__}\(\) .*'{name}'"):
+        hook_type(CONN_ID, **{name: None})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["iter_messages", "iter_pages", "iter_pages_of", "iter_batch_pages"])
+def test_a_method_takes_no_other_options(serve: Serve, make_client: MakeClient, method: str) -> None:
+    server = serve()
+    arguments = () if method == "iter_batch_pages" else (MAIN,)
+    with pytest.raises(TypeError, match="'limit'"):
+        make_client().iterate(method, *arguments, limit=5)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("hook_type", [IP1Hook, IP1AsyncHook])
 def test_a_hook_looks_nothing_up_before_it_is_used(hook_type: type[IP1Hook] | type[IP1AsyncHook]) -> None:
     hook_type("no_such_connection")
