@@ -32,7 +32,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["tests", "lowest", "newest"]
+nox.options.sessions = ["tests", "lowest", "newest", "push"]
 
 nox.options.envdir = str(PROJECT / ".nox")
 
@@ -130,6 +130,15 @@ def newest(session: nox.Session) -> None:
     if running < Version(max(MATRIX, key=Version)):
         session.error(f"A dependency holds Airflow back at {running}")
     run_tests(session, leave_out=[])
+
+
+@nox.session(python="3.11")
+def push(session: nox.Session) -> None:
+    """Test docs/push.md with the receiver that it recommends, a plugin that would slow down all other tests."""
+    session.chdir(PROJECT)
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", MATRIX[ENDS[-1]][0])
+    session.install("--quiet", "--no-deps", "--editable", ".", "airflow-provider-inbound-webhooks==0.2.0")
+    session.run("python", "-m", "pytest", "-rs", "tests/docs/test_push.py", env={"TMPDIR": tempfile.gettempdir()})
 
 
 def write_sbom(session: nox.Session, path: Path, version: str) -> None:

@@ -20,6 +20,7 @@ class Receiver:
     """
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.url = f"http://127.0.0.1:{port}/ip1"
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
