@@ -26,16 +26,16 @@ class IP1ParticipantError(IP1Error, ValueError):
     """A number lacks its country code or is not clearly one number, or iP.1 does not accept the participant (400)."""
 
 
-class _OutlastedError(IP1Error):
+class _RetryableError(IP1Error):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
-    def __reduce__(self) -> tuple[type[_OutlastedError], tuple[str, float | None]]:
+    def __reduce__(self) -> tuple[type[_RetryableError], tuple[str, float | None]]:
         return type(self), (str(self), self.retry_after)
 
 
-class IP1RateLimitError(_OutlastedError):
+class IP1RateLimitError(_RetryableError):
     """
     iP.1 responded 429 to the last attempt, or asked for a longer pause than a hook should wait.
 
@@ -44,7 +44,7 @@ class IP1RateLimitError(_OutlastedError):
     """
 
 
-class IP1ServerError(_OutlastedError):
+class IP1ServerError(_RetryableError):
     """
     iP.1 responded 5xx or could not be reached, up to the last attempt, or asked for a longer pause than a hook waits.
 

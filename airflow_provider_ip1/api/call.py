@@ -19,10 +19,18 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Generic, Literal, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-from airflow_provider_ip1.api.error_texts import ErrorTexts
 from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.requests import Request
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import (
+    IP1AuthError,
+    IP1ConnectionError,
+    IP1Error,
+    IP1NotFoundError,
+    IP1ParticipantError,
+    IP1RateLimitError,
+    IP1ResponseError,
+    IP1ServerError,
+)
 
 T = TypeVar("T")
 
@@ -36,6 +44,7 @@ BACKOFF_BASE = 1.0
 BACKOFF_CAP: Final = 30.0
 #: Seconds. If the server asks for a longer pause, the call fails, and Airflow's task retries do the waiting.
 MAX_RETRY_AFTER: Final = 60.0
+_LATER: Final = "Try again later, for example with the task's retries."
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +128,19 @@ class Call(Generic[T]):
     ) -> None:
         self.request = request
         self.url = request.url(base_url)
+        #: How often the request was sent, redirects not counted.
+        self.attempts = 0
         #: Whether iP.1 seems to have responded 404. Only a client that knows the server can tell whether it is iP.1.
         self.is_not_found = False
         #: Whether the request may have taken effect, although the call failed. Matters where it must not be repeated.
         self.may_have_taken_effect = False
         self._base_url = base_url
+        self._connection = f"connection {conn_id!r}"
         self._read = read
-        self._missing = missing if request.is_list else None
+        self._missing = missing if request.empty_on_404 else None
         self._policy = policy
         self._redirects = 0
         self._results: list[T] = []
-        self._errors = ErrorTexts(request, base_url, conn_id)
-
-    @property
-    def attempts(self) -> int:
-        """How often the request was sent, redirects not counted."""
-        return self._errors.attempts
 
     @property
     def result(self) -> T:
@@ -144,7 +150,7 @@ class Call(Generic[T]):
         :raises IP1NotFoundError: the response was a 404, where a single thing was requested.
         """
         if self.is_not_found and self._missing is None:
-            raise self._errors.not_found()
+            raise IP1NotFoundError(f"iP.1 does not know {self.request.label} (404). Check the ids and the account.")
         return self._results[0]
 
     def receive(self, outcome: Response | TransportFailure, now: datetime) -> float | None:
@@ -156,32 +162,32 @@ class Call(Generic[T]):
         :return: seconds to wait before the request is sent to :attr:`url` again; ``None`` when the call is finished.
         :raises IP1Error: the call has failed for good.
         """
-        if isinstance(outcome, TransportFailure):
-            self._errors.attempts += 1
-            return self._receive_failure(outcome)
-        if outcome.status in REDIRECT_STATUSES:
+        if isinstance(outcome, Response) and outcome.status in REDIRECT_STATUSES:
             return self._redirect(outcome)
-        self._errors.attempts += 1
+        self.attempts += 1
+        if isinstance(outcome, TransportFailure):
+            error = self._error_for_failure(outcome)
+            return self._retry(error, is_retried=outcome.kind == "network", took_no_effect=not outcome.was_sent)
         if outcome.status == 200 or (200 < outcome.status < 300 and self.request.method != "GET"):
             return self._finish(outcome)
         if outcome.status == 404:
             return self._receive_not_found(outcome)
         is_retried = outcome.status in RETRIED_STATUSES
         pause = retry_after_seconds(outcome.headers, now) if is_retried else None
-        error = self._errors.for_status(outcome.status, pause)
+        error = self._error_for_status(outcome.status, pause)
         # A server that refuses a request with 429 has not processed it; after a 5xx nobody can tell.
         return self._retry(
             error, pause, is_retried=is_retried, took_no_effect=outcome.status < 500 and outcome.status != 408
         )
 
-    def _receive_failure(self, failure: TransportFailure) -> float:
-        make = {"network": self._errors.network, "settings": self._errors.settings, "response": self._errors.oversized}
-        error = make[failure.kind](failure.reason)
-        return self._retry(error, is_retried=failure.kind == "network", took_no_effect=not failure.was_sent)
-
     def _receive_not_found(self, response: Response) -> float | None:
         if not _is_empty_or_json(response.body):
-            return self._retry(self._errors.foreign_not_found(), is_retried=True, took_no_effect=True)
+            # A proxy or web server sends such pages.
+            error = IP1ResponseError(
+                self._unusable("a 404 that does not come from iP.1's API (its body is not JSON)")
+                + f" Check that {self._base_url} is the iP.1 API and that no proxy responds in its place."
+            )
+            return self._retry(error, is_retried=True, took_no_effect=True)
         self.is_not_found = True
         if self._missing is not None:
             self._results.append(self._missing())
@@ -195,7 +201,11 @@ class Call(Generic[T]):
             problem = str(unreadable)
         if not problem:
             return None
-        return self._retry(self._errors.unreadable(problem), is_retried=True, took_no_effect=False)
+        error = IP1ResponseError(
+            self._unusable(f"a body that cannot be read ({problem})")
+            + " Check that the connection's host is the iP.1 API and not a web page or proxy."
+        )
+        return self._retry(error, is_retried=True, took_no_effect=False)
 
     def _retry(self, error: IP1Error, pause: float | None = None, *, is_retried: bool, took_no_effect: bool) -> float:
         is_safe = self.request.retry == "always" or took_no_effect
@@ -212,11 +222,65 @@ class Call(Generic[T]):
         # A server may process a request before it redirects with 302 or 303; the other three say "repeat it there".
         self.may_have_taken_effect = self.request.method != "GET" and response.status in (302, 303)
         if target is None or self.request.method != "GET":
-            raise self._errors.redirected_away(response.status)
+            raise IP1ConnectionError(
+                f"iP.1 redirects {self.request.label} to another server ({response.status}). The API key was not sent "
+                f"there. Put the server's current address into the host of {self._connection}."
+            )
         if self._redirects > MAX_REDIRECTS:
-            raise self._errors.too_many_redirects(MAX_REDIRECTS)
+            raise IP1ResponseError(self._unusable(f"more than {MAX_REDIRECTS} redirects"))
         self.url = target
         return 0.0
+
+    # -- errors: iP.1 documents 400 and 404 for conversations, RFC 9110 the other statuses
+
+    def _unusable(self, what: str) -> str:
+        tries = "attempt" if self.attempts == 1 else "attempts"
+        return f"No usable response from iP.1 for {self.request.label} after {self.attempts} {tries}: {what}."
+
+    def _error_for_failure(self, failure: TransportFailure) -> IP1Error:
+        text = self._unusable(failure.reason)
+        if failure.kind == "settings":
+            return IP1ConnectionError(f"{text} Check host, verify and proxies of {self._connection}.")
+        if failure.kind == "response":
+            return IP1ResponseError(f"{text} Request fewer messages at once (page_size), and check the host.")
+        return IP1ServerError(f"{text} Check the host of {self._connection} and the network. {_LATER}")
+
+    def _error_for_status(self, status: int, retry_after: float | None) -> IP1Error:
+        wait = f" The server asks to wait {retry_after:.0f} s." if retry_after is not None else ""
+        if status == 401:
+            return IP1AuthError(
+                f"iP.1 rejected the API key of {self._connection} (401). "
+                "Put a valid key of the account into the connection's password."
+            )
+        if status == 403:
+            return IP1AuthError(f"iP.1 does not allow {self._connection} to do this (403). {self._advice_for_403()}")
+        if status == 400 and self.request.names_participant:
+            return IP1ParticipantError(
+                f"iP.1 says that the participant is invalid (400, {self.request.label}). "
+                "Give a phone number with country code and digits only, or a sender name. If it is correct, request "
+                "fewer messages at once (page_size): the largest limit is not documented."
+            )
+        if status in (400, 422) and self.request.method == "POST":
+            return IP1ResponseError(
+                f"iP.1 refused the batch ({status}). Nothing was sent. Check that the sender is registered with iP.1, "
+                "and that iP.1 accepts the recipients, the text, the datacoding and the delivery windows."
+            )
+        if status == 429:
+            text = self._unusable("429, too many requests")
+            advice = "Lower requests_per_second of the connection, or run fewer tasks at once (an Airflow pool)."
+            return IP1RateLimitError(f"{text}{wait} {advice}", retry_after)
+        text = self._unusable(f"status {status}")
+        if status >= 500 or status == 408:
+            return IP1ServerError(f"{text}{wait} {_LATER}", retry_after)
+        return IP1ResponseError(f"{text} Check the connection's host, and that the API is version 2.")
+
+    def _advice_for_403(self) -> str:
+        if f".{urlsplit(self._base_url).hostname}".endswith(".ip1sms.com"):
+            return (
+                "Add the addresses of the Airflow workers and the triggerer to those that the key may be used from, or "
+                "use a key that has the right."
+            )
+        return f"Check that {self._base_url} is iP.1's API or a proxy that lets Airflow's requests through."
 
 
 def _is_empty_or_json(body: bytes) -> bool:

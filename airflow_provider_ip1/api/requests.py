@@ -47,7 +47,7 @@ class Request:
     :param path: percent-encoded path, beginning with ``/v2/``.
     :param query: names and values, in order.
     :param label: the path with phone numbers masked, for logs and errors.
-    :param is_list: whether a 404 means "none", as iP.1 documents for conversations.
+    :param empty_on_404: whether a 404 means "none", as iP.1 documents for conversations.
     :param names_participant: whether a 400 is about the participant.
     :param method: the HTTP method.
     :param body: JSON to send, or ``None``.
@@ -58,7 +58,7 @@ class Request:
     path: str = field(repr=False)
     query: tuple[tuple[str, str], ...] = ()
     label: str = ""
-    is_list: bool = False
+    empty_on_404: bool = False
     names_participant: bool = False
     method: Method = "GET"
     body: bytes | None = field(default=None, repr=False)
@@ -158,7 +158,7 @@ def conversation_request(participant: str, direction: Direction | None = None) -
     return Request(
         f"/v2/conversations/{_segment(participant)}{suffix}",
         label=f"/v2/conversations/{mask_number(participant)}{suffix}",
-        is_list=True,
+        empty_on_404=True,
         names_participant=True,
     )
 
@@ -172,7 +172,7 @@ def summary_request(participant: str) -> Request:
     return Request(
         f"/v2/conversations/{_segment(participant)}/summary",
         label=f"/v2/conversations/{mask_number(participant)}/summary",
-        is_list=True,
+        empty_on_404=True,
         names_participant=True,
     )
 
@@ -184,7 +184,7 @@ def batch_messages_request(batch_id: str) -> Request:
     :param batch_id: id of the batch.
     """
     path = f"/v2/batches/{_segment(batch_id)}/messages"
-    return Request(path, label=path, is_list=True)
+    return Request(path, label=path, empty_on_404=True)
 
 
 def message_request(batch_id: str, message_id: str) -> Request:
@@ -200,12 +200,12 @@ def message_request(batch_id: str, message_id: str) -> Request:
 
 def batches_request() -> Request:
     """Request the account's batches, without their summaries: ``GET /v2/batches``."""
-    return Request("/v2/batches", label="/v2/batches", is_list=True)
+    return Request("/v2/batches", label="/v2/batches", empty_on_404=True)
 
 
 def senders_request() -> Request:
     """Request the account's registered senders: ``GET /v2/me/senders``."""
-    return Request("/v2/me/senders", label="/v2/me/senders", is_list=True)
+    return Request("/v2/me/senders", label="/v2/me/senders", empty_on_404=True)
 
 
 def batch_request(batch_id: str) -> Request:

@@ -51,14 +51,18 @@ SECRET_BODY = b'[{"id":"a","body":"the secret text"}]'
 
 
 def new_call(
-    request: Request | None = None, *, base_url: str = BASE, policy: RetryPolicy | None = None, is_list: bool = True
+    request: Request | None = None,
+    *,
+    base_url: str = BASE,
+    policy: RetryPolicy | None = None,
+    empty_on_404: bool = True,
 ) -> Call[RawPage]:
     return Call(
         request or conversation_request(NUMBER).page(0, 50, "ASC"),
         base_url=base_url,
         conn_id="ip1_test",
         read=lambda response: split_page(response.body),
-        missing=RawPage if is_list else None,
+        missing=RawPage if empty_on_404 else None,
         policy=policy or RetryPolicy(max_attempts=3, uniform=lambda low, high: high),
     )
 
@@ -84,7 +88,7 @@ def test_not_found_is_no_messages_for_a_list_and_an_error_for_a_thing() -> None:
     call = new_call()
     assert call.receive(response(404), NOW) is None
     assert call.result.ids == ()
-    call = new_call(message_request("b", "m"), is_list=False)
+    call = new_call(message_request("b", "m"), empty_on_404=False)
     assert call.receive(response(404), NOW) is None and call.is_not_found
     with pytest.raises(IP1NotFoundError, match="does not know /v2/batches/b/messages/m"):
         _ = call.result
@@ -535,7 +539,7 @@ def all_errors() -> list[IP1Error]:
     ]
     makers: list[Callable[[], Call[RawPage]]] = [
         lambda: new_call(policy=RetryPolicy(max_attempts=1)),
-        lambda: new_call(message_request("b", "m"), policy=RetryPolicy(max_attempts=1), is_list=False),
+        lambda: new_call(message_request("b", "m"), policy=RetryPolicy(max_attempts=1), empty_on_404=False),
     ]
     errors = []
     for make in makers:

@@ -97,7 +97,7 @@ def test_a_participant_is_exactly_one_path_segment(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "method", "path", "label", "is_list", "names_participant"),
+    ("make", "method", "path", "label", "empty_on_404", "names_participant"),
     [
         (lambda: conversation_request(NUMBER), "GET", f"{LISTS}/{NUMBER}", f"{LISTS}/{MASKED}", True, True),
         (lambda: conversation_request("A B", "mo"), "GET", f"{LISTS}/A%20B/mo", f"{LISTS}/A B/mo", True, True),
@@ -112,11 +112,11 @@ def test_a_participant_is_exactly_one_path_segment(text: str) -> None:
     ],
 )  # fmt: skip
 def test_requests(
-    make: Callable[[], Request], method: str, path: str, label: str | None, is_list: bool, names_participant: bool
+    make: Callable[[], Request], method: str, path: str, label: str | None, empty_on_404: bool, names_participant: bool
 ) -> None:
     request = make()
     assert (request.method, request.path, request.url(BASE)) == (method, path, BASE + path)
-    assert (request.is_list, request.names_participant) == (is_list, names_participant)
+    assert (request.empty_on_404, request.names_participant) == (empty_on_404, names_participant)
     assert request.label == (label or path)
 
 
@@ -182,4 +182,4 @@ def test_which_requests_may_be_repeated() -> None:
     assert (cancel_request("b/1").method, cancel_request("b/1").path) == ("DELETE", "/v2/batches/b%2F1")
     for request in (batches_request(), senders_request(), batch_request("b"), message_request("b", "m")):
         assert (request.method, request.body, request.retry) == ("GET", None, "always")
-    assert batches_request().is_list and senders_request().is_list and not batch_request("b").is_list
+    assert batches_request().empty_on_404 and senders_request().empty_on_404 and not batch_request("b").empty_on_404
