@@ -170,6 +170,8 @@ with IP1Hook() as hook:
     assert_type(hook.get_summary(N), ConversationSummary)
     assert_type(hook.get_summary(N).total_messages, int | None)
     assert_type(hook.iter_batches(), Iterator[Batch])
+    assert_type(next(hook.iter_senders()).sender, str)
+    assert_type(next(hook.iter_blacklist(page_size=5)).msisdn, str)
     assert_type(hook.get_batch("b"), Batch)
     assert_type(hook.test_connection(), tuple[bool, str])
     assert_type(export_conversations(N, "s3://lake/out", hook=hook), dict[str, Any])

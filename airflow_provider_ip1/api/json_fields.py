@@ -74,16 +74,16 @@ class Fields:
             f"{self.subject} cannot be read: {f'its field {field}' if field else 'it'} {problem}. {ADVICE}"
         )
 
-    def id(self) -> str:
-        """Return the id, which is a text of at least one character."""
-        raw = self.values.get("id")
+    def id(self, name: str = "id") -> str:
+        """Return the field that identifies the object, which is a text of at least one character."""
+        raw = self.values.get(name)
         if raw is None or bytes(raw) == b"null":
-            raise self.error("id", "is missing")
-        found = self.text_or_none("id")
+            raise self.error(name, "is missing")
+        found = self.text_or_none(name)
         if found is None:
-            raise self.error("id", f"is {kind_of(raw)}, not a text")
+            raise self.error(name, f"is {kind_of(raw)}, not a text")
         if not found:
-            raise self.error("id", "is empty")
+            raise self.error(name, "is empty")
         return found
 
     def text_or_none(self, name: str) -> str | None:

@@ -94,21 +94,24 @@ _KEYS_WITHOUT_STATUSES = msgspec.json.Decoder(list[_KeyWithoutStatuses])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def split_page(body: bytes) -> RawPage:
+def split_page(body: bytes, key: str = "id") -> RawPage:
     """
-    Split the body of a response into messages.
+    Split the body of a response into messages, or the rows of another list.
 
     A byte order mark before the JSON is skipped. Of a name that an object contains twice, the last one counts, here
     and everywhere else. ``NaN`` and ``Infinity`` are not JSON. An escape of half a UTF-16 pair is (RFC 8259, 8.2), and
     stays in the bytes unchanged.
 
     :param body: the body, in UTF-8.
+    :param key: the field that identifies a row.
     :return: the messages, without links.
     :raises UnreadableBody: the body is not JSON in UTF-8, is truncated, or is nested too deeply for the interpreter's
         recursion limit.
-    :raises IP1ResponseError: it is JSON, but not an array of objects that each have a non-empty text as ``id``.
+    :raises IP1ResponseError: it is JSON, but not an array of objects that each have a non-empty text as ``key``.
     """
     body = bytes(body).removeprefix(BYTE_ORDER_MARK)
+    if key != "id":
+        return _split_slowly(body, key)
     keys: Sequence[_Key | _KeyWithoutStatuses]
     codes: Sequence[int | None]
     try:
@@ -124,11 +127,11 @@ def split_page(body: bytes) -> RawPage:
             return RawPage(ids, raws, [key.modified for key in keys], status_codes=codes)
     except UNDECODABLE:
         pass
-    return _split_slowly(body)
+    return _split_slowly(body, key)
 
 
-def _split_slowly(body: bytes) -> RawPage:
-    """Split a body that has lone surrogates, unusual times or errors."""
+def _split_slowly(body: bytes, key: str) -> RawPage:
+    """Split a body that has lone surrogates, unusual times or errors, or another key than messages have."""
     cleaned = replace_lone_surrogates(body)
     value = check_json(cleaned)
     if bytes(value)[:1] != b"[":
@@ -137,7 +140,7 @@ def _split_slowly(body: bytes) -> RawPage:
     end = 0
     for position, row in enumerate(_RAWS.decode(cleaned)):
         fields = Fields(row, f"The row at position {position} of the page", f"[{position}].")
-        ids.append(fields.id())
+        ids.append(fields.id(key))
         modified.append(fields.text_or_none("modified"))
         # Cleaning keeps the position of every character.
         start = cleaned.index(bytes(row), end)

@@ -48,6 +48,7 @@ class Request:
     :param query: names and values, in order.
     :param label: the path with phone numbers masked, for logs and errors.
     :param empty_on_404: whether a 404 means "none", as iP.1 documents for conversations.
+    :param key: the field that identifies a row of the list.
     :param names_participant: whether a 400 is about the participant.
     :param method: the HTTP method.
     :param body: JSON to send, or ``None``.
@@ -59,6 +60,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     label: str = ""
     empty_on_404: bool = False
+    key: str = "id"
     names_participant: bool = False
     method: Method = "GET"
     body: bytes | None = field(default=None, repr=False)
@@ -205,7 +207,12 @@ def batches_request() -> Request:
 
 def senders_request() -> Request:
     """Request the account's registered senders: ``GET /v2/me/senders``."""
-    return Request("/v2/me/senders", label="/v2/me/senders", empty_on_404=True)
+    return Request("/v2/me/senders", label="/v2/me/senders", empty_on_404=True, key="sender")
+
+
+def blacklist_request() -> Request:
+    """Request the numbers that get no SMS from the account: ``GET /v2/blacklist``."""
+    return Request("/v2/blacklist", label="/v2/blacklist", empty_on_404=True, key="msisdn")
 
 
 def batch_request(batch_id: str) -> Request:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,6 @@ import aiohttp
 import yarl
 from aiohttp.client_proto import ResponseHandler
 
-from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
@@ -224,12 +223,16 @@ class AsyncPages(AsyncIterator[Page]):
                 for message in page.messages:
                     yield message
 
-    async def batches(self) -> AsyncIterator[Batch]:
-        """Yield the batches of all pages of a list of batches. Closing the iterator closes the pages."""
+    async def rows(self, decode: Callable[[Any], T]) -> AsyncIterator[T]:
+        """
+        Yield the rows of all pages of another list. Closing the iterator closes the pages.
+
+        :param decode: makes a row of its JSON.
+        """
         async with aclosing(self):
             async for page in self:
-                for batch in page.batches:
-                    yield batch
+                for raw in page.raws:
+                    yield decode(raw)
 
     async def aclose(self) -> None:
         """Stop reading, and cancel the requests that are outstanding."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -158,7 +159,7 @@ class BaseClient:
 
         :param wanted: the page.
         """
-        return self.call(wanted.request, _read_page, missing=RawPage)
+        return self.call(wanted.request, partial(_read_page, key=wanted.request.key), missing=RawPage)
 
     def prove_server(self) -> Flow[None]:
         """
@@ -275,8 +276,8 @@ def has_total(lists: Lists) -> bool:
     return not isinstance(lists, AccountMessages) and len(lists) == 1
 
 
-def _read_page(response: Response) -> RawPage:
-    page = split_page(response.body)
+def _read_page(response: Response, key: str) -> RawPage:
+    page = split_page(response.body, key)
     return replace(page, link=read_link(response.headers.get("link")))
 
 

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
@@ -168,11 +167,15 @@ class SyncPages(Iterator[Page]):
             for page in self:
                 yield from page.messages
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the batches of all pages of a list of batches. Closing the iterator closes the pages."""
+    def rows(self, decode: Callable[[Any], T]) -> Iterator[T]:
+        """
+        Yield the rows of all pages of another list. Closing the iterator closes the pages.
+
+        :param decode: makes a row of its JSON.
+        """
         with closing(self):
             for page in self:
-                yield from page.batches
+                yield from map(decode, page.raws)
 
     def close(self) -> None:
         """Stop reading. Does not wait for responses that are outstanding."""

@@ -14,18 +14,26 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from airflow_provider_ip1.api.account import (
+    BlacklistEntry,
+    RegisteredSender,
+    decode_blacklist_entry,
+    decode_sender,
+)
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
+from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.paging.listing import (
     Lists,
+    account_list,
     account_messages,
     batch_list,
     batch_message_list,
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
-from airflow_provider_ip1.api.requests import Order, ReadOptions
+from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -287,7 +295,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).batches()
+        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).rows(decode_batch)
 
     def get_batch(self, batch_id: str) -> Batch:
         """
@@ -299,6 +307,38 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises ValueError: the id is empty or cannot be part of a path.
         """
         return self.client.run(self.client.batch(batch_id))
+
+    def iter_senders(self, *, page_size: int | None = None) -> Iterator[RegisteredSender]:
+        """
+        Iterate over the account's registered senders, alphabetically (iP.1's page on registering senders).
+
+        A subscription or an additional service of iP.1 is needed to send as one of them. A trial account can only send
+        as ``iP1`` or ``iP1sms``.
+
+        :param page_size: senders per request, 1 to 10000; default: the hook's.
+        :return: an iterator; empty if iP.1 lists none.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: an argument is out of range; the message names the argument.
+        """
+        return self._pages(lambda: [account_list(senders_request(), page_size=page_size)]).rows(decode_sender)
+
+    def iter_blacklist(self, *, page_size: int | None = None) -> Iterator[BlacklistEntry]:
+        """
+        Iterate over the numbers that get no SMS from the account (iP.1's page on the blacklist).
+
+        A number gets there when its owner replies ``STOP``, by an unsubscribe link, or by iP.1's API or portal.
+
+        .. warning:: The result consists of phone numbers. A task that returns it, or passes it to another task, stores
+            them in XCom and shows them in Airflow's web interface. Use them in the task that reads them.
+
+        :param page_size: numbers per request, 1 to 10000; default: the hook's.
+        :return: an iterator in iP.1's order, which is not documented; empty if iP.1 lists none.
+        :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
+        :raises ValueError: an argument is out of range; the message names the argument.
+        """
+        return self._pages(lambda: [account_list(blacklist_request(), page_size=page_size)]).rows(
+            decode_blacklist_entry
+        )
 
     def cancel_batch(self, batch_id: str) -> None:
         """

@@ -8,18 +8,26 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from airflow_provider_ip1.api.account import (
+    BlacklistEntry,
+    RegisteredSender,
+    decode_blacklist_entry,
+    decode_sender,
+)
 from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
+from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.paging.listing import (
     Lists,
+    account_list,
     account_messages,
     batch_list,
     batch_message_list,
     conversation_lists,
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
-from airflow_provider_ip1.api.requests import Order, ReadOptions
+from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
 from airflow_provider_ip1.api.sending import (
     Datacoding,
     DeliveryWindows,
@@ -154,7 +162,17 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
-        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).batches()
+        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).rows(decode_batch)
+
+    def iter_senders(self, *, page_size: int | None = None) -> AsyncIterator[RegisteredSender]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_senders`, as an async iterator."""
+        return self._pages(lambda: [account_list(senders_request(), page_size=page_size)]).rows(decode_sender)
+
+    def iter_blacklist(self, *, page_size: int | None = None) -> AsyncIterator[BlacklistEntry]:
+        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_blacklist`, as an async iterator."""
+        return self._pages(lambda: [account_list(blacklist_request(), page_size=page_size)]).rows(
+            decode_blacklist_entry
+        )
 
     async def get_batch(self, batch_id: str) -> Batch:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_batch`."""

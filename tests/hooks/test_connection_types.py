@@ -50,6 +50,8 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "iter_batch_pages": lambda client: next(client.iterate("iter_batch_pages")),
     "iter_participants": lambda client: next(client.iterate("iter_participants")),
     "iter_batches": lambda client: next(client.iterate("iter_batches")),
+    "iter_senders": lambda client: next(client.iterate("iter_senders")),
+    "iter_blacklist": lambda client: next(client.iterate("iter_blacklist")),
     "get_summary": lambda client: client.call("get_summary", MAIN),
     "get_message": lambda client: client.call("get_message", "b", "m"),
     "get_batch": lambda client: client.call("get_batch", "b"),

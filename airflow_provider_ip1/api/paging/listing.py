@@ -157,6 +157,17 @@ def batch_list(*, order: str = "DESC", page_size: int | None = None) -> Listing:
     )
 
 
+def account_list(request: Request, *, page_size: int | None = None) -> Listing:
+    """
+    Describe a list that belongs to the account, such as its senders.
+
+    :param request: the request for the list.
+    :param page_size: rows per request, 1 to 10000; ``None`` for the connection's setting.
+    :raises ValueError: an argument is out of range; the message names the argument.
+    """
+    return Listing(request=request, page_size=check_argument("page_size", page_size))
+
+
 def account_messages(
     *, direction: str | None = None, order: str = "ASC", page_size: int | None = None
 ) -> AccountMessages:

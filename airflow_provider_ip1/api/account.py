@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The account's registered senders and its blacklist.
+
+Source: iP.1's pages "Register sender" and "Managing black list".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_provider_ip1.api.json_fields import Fields
+from airflow_provider_ip1.api.json_text import BytesLike
+from airflow_provider_ip1.api.phone import mask_number
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSender:
+    """
+    A sender that the account has registered.
+
+    :param sender: the name or number.
+    :param created: when it was registered, in UTC; ``None`` if iP.1 sent no readable time.
+    """
+
+    sender: str
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BlacklistEntry:
+    """
+    A number that gets no SMS from the account.
+
+    :param msisdn: the number, with country code.
+    :param created: when it was added, in UTC; ``None`` if iP.1 sent no readable time. iP.1's example has no time zone.
+    """
+
+    msisdn: str
+    created: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"BlacklistEntry(msisdn={mask_number(self.msisdn)!r}, created={self.created!r})"
+
+
+def decode_sender(raw: BytesLike) -> RegisteredSender:
+    """
+    Decode a registered sender.
+
+    :param raw: the JSON object.
+    :raises IP1ResponseError: it is not a sender. The error names the field.
+    """
+    fields = Fields(raw, "A registered sender")
+    return RegisteredSender(fields.id("sender"), fields.timestamp("created"))
+
+
+def decode_blacklist_entry(raw: BytesLike) -> BlacklistEntry:
+    """
+    Decode an entry of the blacklist.
+
+    :param raw: the JSON object.
+    :raises IP1ResponseError: it is not an entry. The error names the field.
+    """
+    fields = Fields(raw, "An entry of the blacklist")
+    return BlacklistEntry(fields.id("msisdn"), fields.timestamp("created"))
