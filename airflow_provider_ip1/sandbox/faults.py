@@ -17,8 +17,9 @@ from airflow_provider_ip1.sandbox.conversation import PLACES
 GRAMMAR = """\
   NAME[@WHEN][~P][=VALUE][:OPTION=VALUE,OPTION=VALUE...]
 
-  WHEN selects requests by their number, which starts at 1 (/healthz is not counted):
+  WHEN selects requests by their number, which starts at 1:
     3 the third request; 2-4 the second to the fourth; 5- the fifth and all later ones; * all (the default).
+    /healthz and /sandbox/incoming are not counted.
   ~P hits each of these requests with probability P, 0 to 1. --seed decides which ones.
   The option method=GET, POST, PUT or DELETE, which every fault of requests has, counts and hits only such requests.
 

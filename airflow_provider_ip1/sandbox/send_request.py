@@ -98,7 +98,8 @@ def render_texts(body: str, recipients: object) -> dict[str, str]:
     """
     Return the text for each recipient.
 
-    In a template, ``{key}`` becomes the recipient's value, or that of ``default``. Without either it stays as it is.
+    In a template, ``{key}`` becomes the recipient's value, or that of ``default``. Without either it becomes empty if
+    another recipient has a value, and stays as it is if nobody has, as in version 1 of the API.
 
     :param body: the text.
     :param recipients: a list of numbers, or a dictionary from number to values by key, which may have ``default``.
@@ -117,7 +118,8 @@ def render_texts(body: str, recipients: object) -> dict[str, str]:
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
             raise Refused(400, recipients="The values of each recipient must be a dictionary of strings.")
     default = recipients.get("default", {})
-    return {number: _fill(body, {**default, **recipients[number]}) for number in numbers}
+    unset = dict.fromkeys((key for values in recipients.values() for key in values), "")
+    return {number: _fill(body, {**unset, **default, **recipients[number]}) for number in numbers}
 
 
 def _fill(body: str, values: dict[str, str]) -> str:

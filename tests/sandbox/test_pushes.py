@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -160,6 +162,19 @@ def test_receiver_that_does_not_listen_is_tried_again(account: Client, clock: Cl
     account.server.receive(SEVEN, "Hej")
     account.server.push()
     assert [(record.status, record.is_last) for record in account.server.pushes] == [(0, False)]
+
+
+def test_server_closes_while_a_push_waits_for_its_response() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with SandboxServer(messages=0, incoming_url=f"http://127.0.0.1:{silent.getsockname()[1]}/") as server:
+            server.receive(SEVEN, "Hej")
+            connection, _ = silent.accept()
+            started = time.monotonic()
+        # The longest wait for a response is 10 seconds.
+        assert time.monotonic() - started < 8
+        connection.close()
 
 
 # Incoming messages

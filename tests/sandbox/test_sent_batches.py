@@ -87,6 +87,15 @@ def test_template_gets_values_of_recipient_then_default_then_stays(account: Clie
     }
 
 
+def test_placeholder_that_only_others_have_is_empty(account: Client) -> None:
+    """As iP.1 documents for version 1."""
+    batch = send(account, body="Hej {name}{nobody}!", recipients={SEVEN: {"name": "Åsa"}, EMPTY: {}})
+    assert {message["recipient"]: message["body"] for message in messages_of(account, batch)} == {
+        SEVEN: "Hej Åsa{nobody}!",
+        EMPTY: "Hej {nobody}!",
+    }
+
+
 def test_repeated_recipient_gets_one_message(account: Client) -> None:
     assert len(messages_of(account, send(account, recipients=[SEVEN, SEVEN]))) == 1
 
