@@ -70,4 +70,17 @@ class IP1NoMessagesError(IP1Error):
 
 
 class IP1SendUnknownError(IP1Error):
-    """It is unknown whether an SMS was sent. Sending it again could send it twice."""
+    """
+    It is unknown whether an SMS was sent. Sending it again could send it twice.
+
+    :param message: what happened and what to do.
+    :param was_accepted: whether the server responded 2xx, so that the SMS was most likely sent.
+    """
+
+    def __init__(self, message: str, was_accepted: bool = False) -> None:
+        super().__init__(message)
+        self.was_accepted = was_accepted
+
+
+class IP1ReferenceError(IP1Error):
+    """iP.1 lists a batch with the reference of an SMS, and it is not this SMS. Nothing was sent."""

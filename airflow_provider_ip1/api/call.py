@@ -72,11 +72,13 @@ class TransportFailure:
         is not trusted); ``"response"`` is a response that must not be read to its end (endless, too large).
     :param was_sent: whether the request may have reached the server. Only a failure before the request was written,
         such as a refused connection, proves that it has not.
+    :param status: the HTTP status, if the response broke off after it.
     """
 
     reason: str
     kind: Literal["network", "settings", "response"] = "network"
     was_sent: bool = True
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Call(Generic[T]):
         self.is_not_found = False
         #: Whether the request may have taken effect, although the call failed. Matters where it must not be repeated.
         self.may_have_taken_effect = False
+        #: Whether the server has responded 2xx, readable or not.
+        self.was_accepted = False
         self._base_url = base_url
         self._connection = f"connection {conn_id!r}"
         self._read = read
@@ -167,6 +171,7 @@ class Call(Generic[T]):
         self.attempts += 1
         if isinstance(outcome, TransportFailure):
             error = self._error_for_failure(outcome)
+            self.was_accepted = outcome.status is not None and 200 <= outcome.status < 300
             return self._retry(error, is_retried=outcome.kind == "network", took_no_effect=not outcome.was_sent)
         if outcome.status == 200 or (200 < outcome.status < 300 and self.request.method != "GET"):
             return self._finish(outcome)
@@ -175,25 +180,26 @@ class Call(Generic[T]):
         is_retried = outcome.status in RETRIED_STATUSES
         pause = retry_after_seconds(outcome.headers, now) if is_retried else None
         error = self._error_for_status(outcome.status, pause)
-        # A server that refuses a request with 429 has not processed it; after a 5xx nobody can tell.
-        return self._retry(
-            error, pause, is_retried=is_retried, took_no_effect=outcome.status < 500 and outcome.status != 408
-        )
+        # A server that refuses a request with a 4xx has not processed it. After a 408 or 5xx nobody can tell.
+        took_no_effect = 400 <= outcome.status < 500 and outcome.status != 408
+        return self._retry(error, pause, is_retried=is_retried, took_no_effect=took_no_effect)
 
     def _receive_not_found(self, response: Response) -> float | None:
+        # A proxy may send one for a request that it has passed on, even with a JSON body.
         if not _is_empty_or_json(response.body):
             # A proxy or web server sends such pages.
             error = IP1ResponseError(
                 self._unusable("a 404 that does not come from iP.1's API (its body is not JSON)")
                 + f" Check that {self._base_url} is the iP.1 API and that no proxy responds in its place."
             )
-            return self._retry(error, is_retried=True, took_no_effect=True)
-        self.is_not_found = True
+            return self._retry(error, is_retried=True, took_no_effect=False)
+        self.is_not_found = self.may_have_taken_effect = True
         if self._missing is not None:
             self._results.append(self._missing())
         return None
 
     def _finish(self, response: Response) -> float | None:
+        self.was_accepted = True
         problem = ""
         try:
             self._results.append(self._read(response))
@@ -219,8 +225,8 @@ class Call(Generic[T]):
     def _redirect(self, response: Response) -> float:
         self._redirects += 1
         target = _redirect_target(self.url, response.headers.get("location", ""), self._base_url)
-        # A server may process a request before it redirects with 302 or 303; the other three say "repeat it there".
-        self.may_have_taken_effect = self.request.method != "GET" and response.status in (302, 303)
+        # A server may process a request before it redirects.
+        self.may_have_taken_effect = self.request.method != "GET"
         if target is None or self.request.method != "GET":
             raise IP1ConnectionError(
                 f"iP.1 redirects {self.request.label} to another server ({response.status}). The API key was not sent "

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -30,7 +30,10 @@ DeliveryWindows: TypeAlias = Sequence[Mapping[str, datetime | str]]
 #: The most characters that iP.1 accepts as a text, before any placeholder is filled in.
 MAX_BODY_LENGTH: Final = 2000
 
-_OWN_REFERENCE = re.compile(r"af-[0-9a-f]{32}")
+#: The most characters of a reference that iP.1 surely keeps. Its limit is not documented.
+MAX_REFERENCE: Final = 32
+_OWN_REFERENCE = re.compile(r"af-[0-9a-f]{16}-[0-9a-f]{12}")
+_TASK_PART = slice(len("af-") + 16 + len("-"))
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -69,6 +72,16 @@ class OutgoingBatch:
     def reference_label(self) -> str:
         """The reference for logs and errors: one made by this package as it is, any other with numbers masked."""
         return self.reference if _OWN_REFERENCE.fullmatch(self.reference) else mask_number(self.reference)
+
+    @property
+    def task_part(self) -> str:
+        """The beginning of a default reference, which does not depend on the recipients."""
+        return self.reference[_TASK_PART]
+
+    @property
+    def covers_recipients(self) -> bool:
+        """Whether the reference is a default one, so that no batch to other recipients has it."""
+        return self.reference == f"{self.task_part}{_digest(self.task_part, *sorted(self.recipients))[:12]}"
 
     @property
     def segments(self) -> int:
@@ -112,7 +125,8 @@ def check_batch(
     recipients: Recipients,
     body: str,
     sender: str | None,
-    reference: str,
+    reference: str | None,
+    identity: Sequence[str | None] = (),
     type: SmsType = "sms",
     datacoding: Datacoding = "ucs",
     priority: Priority = 1,
@@ -129,7 +143,8 @@ def check_batch(
     :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
         placeholder.
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
-    :param reference: identifies the batch, not blank.
+    :param reference: identifies the batch, not blank; ``None`` for :func:`default_reference`.
+    :param identity: what identifies the task, for the default reference. Default: nothing, for a random one.
     :param type: ``sms`` or ``flash``.
     :param datacoding: ``ucs`` or ``gsm``.
     :param priority: 1 or 2.
@@ -152,7 +167,7 @@ def check_batch(
         is_templated=is_templated,
         body=body,
         sender=check_sender(sender),
-        reference=_check_label(reference, "reference"),
+        reference=default_reference(values, *identity) if reference is None else _check_label(reference, "reference"),
         type=_check_choice(type, ("sms", "flash"), "type"),
         datacoding=_check_choice(datacoding, ("ucs", "gsm"), "datacoding"),
         priority=_check_choice(priority, (1, 2), "priority"),
@@ -202,26 +217,25 @@ def check_limit(value: int, argument: str) -> int:
     return value
 
 
-def default_reference(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+def default_reference(recipients: Iterable[str], *identity: str | None) -> str:
     """
-    Return the reference of a task that has not set one.
+    Return the reference of a batch for which none was given.
 
-    It stays the same for every try and after the task was cleared, even if the text has changed, so that the task
-    can see that it has already sent its SMS.
+    It stays the same for every try of a task and after the task was cleared, even if the text has changed, so that the
+    task can see that it has already sent its SMS. It depends on the recipients and not on the index of a mapped task,
+    because the same index may stand for somebody else after the list has changed.
 
-    :param dag_id: id of the DAG.
-    :param run_id: id of the DAG run.
-    :param task_id: id of the task.
-    :param map_index: index of a mapped task, -1 for a task that is not mapped.
-    :return: ``af-`` and 32 hexadecimal digits.
+    :param recipients: the numbers, in any order.
+    :param identity: what identifies the task: deployment, DAG, run and task. Without it, the reference is random, for
+        a batch that is sent only once.
+    :return: ``af-``, 16 hexadecimal digits for the identity, ``-``, and 12 for the recipients: 32 characters.
     """
-    identity = json.dumps([dag_id, run_id, task_id, map_index])
-    return f"af-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+    task_part = f"af-{_digest(*identity)[:16] if identity else secrets.token_hex(8)}-"
+    return f"{task_part}{_digest(task_part, *sorted(recipients))[:12]}"
 
 
-def random_reference() -> str:
-    """Return a reference for a batch that is sent only once, by which it can be found after a failure."""
-    return f"af-{secrets.token_hex(16)}"
+def _digest(*values: str | None) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _check_placeholders(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -152,7 +153,7 @@ class AsyncClient(BaseClient):
             await asyncio.gather(*pending, return_exceptions=True)
 
     async def _send(self, step: Send) -> Response | TransportFailure:
-        request = step.request
+        request, status = step.request, None
         headers = {**self._headers} if request.body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             async with self.session.request(
@@ -163,18 +164,20 @@ class AsyncClient(BaseClient):
                 allow_redirects=False,
                 **self._options,
             ) as response:
+                status = response.status
                 # Older aiohttp accepts both.
                 if len(response.headers) > _MAX_HEADERS or any("\0" in value for value in response.headers.values()):
-                    return TransportFailure("the response has malformed or too many headers")
+                    return TransportFailure("the response has malformed or too many headers", status=status)
                 headers = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
                 body = Body(headers.get("content-encoding"), self.max_body_bytes)
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     body.add(chunk)
                 return Response(response.status, headers, body.finish())
         except UnusableBody as error:
-            return error.failure
+            failure = error.failure
         except (aiohttp.ClientError, OSError) as error:
-            return transport_failure(error, before_sending=(aiohttp.ClientConnectorError,))
+            failure = transport_failure(error, before_sending=(aiohttp.ClientConnectorError,))
+        return replace(failure, status=status)
 
 
 class AsyncPages(AsyncIterator[Page]):

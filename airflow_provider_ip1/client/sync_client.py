@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -100,6 +101,7 @@ class SyncClient(BaseClient):
 
     def _send(self, step: Send) -> Response | TransportFailure:
         session = self.session
+        status = None
         try:
             request = self._prepared.copy()
             request.method, request.url = step.request.method, step.url
@@ -115,11 +117,13 @@ class SyncClient(BaseClient):
                 verify=True if session.verify is None else session.verify,
                 proxies=session.proxies,
             ) as response:
+                status = response.status_code
                 return self._receive(response)
         except UnusableBody as error:
-            return error.failure
+            failure = error.failure
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return transport_failure(error, before_sending=_BEFORE_SENDING)
+            failure = transport_failure(error, before_sending=_BEFORE_SENDING)
+        return replace(failure, status=status)
 
     def _receive(self, response: requests.Response) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -41,9 +41,8 @@ from airflow_provider_ip1.api.sending import (
     Priority,
     SmsType,
     check_batch,
-    random_reference,
 )
-from airflow_provider_ip1.api.sent_batch import SentBatch
+from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
@@ -396,7 +395,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
             recipients=recipients,
             body=body,
             sender=sender or self.settings.sender,
-            reference=reference or random_reference(),
+            reference=reference or None,
             type=type,
             datacoding=datacoding,
             priority=priority,
@@ -406,17 +405,20 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         )
         return self.send_once(outgoing).batch
 
-    def send_once(self, outgoing: OutgoingBatch, *, look_first: bool = False) -> SentBatch:
+    def send_once(self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False) -> SendResult:
         """
         Send a checked batch, unless an earlier try has sent it.
 
         :param outgoing: from :func:`airflow_provider_ip1.api.sending.check_batch`.
-        :param look_first: whether an earlier try may have sent it. If so, the hook looks for its reference first.
-        :return: the batch, and whether an earlier try had sent it.
+        :param check_sent: whether an earlier try may have sent it. If so, the hook looks for its reference first.
+        :param is_mapped: whether it belongs to a mapped task, so that a batch with its reference and another text is
+            not this one.
+        :return: the batch, the number of its recipients and SMS, and whether an earlier try had sent it.
+        :raises IP1ReferenceError: another batch has the reference. Nothing was sent.
         :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
         :raises IP1Error: iP.1 did not accept the SMS.
         """
-        return self.client.run(send_once(self.client, outgoing, look_first=look_first))
+        return self.client.run(send_once(self.client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
 
     def test_connection(self) -> tuple[bool, str]:
         """

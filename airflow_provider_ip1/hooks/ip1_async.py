@@ -35,9 +35,8 @@ from airflow_provider_ip1.api.sending import (
     Priority,
     SmsType,
     check_batch,
-    random_reference,
 )
-from airflow_provider_ip1.api.sent_batch import SentBatch
+from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import look_up_connection
@@ -203,7 +202,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             recipients=recipients,
             body=body,
             sender=sender or (await self.get_settings()).sender,
-            reference=reference or random_reference(),
+            reference=reference or None,
             type=type,
             datacoding=datacoding,
             priority=priority,
@@ -213,10 +212,12 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         )
         return (await self.send_once(outgoing)).batch
 
-    async def send_once(self, outgoing: OutgoingBatch, *, look_first: bool = False) -> SentBatch:
+    async def send_once(
+        self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False
+    ) -> SendResult:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_once`."""
         client = await self.get_client()
-        return await client.run(send_once(client, outgoing, look_first=look_first))
+        return await client.run(send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""

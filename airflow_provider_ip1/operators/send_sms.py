@@ -17,11 +17,10 @@ from airflow_provider_ip1.api.sending import (
     check_batch,
     check_limit,
     check_limits,
-    default_reference,
-    random_reference,
 )
+from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.compat import AirflowFailException, BaseOperator
-from airflow_provider_ip1.exceptions import IP1SendUnknownError
+from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 from airflow_provider_ip1.template_values import (
     failing_at_once,
     list_or_none,
@@ -39,7 +38,11 @@ ON_UNKNOWN = ("fail", "retry")
 
 
 class IP1SendUnknownFailure(IP1SendUnknownError, AirflowFailException):
-    """It is unknown whether an SMS was sent, and the operator was told to leave that to a person."""
+    """It is unknown whether an SMS was sent, and a person has to find out."""
+
+
+class IP1ReferenceFailure(IP1ReferenceError, AirflowFailException):
+    """Another SMS has the reference, which a retry would not change."""
 
 
 class SendSmsOperator(BaseOperator):
@@ -48,8 +51,9 @@ class SendSmsOperator(BaseOperator):
 
     iP.1 cannot recognize a repeated request, so the operator itself prevents a second SMS. After a failure that leaves
     the outcome open, and before every further try of the task, it looks for its ``reference`` in the newest batches of
-    the account, for up to 30 seconds. If iP.1 lists the reference, the SMS was sent, and the operator does not send it
-    again. A cleared task does not send again either, unless its ``reference`` is different.
+    the account, for up to 30 seconds. If iP.1 lists it, for a batch that was not canceled and has the same sender, the
+    SMS was sent, and the operator does not send it again. A cleared task does not send again either, unless its
+    ``reference`` is different.
 
     Success means that iP.1 accepted the SMS, not that it was delivered. To wait for the delivery, pass the returned
     ``batch_id`` to :class:`~airflow_provider_ip1.sensors.message_status.MessageStatusSensor`.
@@ -64,8 +68,10 @@ class SendSmsOperator(BaseOperator):
         fills in. (templated)
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
         ``sender`` of the connection. (templated)
-    :param reference: a text that no other SMS of the account has, so that the operator can find the SMS by it.
-        Default: ``af-`` and a hash of DAG id, run id, task id and map index. (templated)
+    :param reference: a text that no other SMS of the account has, so that the operator can find the SMS by it, best
+        of at most 32 characters. If a batch with it has other recipients, or in a mapped task another text, the task
+        fails. Default: ``af-``, a hash of the extra ``deployment`` of the connection, DAG id, run id and task id, and a
+        hash of the recipients, 32 characters in all. (templated)
     :param type: ``sms`` (default), or ``flash`` for a text that the phone shows at once and does not store.
     :param datacoding: ``ucs`` (default), or ``gsm`` to make iP.1 refuse a text that needs more than the GSM alphabet.
     :param priority: 1 (default), or 2 for faster delivery at a higher price.
@@ -77,10 +83,13 @@ class SendSmsOperator(BaseOperator):
     :param max_segments: fail before sending a text that takes more SMS than this per recipient, from 1. Default 3.
     :param on_unknown: what to do if it remains unknown whether the SMS was sent: ``fail`` (default) fails the task
         without further tries; ``retry`` lets Airflow try again, which sends unless iP.1 lists the reference by then.
+        After a 2xx, the task always fails.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
-    :return: ``batch_id``, ``reference``, ``recipients`` (their number), ``segments`` (the largest number of SMS per
-        recipient) and ``reused`` (whether an earlier try had sent the SMS).
-    :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent.
+    :return: ``batch_id``, ``reference`` (``None`` if it may contain a phone number), ``recipients`` (their number),
+        ``segments`` (the largest number of SMS per recipient) and ``reused`` (whether an earlier try had sent the SMS).
+    :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent. The error is also
+        an ``AirflowFailException``, like the next one.
+    :raises IP1ReferenceError: another batch has the reference. Nothing was sent.
     :raises IP1SendUnknownError: it is unknown whether the SMS was sent. With ``on_unknown="fail"`` the error is also an
         ``AirflowFailException``.
     :raises IP1Error: iP.1 did not accept the SMS.
@@ -150,42 +159,46 @@ class SendSmsOperator(BaseOperator):
         :param context: context of the task's run. Without a task instance in it, the default reference is random, and
             each call sends.
         """
-        task_instance = context.get("ti")
+        ti: Any = context.get("ti")
         with failing_at_once():
-            outgoing = self._check(task_instance)
-        try_number = 1 if task_instance is None else task_instance.try_number
-        if try_number > 1:
+            outgoing = self._check(ti)
+        is_repeated = ti is not None and ti.try_number > 1
+        if is_repeated:
             self.log.info(
                 "This is try %s of the task, so the operator looks for reference %r before it sends.",
-                try_number,
+                ti.try_number,
                 outgoing.reference_label,
             )
+        failure: IP1Error
         with self.hook as hook:
             try:
-                sent = hook.send_once(outgoing, look_first=try_number > 1)
+                sent = hook.send_once(outgoing, check_sent=is_repeated, is_mapped=ti is not None and ti.map_index >= 0)
+                return self._result(outgoing, sent)
+            except IP1ReferenceError as error:
+                failure = IP1ReferenceFailure(str(error))
             except IP1SendUnknownError as error:
-                if self.on_unknown == "retry":
+                if self.on_unknown == "retry" and not error.was_accepted:
                     raise
-                unknown = str(error)
-            else:
-                unknown = ""
-        if unknown:
-            raise IP1SendUnknownFailure(f"{unknown} Airflow does not retry the task, because on_unknown is 'fail'.")
-        segments = outgoing.segments
+                reason = "the server accepted the request" if error.was_accepted else "on_unknown is 'fail'"
+                failure = IP1SendUnknownFailure(f"{error} Airflow does not retry the task, because {reason}.")
+        raise failure
+
+    def _result(self, outgoing: OutgoingBatch, sent: SendResult) -> dict[str, Any]:
         self.log.info(
             "%s batch %s with reference %r to %d recipient%s, at most %s SMS each.",
             "An earlier try has already sent" if sent.reused else "Sent",
             sent.batch.id,
             outgoing.reference_label,
-            len(outgoing.recipients),
-            "" if len(outgoing.recipients) == 1 else "s",
-            segments,
+            sent.recipients,
+            "" if sent.recipients == 1 else "s",
+            sent.segments,
         )
         return {
             "batch_id": sent.batch.id,
-            "reference": outgoing.reference,
-            "recipients": len(outgoing.recipients),
-            "segments": segments,
+            # A masked reference would be another one.
+            "reference": outgoing.reference if outgoing.reference_label == outgoing.reference else None,
+            "recipients": sent.recipients,
+            "segments": sent.segments,
             "reused": sent.reused,
         }
 
@@ -204,17 +217,16 @@ class SendSmsOperator(BaseOperator):
 
         return OperatorLineage(outputs=[ip1_dataset(self.hook.settings.base_url, "v2/conversations")])
 
-    def _check(self, task_instance: Any) -> OutgoingBatch:
+    def _check(self, ti: Any) -> OutgoingBatch:
         required_text(self.ip1_conn_id, "ip1_conn_id")
-        reference = text_or_none(self.reference, "reference")
-        if reference is None and task_instance is not None:
-            ti = task_instance
-            reference = default_reference(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        settings = self.hook.settings
         outgoing = check_batch(
             recipients=numbers_or_none(self.recipients, "recipients", self.log),
             body=required_text(self.body, "body", may_have_braces=self.log),
-            sender=text_or_none(self.sender, "sender") or self.hook.settings.sender,
-            reference=reference or random_reference(),
+            sender=text_or_none(self.sender, "sender") or settings.sender,
+            reference=text_or_none(self.reference, "reference"),
+            # Without a task, the reference is random.
+            identity=() if ti is None else (settings.deployment, ti.dag_id, ti.run_id, ti.task_id),
             type=self.type,
             datacoding=self.datacoding,
             priority=self.priority,

@@ -11,6 +11,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -94,6 +95,9 @@ class Endpoints:
         order = parse_send_request(raw, charset, now_ms)
         if current_hits.get().value("rejections") == "requests":
             self._store.account.check(order)
+        length = current_hits.get().value("cut-reference")
+        if length is not None and order.reference is not None:
+            order = replace(order, reference=order.reference[: int(length)])
         return self._store.send(order).to_dict(now_ms, with_summaries=True)
 
     async def _batches(self, request: web.Request) -> web.Response:

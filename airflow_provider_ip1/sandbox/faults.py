@@ -56,6 +56,7 @@ Faults of the whole server (WHEN and ~P work here too):
   direction=swapped          0 is incoming and 1 outgoing
   sent-as=list:status=202    how POST responds after sending a batch: object (the default), list (of one object),
                              location (only the header Location) or nothing; status=200, 201 (the default) or 202
+  cut-reference=32           keeps only this many characters of the reference of a batch
   list-lag=5                 the list of batches shows a batch only after 5 seconds
   unknown-status=777         delivered messages have this status code instead of 201 (default 777)
   link=STYLE                 the Link header: rfc8288 (the default), no-semicolon, swallowed (without URLs), none,
@@ -156,6 +157,7 @@ _KINDS = {
     "sent-as": _Kind(
         _one_of("object", "list", "location", "nothing"), options={"status": _one_of("200", "201", "202")}
     ),
+    "cut-reference": _Kind(_positive),
     "list-lag": _Kind(_seconds),
     "unknown-status": _Kind(_positive, default="777"),
     "link": _Kind(_one_of(*LINK_STYLES), options={"to": _url}),

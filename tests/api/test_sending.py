@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -102,6 +103,9 @@ def test_normalizes_recipients_and_drops_duplicates(given: Any, expected: Any) -
         {NUMBER: {"name": 1}},
         {NUMBER: {"name": "Ann"}, f"+{NUMBER}": {"name": "Bo"}},
         {NUMBER: {}, "default": None},
+        {NUMBER: {"name": "caf\udce9"}},
+        {NUMBER: {"caf\udce9": "name"}},
+        {NUMBER: {}, "default": {"name": "caf\udce9"}},
     ],
 )
 def test_rejects_recipients_that_iP1_would_not_accept(recipients: Any) -> None:
@@ -172,7 +176,17 @@ def test_rejects_other_senders(sender: Any) -> None:
         outgoing(sender=sender)
 
 
-@pytest.mark.parametrize(("body", "problem"), [("", "blank"), (" \n", "blank"), ("x" * 2001, "2001"), (None, "string")])
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("", "blank"),
+        (" \n", "blank"),
+        ("x" * 2001, "2001"),
+        (None, "string"),
+        ("caf\udce9", "half of a character"),
+        ("\ud83d\ude00", "half of a character"),
+    ],
+)
 def test_rejects_texts_that_iP1_would_not_accept(body: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=f"body .*{problem}"):
         outgoing(body=body)
@@ -297,20 +311,38 @@ def test_rejects_limits_that_are_not_positive(argument: str, limit: Any) -> None
         check_limits(outgoing(), **{"max_recipients": 1, "max_segments": 1, argument: limit})
 
 
-def test_the_default_reference_depends_on_the_task_only() -> None:
-    reference = default_reference("dag", "manual__2026-11-01", "send", -1)
-    assert reference == default_reference("dag", "manual__2026-11-01", "send", -1)
-    assert reference.startswith("af-")
-    assert len(reference) == 35
-    others = {
-        default_reference("dag2", "manual__2026-11-01", "send", -1),
-        default_reference("dag", "manual__2026-11-02", "send", -1),
-        default_reference("dag", "manual__2026-11-01", "send2", -1),
-        default_reference("dag", "manual__2026-11-01", "send", 0),
-        default_reference("dag", "manual__2026-11-01send", "", -1),
-    }
-    assert len(others) == 5
-    assert reference not in others
+TASK = ("production", "dag", "manual__2026-11-01", "send")
+
+
+def test_the_default_reference_depends_on_the_task_and_the_recipients() -> None:
+    reference = default_reference([NUMBER, OTHER], *TASK)
+    assert re.fullmatch("af-[0-9a-f]{16}-[0-9a-f]{12}", reference)
+    assert reference == default_reference([OTHER, NUMBER], *TASK)
+    others = [
+        default_reference(recipients, *task)
+        for recipients, task in [
+            ([NUMBER], TASK),
+            ([NUMBER, OTHER], ("staging", "dag", "manual__2026-11-01", "send")),
+            ([NUMBER, OTHER], (None, "dag", "manual__2026-11-01", "send")),
+            ([NUMBER, OTHER], ("production", "dag2", "manual__2026-11-01", "send")),
+            ([NUMBER, OTHER], ("production", "dag", "manual__2026-11-02", "send")),
+            ([NUMBER, OTHER], ("production", "dag", "manual__2026-11-01", "send2")),
+            ([NUMBER, OTHER], ("production", "dag", "manual__2026-11-01send", "")),
+        ]
+    ]
+    assert len({reference, *others}) == 8
+    assert [other[:20] == reference[:20] for other in others] == [True, *[False] * 6]
+
+
+def test_a_batch_without_a_reference_gets_one() -> None:
+    batch = outgoing(recipients=f"{OTHER},+{NUMBER}", reference=None, identity=TASK)
+    assert batch.reference == default_reference([NUMBER, OTHER], *TASK)
+    assert batch.covers_recipients and batch.reference_label == batch.reference
+    assert outgoing(reference=None).reference != outgoing(reference=None).reference
+    assert outgoing(reference=None).covers_recipients
+    # What another task has returned, as the reference of this one.
+    assert not outgoing(reference=batch.reference).covers_recipients
+    assert not outgoing(reference="af-1").covers_recipients
 
 
 def test_shows_neither_text_nor_numbers() -> None:

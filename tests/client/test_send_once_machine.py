@@ -12,23 +12,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.requests import Request
 from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch
-from airflow_provider_ip1.api.sent_batch import SentBatch
+from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient, Flow, Pause, Send
 from airflow_provider_ip1.client.send_once import send_once
-from airflow_provider_ip1.exceptions import IP1Error, IP1SendUnknownError
+from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
-NUMBER = "46701740605"
+NUMBER, OTHER, STRANGER = "46701740605", "46701740606", "46701740607"
 TEXT = "A text that nobody may see"
+TASK = ("deployment", "dag", "run", "task")
 RUNS = int(os.environ.get("SEND_ONCE_RUNS", "1000"))
 
 log = logging.getLogger("send-once-machine")
@@ -48,9 +51,9 @@ REJECTIONS: dict[str, Response | TransportFailure] = {
     "401": Response(401, {}, b""),
     "404": Response(404, {}, b""),
     "404 of a proxy": Response(404, {}, b"<html>"),
+    "404 of a gateway": Response(404, {}, b'{"statusCode": 404}'),
     "302 of a proxy": Response(302, {"location": "https://login.example.com/"}, b""),
     "200 of a proxy": Response(200, {}, b"<html>"),
-    "200 with another batch": Response(200, {}, b'{"id": "5bcf4324f1a1d30d0c9a4a99", "reference": "other"}'),
 }
 # What comes back for a POST that iP.1 has accepted. A mapping of the batch's fields stands for a response.
 ACCEPTANCES = (
@@ -59,12 +62,18 @@ ACCEPTANCES = (
     "location",
     "nothing",
     "odd object",
+    "another reference",
     "cut",
+    "cut later",
     "lost response",
     "endless response",
     "500",
     "502",
     "303",
+    "307",
+    "404",
+    "404 of a proxy",
+    "408",
 )
 # Seconds until iP.1 lists a batch.
 LIST_DELAYS = st.sampled_from([0.0, 10.0, 30.0]) | st.floats(0, 30)
@@ -80,11 +89,16 @@ LIST_FAULTS: dict[str, Response | TransportFailure] = {
 
 @dataclass
 class Accepted:
-    """A batch that iP.1 has accepted, listed from a moment on."""
+    """A batch that iP.1 has accepted, listed from a moment on, and its messages from a later one."""
 
     id: str
     reference: str | None
     listed_at: float
+    fields: dict[str, Any]
+    recipients: list[str]
+    complete_at: float = 0.0
+    is_own: bool = False
+    is_canceled: bool = False
 
 
 class SendingTask(RuleBasedStateMachine):
@@ -97,36 +111,86 @@ class SendingTask(RuleBasedStateMachine):
             user_agent="test",
             log=log,
         )
-        self.outgoing: OutgoingBatch = check_batch(
-            recipients=NUMBER, body=TEXT, sender="iP1", reference="af-0123456789abcdef"
-        )
         self.now = 0.0
         self.batches: list[Accepted] = []
         self.accepted_ever = 0
         self.tries = 0
         self.is_finished = False
-        self.flow: Flow[SentBatch] | None = None
+        self.flow: Flow[SendResult] | None = None
         self.step: Send | Pause | None = None
         self.accepted_before_try = 0
+        self.had_2xx = False
+        self.is_mapped = False
+        self.cuts_references = False
+        self.choose(reference=None, is_mapped=False, cuts_references=False)
+
+    def choose(self, reference: str | None, is_mapped: bool, cuts_references: bool) -> None:
+        self.is_mapped = is_mapped
+        self.cuts_references = cuts_references
+        self.outgoing = self.outgoing_to(NUMBER, OTHER, reference=reference)
+
+    def outgoing_to(self, *recipients: str, reference: str | None, task: tuple[str, ...] = TASK) -> OutgoingBatch:
+        return check_batch(recipients=recipients, body=TEXT, sender="iP1", reference=reference, identity=task)
+
+    @initialize(
+        reference=st.sampled_from([None, None, "order-17", "order-2026-11-01-of-customer-4711-the-second"]),
+        is_mapped=st.booleans(),
+        cuts_references=st.booleans(),
+    )
+    def begin(self, reference: str | None, is_mapped: bool, cuts_references: bool) -> None:
+        self.choose(reference, is_mapped, cuts_references)
 
     # -- what iP.1 knows
 
     @property
     def own(self) -> list[Accepted]:
-        return [batch for batch in self.batches if batch.reference == self.outgoing.reference]
+        return [batch for batch in self.batches if batch.is_own]
 
-    def accept(self, reference: str | None, delay: float) -> Accepted:
+    def accept(
+        self,
+        reference: str | None,
+        delay: float,
+        recipients: Iterable[str] = (STRANGER,),
+        more: float = 0.0,
+        is_own: bool = False,
+        **fields: Any,
+    ) -> Accepted:
         self.accepted_ever += 1
-        batch = Accepted(f"5bcf4324f1a1d30d{self.accepted_ever:08x}", reference, self.now + delay)
+        batch = Accepted(
+            f"5bcf4324f1a1d30d{self.accepted_ever:08x}",
+            reference[:32] if reference is not None and self.cuts_references else reference,
+            self.now + delay,
+            {"sender": "iP1", "body": TEXT, **fields},
+            list(recipients),
+            self.now + delay + more,
+            is_own,
+        )
         self.batches.append(batch)
         return batch
 
-    def listing(self, request: dict[str, str]) -> Response:
-        listed = [batch for batch in self.batches if batch.listed_at <= self.now]
-        assert request["order"] == "DESC"
-        start, limit = int(request["start"]), int(request["limit"])
-        page = listed[::-1][start : start + limit]
-        return Response(200, {}, json.dumps([{"id": b.id, "reference": b.reference} for b in page]).encode())
+    def accept_own(self, delay: float, more: float = 0.0) -> Accepted:
+        return self.accept(self.outgoing.reference, delay, [*self.outgoing.recipients], more, is_own=True)
+
+    def respond(self, request: Request) -> Response:
+        query = dict(request.query)
+        start, limit = int(query["start"]), int(query["limit"])
+        rows: list[dict[str, Any]]
+        if request.path == "/v2/batches":
+            assert query["order"] == "DESC"
+            rows = [
+                batch.fields
+                | {"id": batch.id, "reference": batch.reference, "status": 203 if batch.is_canceled else 101}
+                for batch in reversed(self.batches)
+                if batch.listed_at <= self.now
+            ]
+        else:
+            (batch,) = [batch for batch in self.batches if batch.id in request.path]
+            recipients = batch.recipients if batch.complete_at <= self.now else batch.recipients[:1]
+            rows = [
+                {"id": f"{batch.id}-{number}", "recipient": recipient, "segments": 1}
+                for number, recipient in enumerate(recipients)
+            ]
+        return Response(200, {}, json.dumps(rows[start : start + limit]).encode())
 
     # -- what Airflow does
 
@@ -139,11 +203,11 @@ class SendingTask(RuleBasedStateMachine):
         except IP1Error as error:
             self.fail_try(error)
 
-    def finish_try(self, sent: SentBatch) -> None:
+    def finish_try(self, sent: SendResult) -> None:
         self.flow = self.step = None
         self.is_finished = True
         assert [batch.id for batch in self.own] == [sent.batch.id]
-        assert sent.batch.reference in (None, self.outgoing.reference)
+        assert (sent.recipients, sent.segments) == (2, 1)
         if sent.reused:
             assert self.accepted_before_try == 1
 
@@ -151,9 +215,16 @@ class SendingTask(RuleBasedStateMachine):
         self.flow = self.step = None
         assert TEXT not in str(error)
         assert NUMBER not in str(error)
-        if not isinstance(error, IP1SendUnknownError):
+        if isinstance(error, IP1SendUnknownError):
+            # Airflow must not try again then.
+            assert error.was_accepted is self.had_2xx
+        else:
             # The error says that this try has sent nothing.
             assert len(self.own) == self.accepted_before_try
+        if isinstance(error, IP1ReferenceError):
+            # There is a batch that looks like the one to send.
+            beginning = self.outgoing.reference[:20]
+            assert any((batch.reference or "").startswith(beginning) for batch in self.batches)
 
     @property
     def is_posting(self) -> bool:
@@ -170,7 +241,8 @@ class SendingTask(RuleBasedStateMachine):
         self.now += pause
         self.tries += 1
         self.accepted_before_try = len(self.own)
-        self.flow = send_once(self.client, self.outgoing, look_first=self.tries > 1)
+        self.had_2xx = False
+        self.flow = send_once(self.client, self.outgoing, check_sent=self.tries > 1, is_mapped=self.is_mapped)
         self.resume(None)
 
     @precondition(lambda self: self.flow is not None)
@@ -182,7 +254,7 @@ class SendingTask(RuleBasedStateMachine):
     @precondition(lambda self: self.is_posting)
     @rule(delay=LIST_DELAYS)
     def kill_worker_while_the_request_is_on_its_way(self, delay: float) -> None:
-        self.accept(self.outgoing.reference, delay)
+        self.accept_own(delay)
         self.kill_worker()
 
     @precondition(lambda self: isinstance(self.step, Pause))
@@ -207,15 +279,17 @@ class SendingTask(RuleBasedStateMachine):
     @precondition(lambda self: self.is_posting)
     @rule(fault=st.sampled_from(sorted(REJECTIONS)))
     def reject(self, fault: str) -> None:
+        self.had_2xx = fault == "200 of a proxy"
         self.resume(REJECTIONS[fault])
 
     @precondition(lambda self: self.is_posting)
-    @rule(shape=st.sampled_from(ACCEPTANCES), delay=LIST_DELAYS)
-    def accept_batch(self, shape: str, delay: float) -> None:
+    @rule(shape=st.sampled_from(ACCEPTANCES), delay=LIST_DELAYS, more=st.sampled_from([0.0, 5.0]))
+    def accept_batch(self, shape: str, delay: float, more: float) -> None:
         assert isinstance(self.step, Send)
         body = json.loads(self.step.request.body or b"")
-        assert (body["recipients"], body["body"]) == ([NUMBER], TEXT)
-        batch = self.accept(body["reference"], delay)
+        assert (body["recipients"], body["body"]) == ([NUMBER, OTHER], TEXT)
+        assert body["reference"] == self.outgoing.reference
+        batch = self.accept_own(min(delay, 30 - more), more)
         whole: dict[str, Any] = body | {"id": batch.id, "status": 101}
         headers = {"location": f"https://ip1.example/v2/batches/{batch.id}"}
         outcomes: dict[str, Response | TransportFailure] = {
@@ -224,20 +298,28 @@ class SendingTask(RuleBasedStateMachine):
             "location": Response(201, headers, b""),
             "nothing": Response(202, {}, b""),
             "odd object": Response(200, {}, json.dumps(whole | {"status": "Accepted", "tags": 7}).encode()),
+            "another reference": Response(200, {}, json.dumps(whole | {"reference": "another"}).encode()),
+            "cut later": TransportFailure("cut", status=201),
             "cut": Response(200, {}, json.dumps(whole).encode()[:20]),
             "lost response": TransportFailure("connection reset", was_sent=True),
             "endless response": TransportFailure("too large", kind="response", was_sent=True),
             "500": Response(500, {}, b""),
             "502": Response(502, {}, b"<html>"),
             "303": Response(303, headers, b""),
+            "307": Response(307, {"location": "/v2/batches/"}, b""),
+            "404": Response(404, {}, b"{}"),
+            "404 of a proxy": Response(404, {}, b"default backend - 404"),
+            "408": Response(408, {}, b""),
         }
-        self.resume(outcomes[shape])
+        outcome = outcomes[shape]
+        self.had_2xx = outcome.status is not None and 200 <= outcome.status < 300
+        self.resume(outcome)
 
     @precondition(lambda self: self.is_listing)
     @rule()
     def list_batches(self) -> None:
         assert isinstance(self.step, Send)
-        self.resume(self.listing(dict(self.step.request.query)))
+        self.resume(self.respond(self.step.request))
 
     @precondition(lambda self: self.is_listing)
     @rule(fault=st.sampled_from(sorted(LIST_FAULTS)))
@@ -260,12 +342,37 @@ class SendingTask(RuleBasedStateMachine):
         for number in range(count):
             self.accept(f"other-{number}" if number % 2 else None, 0)
 
-    @precondition(lambda self: any(batch.reference != self.outgoing.reference for batch in self.batches))
+    @rule(kind=st.sampled_from(["recipients", "sender", "text", "same task", "deployment", "beginning"]))
+    def others_send_alike(self, kind: str) -> None:
+        """Others send what looks like this SMS: with the same reference, or from the same task."""
+        reference = self.outgoing.reference
+        is_default = self.outgoing.covers_recipients
+        if kind == "recipients" and not is_default:
+            self.accept(reference, 0, [NUMBER])
+        elif kind == "sender":
+            self.accept(reference, 0, self.outgoing.recipients, sender="Other")
+        elif kind == "text" and self.is_mapped:
+            self.accept(reference, 0, self.outgoing.recipients, body="Another text")
+        elif kind == "same task" and is_default:
+            self.accept(self.outgoing_to(STRANGER, reference=None).reference, 0)
+        elif kind == "deployment" and is_default:
+            other = self.outgoing_to(NUMBER, OTHER, reference=None, task=("other", *TASK[1:]))
+            self.accept(other.reference, 0, self.outgoing.recipients)
+        elif kind == "beginning":
+            self.accept(reference[:-1], 0, self.outgoing.recipients)
+
+    @precondition(lambda self: any(not batch.is_own for batch in self.batches))
     @rule(count=st.integers(1, 10))
     def others_cancel(self, count: int) -> None:
         """The newest batches disappear from the list, which moves the older ones up."""
-        for batch in [batch for batch in self.batches if batch.reference != self.outgoing.reference][-count:]:
+        for batch in [batch for batch in self.batches if not batch.is_own][-count:]:
             self.batches.remove(batch)
+
+    @precondition(lambda self: self.own and self.flow is None and not self.is_finished)
+    @rule()
+    def somebody_cancels(self) -> None:
+        """A person cancels the batch in the portal. A further try must not report it as sent."""
+        self.own[0].is_canceled = True
 
     # -- what must hold
 
@@ -275,7 +382,7 @@ class SendingTask(RuleBasedStateMachine):
 
     @invariant()
     def sent_means_sent(self) -> None:
-        assert not self.is_finished or len(self.own) == 1
+        assert not self.is_finished or (len(self.own) == 1 and not self.own[0].is_canceled)
 
 
 TestSendingTask = SendingTask.TestCase

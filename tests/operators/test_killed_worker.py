@@ -18,10 +18,10 @@ import pytest
 from airflow_provider_ip1.api.sending import default_reference
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import PROJECT
-from tests.operators.sent_batches import TEXT, batches_with, posts
+from tests.operators.sent_batches import NUMBER, TEXT, batches_with, posts
 
 pytestmark = pytest.mark.slow
-REFERENCE = default_reference("dag", "run", "send", -1)
+REFERENCE = default_reference([NUMBER], None, "dag", "run", "send")
 Serve = Callable[..., SandboxServer]
 
 

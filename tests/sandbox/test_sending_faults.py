@@ -32,6 +32,14 @@ def test_response_to_post_can_have_any_form(server: SandboxServer, form: str, st
     assert response.headers.get("Location") == (f"/v2/batches/{batch['id']}" if form == "location" else None)
 
 
+def test_reference_can_be_cut(server: SandboxServer) -> None:
+    server.faults.add("cut-reference=4")
+    order = {"sender": "Skolan", "recipients": [EMPTY], "body": "Hej!", "reference": "123456"}
+    headers = {"Authorization": f"Bearer {server.key}"}
+    batch = requests.post(f"{server.url}/v2/batches", json=order, headers=headers, timeout=30).json()
+    assert batch["reference"] == server.conversation(EMPTY)[-1]["reference"] == "1234"
+
+
 def test_rejected_request_keeps_its_form(server: SandboxServer) -> None:
     server.faults.add("sent-as=nothing:status=200", "500:accepted=yes")
     headers = {"Authorization": f"Bearer {server.key}"}
