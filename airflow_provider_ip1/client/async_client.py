@@ -29,11 +29,10 @@ from airflow_provider_ip1.client.base_client import (
     Flow,
     Pause,
     Send,
-    has_total,
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
-from airflow_provider_ip1.client.tls import aiohttp_options
+from airflow_provider_ip1.client.tls import proxy_and_certificates, ssl_context
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
 T = TypeVar("T")
@@ -47,27 +46,14 @@ _MAX_FRAME_BYTES = 2 * 1024 * 1024
 
 class AsyncClient(BaseClient):
     """
-    A client for one event loop, with an open session. See :class:`BaseClient` for the other arguments.
+    A client for one event loop, with an open session. See :class:`BaseClient` for its arguments.
 
-    :param session: from :meth:`open`.
-    :param headers: of each request.
-    :param options: of each request: proxy and certificates.
+    Make it with :meth:`open`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        user_agent: str,
-        log: Log,
-        session: aiohttp.ClientSession,
-        headers: Mapping[str, str],
-        options: Mapping[str, Any],
-    ) -> None:
-        super().__init__(settings, user_agent=user_agent, log=log)
-        self.session = session
-        self._headers = headers
-        self._options = options
+    session: aiohttp.ClientSession
+    _headers: Mapping[str, str]
+    _options: Mapping[str, Any]
 
     @classmethod
     async def open(cls, settings: Settings, *, user_agent: str, log: Log) -> AsyncClient:
@@ -80,10 +66,13 @@ class AsyncClient(BaseClient):
         :raises IP1ConnectionError: the CA certificates cannot be read.
         """
         mask_http_logs()
-        options = await asyncio.to_thread(aiohttp_options, settings)
+        client = cls(settings, user_agent=user_agent, log=log)
+        proxy, verify = await asyncio.to_thread(proxy_and_certificates, settings)
+        certificates = ssl_context(verify, settings.conn_id) if isinstance(verify, str) else verify
+        client._options = {"proxy": proxy, "ssl": certificates}
         # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
         # belong to the requests, and the session has none.
-        headers = {
+        client._headers = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
             "Authorization": f"Bearer {settings.api_key}",
@@ -92,7 +81,7 @@ class AsyncClient(BaseClient):
         connect, read = settings.timeout
         connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
         connector._factory = partial(_LimitedHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
-        session = aiohttp.ClientSession(
+        client.session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(
                 total=connect + cls.max_response_timeouts * read, sock_connect=connect, sock_read=read
             ),
@@ -104,8 +93,8 @@ class AsyncClient(BaseClient):
         )
         # Otherwise aiohttp repeats a request on its own when the connection breaks. Call decides about that, and counts
         # and paces the attempts.
-        session._retry_connection = False
-        return cls(settings, user_agent=user_agent, log=log, session=session, headers=headers, options=options)
+        client.session._retry_connection = False
+        return client
 
     async def close(self) -> None:
         """Close the session and its connections."""
@@ -131,16 +120,16 @@ class AsyncClient(BaseClient):
             else:
                 outcome = await self._send(step)
 
-    async def pages(self, ahead: ReadAhead, *, has_total: bool) -> AsyncGenerator[Page, None]:
+    async def pages(self, ahead: ReadAhead, lists: Lists) -> AsyncGenerator[Page, None]:
         """
         Read lists, one after the other.
 
         :param ahead: from :meth:`BaseClient.read_ahead`.
-        :param has_total: whether the total of a page is the total of the read.
+        :param lists: the lists.
         """
         pending: dict[asyncio.Task[RawPage], PageRequest] = {}
         try:
-            for step in self.read(ahead, has_total=has_total):
+            for step in self.read(ahead, lists):
                 if isinstance(step, Page):
                     yield step
                 elif step is not None:
@@ -206,7 +195,7 @@ class AsyncPages(AsyncIterator[Page]):
         if self._pages is None:
             client: AsyncClient = await self._open_client()
             self._ahead = client.read_ahead(self._lists, self._concurrency)
-            self._pages = client.pages(self._ahead, has_total=has_total(self._lists))
+            self._pages = client.pages(self._ahead, self._lists)
         return await anext(self._pages)
 
     def skip_rest(self) -> None:

@@ -28,7 +28,6 @@ from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
 from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
-from airflow_provider_ip1.api.progress import Progress
 from airflow_provider_ip1.api.requests import (
     Request,
     batch_request,
@@ -51,6 +50,8 @@ T = TypeVar("T")
 MAX_CONNECTIONS: Final = 64
 #: Bytes that are read from a response at a time.
 CHUNK_BYTES: Final = 256 * 1024
+#: Seconds between two lines in the task's log.
+PROGRESS_INTERVAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +190,16 @@ class BaseClient:
         """
         return ReadAhead(lists, page_size=self.settings.page_size, concurrency=concurrency or self.settings.concurrency)
 
-    def read(self, ahead: ReadAhead, *, has_total: bool) -> Iterator[PageRequest | Page | None]:
+    def read(self, ahead: ReadAhead, lists: Lists) -> Iterator[PageRequest | Page | None]:
         """
         Yield the steps of a read, see :meth:`ReadAhead.steps`, and log its progress.
 
         :param ahead: from :meth:`read_ahead`.
-        :param has_total: whether the total of a page is the total of the read.
+        :param lists: the lists.
         """
         progress = Progress(time.monotonic())
+        # Only then is the total of a page the total of the read.
+        has_total = not isinstance(lists, AccountMessages) and len(lists) == 1
         for step in ahead.steps():
             if isinstance(step, Page):
                 line = progress.add(len(step), step.total_hint if has_total else None, time.monotonic())
@@ -249,9 +252,8 @@ class BaseClient:
         :raises IP1Error: the call failed.
         """
         while True:
-            for turn in (self._rate.reserve, self._rate.confirm):
-                if (pause := turn()) > 0:
-                    yield Pause(pause)
+            yield from pause(self._rate.reserve())
+            yield from pause(self._rate.confirm())
             outcome = yield Send(call.request, call.url)
             with self._counting:
                 self.requests_sent += 1
@@ -263,17 +265,52 @@ class BaseClient:
             with self._counting:
                 self.retries += 1
             self.log.info("Requesting %s again in %.1f s.", call.request.label, delay)
-            if delay > 0:
-                yield Pause(delay)
+            yield from pause(delay)
 
 
-def has_total(lists: Lists) -> bool:
+def pause(seconds: float) -> Flow[None]:
     """
-    Return whether the total of a page is the total of the whole read.
+    Wait, unless there is nothing to wait for.
 
-    :param lists: what is read.
+    :param seconds: how long, 0 or more.
     """
-    return not isinstance(lists, AccountMessages) and len(lists) == 1
+    if seconds > 0:
+        yield Pause(seconds)
+
+
+class Progress:
+    """
+    Reports the progress of a read at intervals.
+
+    :param now: seconds of a monotonic clock at the start.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._reported = now
+        self.messages = 0
+
+    def add(self, messages: int, total_hint: int | None, now: float) -> str | None:
+        """
+        Count messages that were delivered.
+
+        :param messages: how many more.
+        :param total_hint: about how many there are in all, if known.
+        :param now: seconds of the same clock.
+        :return: a line for the log if the last one is at least :data:`PROGRESS_INTERVAL` old, else ``None``.
+        """
+        self.messages += messages
+        if now - self._reported < PROGRESS_INTERVAL:
+            return None
+        self._reported = now
+        rate = self.messages / (now - self._began)
+        line = f"{self.messages:,} messages so far"
+        if total_hint is not None and total_hint > self.messages:
+            line += f" of about {total_hint:,}"
+        line += f", {rate:,.0f} messages/s"
+        if total_hint is not None and total_hint > self.messages and rate > 0:
+            line += f", about {(total_hint - self.messages) / rate:,.0f} s left"
+        return line
 
 
 def _read_page(response: Response, key: str) -> RawPage:

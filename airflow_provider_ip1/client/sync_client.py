@@ -28,7 +28,6 @@ from airflow_provider_ip1.client.base_client import (
     Flow,
     Pause,
     Send,
-    has_total,
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
@@ -128,8 +127,9 @@ class SyncClient(BaseClient):
     def _receive(self, response: requests.Response) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = Body(headers.get("content-encoding"), self.max_body_bytes)
-        # Unlike iter_content, read1 leaves chunks to http.client, which limits the lines between them.
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        # Unlike iter_content, read1 leaves chunks to http.client, which limits the lines between them. The adapter has
+        # told urllib3 not to decompress anything.
+        while chunk := response.raw.read1(CHUNK_BYTES):
             body.add(chunk)
         return Response(response.status_code, headers, body.finish())
 
@@ -148,7 +148,7 @@ class SyncPages(Iterator[Page]):
     def __init__(self, client: SyncClient, lists: Lists, concurrency: int | None) -> None:
         self._ahead = client.read_ahead(lists, concurrency)
         # Not a method: the generator must not keep this object alive, or dropping it would not stop its threads.
-        self._pages = _read(client, self._ahead, has_total=has_total(lists))
+        self._pages = _read(client, self._ahead, lists)
 
     def __iter__(self) -> SyncPages:
         return self
@@ -186,11 +186,11 @@ class SyncPages(Iterator[Page]):
         self._pages.close()
 
 
-def _read(client: SyncClient, ahead: ReadAhead, *, has_total: bool) -> Generator[Page, None, None]:
+def _read(client: SyncClient, ahead: ReadAhead, lists: Lists) -> Generator[Page, None, None]:
     closed = threading.Event()
     threads = _Threads()
     try:
-        for step in client.read(ahead, has_total=has_total):
+        for step in client.read(ahead, lists):
             if isinstance(step, Page):
                 yield step
             elif step is not None:

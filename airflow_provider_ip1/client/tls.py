@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import ssl
 from functools import cache
-from typing import Any
 
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.exceptions import IP1ConnectionError
@@ -50,17 +49,6 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
     if isinstance(verify, str):
         ssl_context(verify, settings.conn_id)
     return proxy, verify
-
-
-def aiohttp_options(settings: Settings) -> dict[str, Any]:
-    """
-    Return the options for aiohttp's requests: ``proxy`` and ``ssl``.
-
-    :param settings: of the connection.
-    :raises IP1ConnectionError: the proxy cannot be used, or the CA certificates cannot be read.
-    """
-    proxy, verify = proxy_and_certificates(settings)
-    return {"proxy": proxy, "ssl": ssl_context(verify, settings.conn_id) if isinstance(verify, str) else verify}
 
 
 def ssl_context(ca_path: str, conn_id: str) -> ssl.SSLContext:

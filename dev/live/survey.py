@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
-from airflow_provider_ip1.api.rate import RequestRate
 from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.client.shared_rate import RequestRate
 from dev.live.exchange import Exchange, Key
 
 BASE_URL = "https://api.ip1sms.com"

@@ -116,8 +116,9 @@ def async_outcome(url: str, name: str) -> tuple[str, float]:
     async def read() -> list[str]:
         client = await AsyncClient.open(settings_for(url), user_agent="test", log=LOG)
         try:
-            ahead = client.read_ahead(conversation_lists([f"case-{name}"]), None)
-            return [key async for page in client.pages(ahead, has_total=True) for key in page.ids]
+            lists = conversation_lists([f"case-{name}"])
+            ahead = client.read_ahead(lists, None)
+            return [key async for page in client.pages(ahead, lists) for key in page.ids]
         finally:
             await client.close()
 

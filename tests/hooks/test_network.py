@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from airflow_provider_ip1.api import progress
+from airflow_provider_ip1.client import base_client
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -332,7 +332,7 @@ def test_a_long_reading_tells_how_far_it_is(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(progress, "PROGRESS_INTERVAL", 1e-9)
+    monkeypatch.setattr(base_client, "PROGRESS_INTERVAL", 1e-9)
     with SandboxServer(messages=100) as server:
         connect(server.url)
         client = make_client()

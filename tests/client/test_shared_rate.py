@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.rate import RequestRate
+from airflow_provider_ip1.client.shared_rate import RequestRate
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.progress import PROGRESS_INTERVAL, Progress
+from airflow_provider_ip1.client.base_client import PROGRESS_INTERVAL, Progress
 
 
 def test_a_line_says_how_far_how_fast_and_how_long_still() -> None:
