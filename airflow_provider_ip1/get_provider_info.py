@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_ip1 import __version__
+from airflow_provider_ip1.api.extras import EXTRAS
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -88,78 +89,9 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "required; create it in iP.1's portal",
                     },
                 },
-                # The form stores the defaults that it fills in, so later defaults would not apply. Only booleans have
-                # one, because Airflow shows a boolean without a default as false.
                 "conn-fields": {
-                    "timeout": {
-                        "label": "Timeout",
-                        "description": "Seconds to wait for the server, above 0: one number, or [connect, read]. "
-                        "Default: [10, 60].",
-                        # For a list of types, the form would show a large JSON editor.
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "page_size": {
-                        "label": "Page size",
-                        "description": "Messages per request. Default: 200.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10000},
-                    },
-                    "concurrency": {
-                        "label": "Concurrency",
-                        "description": "Maximum number of requests in flight per task. Default: 4.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 64},
-                    },
-                    "max_attempts": {
-                        "label": "Attempts per request",
-                        "description": "Maximum number of attempts per request, including the first one. Default: 5.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20},
-                    },
-                    "requests_per_second": {
-                        "label": "Requests per second",
-                        "description": "Maximum rate per process and API key; 0 means unlimited. Default: 20.",
-                        "schema": {"type": ["number", "null"], "minimum": 0},
-                    },
-                    "verify": {
-                        "label": "Verify the certificate",
-                        "description": "Verify the server's TLS certificate. In JSON, also the path of a file with "
-                        "trusted CA certificates. Default: yes.",
-                        "schema": {"type": ["boolean", "null"], "default": True},
-                    },
-                    "proxies": {
-                        "label": "Proxies",
-                        "description": 'Proxy URL for https, for example {"https": "http://proxy.example.com:3128"}. '
-                        "Default: the proxies from the worker's environment.",
-                        "schema": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
-                    },
-                    "allow_http": {
-                        "label": "Allow http",
-                        "description": "Allow the API key to be sent unencrypted to another machine. For tests only. "
-                        "Default: no.",
-                        "schema": {"type": ["boolean", "null"], "default": False},
-                    },
-                    "redact_key": {
-                        "label": "Redaction key",
-                        "description": "Secret for hashing personal data in exports. The same key produces the same "
-                        "hashes. Required only to redact with hash.",
-                        "schema": {"type": ["string", "null"], "format": "password"},
-                    },
-                    "sender": {
-                        "label": "Sender",
-                        "description": "Sender of SMS, unless a task or notification sets one: 3 to 11 letters and "
-                        "digits, or a phone number with country code.",
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "recipients": {
-                        "label": "Recipients",
-                        "description": "Recipients of notifications, unless a notification sets its own: phone "
-                        "numbers with country code, separated by commas.",
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "deployment": {
-                        "label": "Deployment",
-                        "description": "Name of this Airflow, such as production, if several send SMS from the same "
-                        "account. Part of the default reference.",
-                        "schema": {"type": ["string", "null"]},
-                    },
+                    name: {"label": extra.label, "description": extra.description, "schema": extra.schema}
+                    for name, extra in EXTRAS.items()
                 },
             }
         ],

@@ -10,19 +10,15 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_ip1.api.addresses import check_recipients, check_sender
+from airflow_provider_ip1.api.extras import EXTRAS
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
-DEFAULT_HOST = "https://api.ip1sms.com"
-DEFAULT_TIMEOUT = (10.0, 60.0)
-DEFAULT_PAGE_SIZE = 200
-DEFAULT_CONCURRENCY = 4
-DEFAULT_MAX_ATTEMPTS = 5
-#: The sibling v3 API documents 30 requests per second and account; v2 documents nothing.
-DEFAULT_REQUESTS_PER_SECOND = 20.0
+DEFAULT_HOST: Final = "https://api.ip1sms.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +45,11 @@ class Settings:
     conn_id: str
     base_url: str
     api_key: str = field(repr=False)
-    timeout: tuple[float, float] = DEFAULT_TIMEOUT
-    page_size: int = DEFAULT_PAGE_SIZE
-    concurrency: int = DEFAULT_CONCURRENCY
-    max_attempts: int = DEFAULT_MAX_ATTEMPTS
-    requests_per_second: float = DEFAULT_REQUESTS_PER_SECOND
+    timeout: tuple[float, float] = EXTRAS["timeout"].default
+    page_size: int = EXTRAS["page_size"].default
+    concurrency: int = EXTRAS["concurrency"].default
+    max_attempts: int = EXTRAS["max_attempts"].default
+    requests_per_second: float = EXTRAS["requests_per_second"].default
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
     redact_key: str | None = field(default=None, repr=False)
@@ -62,41 +58,50 @@ class Settings:
     deployment: str | None = None
 
 
+class ConnectionFields(Protocol):
+    """The fields of an Airflow connection that matter here, besides its extras."""
+
+    conn_type: str | None
+    host: str | None
+    schema: str | None
+    port: int | None
+    password: str | None
+
+
 def read_settings(
-    conn_id: str,
-    *,
-    host: str | None,
-    schema: str | None,
-    port: int | None,
-    password: str | None,
-    extra: Mapping[str, Any],
-    overrides: Mapping[str, Any],
+    conn_id: str, connection: ConnectionFields, extra: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> tuple[Settings, tuple[str, ...]]:
     """
-    Check the fields of a connection.
+    Check a connection.
 
     :param conn_id: the connection's id, for error texts.
-    :param host: base URL or bare host; ``None`` or empty for https://api.ip1sms.com.
-    :param schema: ``http`` or ``https``, for a host without a scheme; default https.
-    :param port: for a host without a port.
-    :param password: the API key.
+    :param connection: type ``ip1``. The host is a base URL or bare host; ``None`` or empty for https://api.ip1sms.com.
+        Schema and port belong to a host without them; the default schema is https. The password is the API key.
     :param extra: the connection's extras. Empty strings and ``None`` count as not set. Numbers may be text, because a
         connection in URI form has nothing else.
     :param overrides: arguments of the hook, already checked. They override extras unless they are ``None``.
     :return: the settings, and the names of unknown extras.
     :raises IP1ConnectionError: a value cannot be used; the message names the field and the connection.
     """
+    if connection.conn_type != "ip1":
+        # The password of another service must not reach iP.1. A connection without a type may be any service's.
+        found = f"the type {connection.conn_type!r}" if connection.conn_type else "no type"
+        raise IP1ConnectionError(
+            f"Connection {conn_id!r} has {found}, not 'ip1'. Its password was not sent anywhere. Give ip1_conn_id a "
+            "connection of type 'ip1', or set the type of this one if its password is an API key of iP.1: conn_type in "
+            "JSON, ip1:// in a URI."
+        )
 
     def refuse(name: str, problem: str) -> IP1ConnectionError:
         return IP1ConnectionError(f"Connection {conn_id!r}: {name} {problem}")
 
-    key = (password or "").strip()
+    key = (connection.password or "").strip()
     if not key:
         raise refuse("password", "is empty. Put the API key of your iP.1 account there.")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise refuse("password", "is not an API key: it has spaces or characters that keys do not have.")
     values: dict[str, Any] = {}
-    for name, check in {**CHECKS, "allow_http": _flag}.items():
+    for name, check in CHECKS.items():
         value = extra.get(name)
         if value is None or value == "":
             continue
@@ -109,8 +114,8 @@ def read_settings(
         raise refuse(f"extra {name!r}", problem)
     allow_http = values.pop("allow_http", False)
     values.update({name: value for name, value in overrides.items() if value is not None})
-    base_url = _base_url(host, schema, port, allow_http, refuse)
-    unknown = tuple(sorted(str(name) for name in extra if name not in CHECKS and name != "allow_http"))
+    base_url = _base_url(connection, allow_http, refuse)
+    unknown = tuple(sorted(str(name) for name in extra if name not in CHECKS))
     return Settings(conn_id=conn_id, base_url=base_url, api_key=key, **values), unknown
 
 
@@ -132,16 +137,10 @@ def check_argument(name: str, value: Any) -> Any:
     raise ValueError(f"{name} {problem}")
 
 
-def _base_url(
-    host: str | None,
-    schema: str | None,
-    port: int | None,
-    allow_http: bool,
-    refuse: Callable[[str, str], IP1ConnectionError],
-) -> str:
-    text = (host or "").strip() or DEFAULT_HOST
+def _base_url(connection: ConnectionFields, allow_http: bool, refuse: Callable[[str, str], IP1ConnectionError]) -> str:
+    text, port = (connection.host or "").strip() or DEFAULT_HOST, connection.port
     if "://" not in text:
-        text = f"{(schema or 'https').strip().lower()}://{text}"
+        text = f"{(connection.schema or 'https').strip().lower()}://{text}"
     try:
         parts = urlsplit(text)
         named_port = parts.port
@@ -188,19 +187,21 @@ def _is_loopback(name: str) -> bool:
 
 
 def _number(value: Any, low: float, high: float, what: str) -> float:
-    wanted = f"must be {what}."
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(wanted)
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number) or not low <= number <= high:
-        raise ValueError(wanted)
-    return number
+    if not isinstance(value, bool) and isinstance(value, (int, float, str)):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number) and low <= number <= high:
+            return number
+    raise ValueError(f"must be {what}.")
 
 
-def _whole(value: Any, low: int, high: int) -> int:
+def _number_within(name: str, value: Any) -> float:
+    schema = EXTRAS[name].schema
+    low, high = schema["minimum"], schema.get("maximum", math.inf)
+    if schema["type"][0] == "number":
+        return _number(value, low, high, f"a number from {low} (no limit) up")
     what = f"a whole number from {low} to {high}"
     number = _number(value, low, high, what)
     if number != int(number):
@@ -278,30 +279,12 @@ def _recipients(value: Any) -> tuple[str, ...]:
     raise ValueError("must be phone numbers with country code, as a list or separated by commas.")
 
 
-def _page_size(value: Any) -> int:
-    return _whole(value, 1, 10_000)
-
-
-def _concurrency(value: Any) -> int:
-    return _whole(value, 1, 64)
-
-
-def _max_attempts(value: Any) -> int:
-    return _whole(value, 1, 20)
-
-
-def _requests_per_second(value: Any) -> float:
-    return _number(value, 0, 1e6, "a number from 0 (no limit) up")
-
-
 CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _timeout,
-    "page_size": _page_size,
-    "concurrency": _concurrency,
-    "max_attempts": _max_attempts,
-    "requests_per_second": _requests_per_second,
+    **{name: partial(_number_within, name) for name, extra in EXTRAS.items() if "minimum" in extra.schema},
     "verify": _verify,
     "proxies": _proxies,
+    "allow_http": _flag,
     "redact_key": _text,
     "sender": _sender,
     "recipients": _recipients,

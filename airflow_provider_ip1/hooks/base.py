@@ -62,23 +62,13 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
         return self._closed_counts[1] + (self._client.retries if self._client else 0)
 
     def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
-        if connection.conn_type != self.conn_type:
-            # The password of another service must not reach iP.1. A connection without a type may be any service's.
-            found = f"the type {connection.conn_type!r}" if connection.conn_type else "no type"
+        """Check a connection that was looked up; ``None`` if there is none."""
+        if connection is None:
             raise IP1ConnectionError(
-                f"Connection {self.ip1_conn_id!r} has {found}, not 'ip1'. Its password was not sent anywhere. Give "
-                "ip1_conn_id a connection of type 'ip1', or set the type of this one if its password is an API key of "
-                "iP.1: conn_type in JSON, ip1:// in a URI."
+                f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. "
+                "Code that runs outside a task finds only connections in environment variables and secrets backends."
             )
-        settings, unknown = read_settings(
-            self.ip1_conn_id,
-            host=connection.host,
-            schema=connection.schema,
-            port=connection.port,
-            password=connection.password,
-            extra=extra,
-            overrides=self._overrides,
-        )
+        settings, unknown = read_settings(self.ip1_conn_id, connection, extra, self._overrides)
         if unknown and not self._warned:
             self._warned = True
             self.log.warning(
@@ -87,12 +77,6 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
                 ", ".join(unknown),
             )
         return settings
-
-    def _missing_connection(self) -> IP1ConnectionError:
-        return IP1ConnectionError(
-            f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. Code "
-            "that runs outside a task finds only connections in environment variables and secrets backends."
-        )
 
 
 @cache

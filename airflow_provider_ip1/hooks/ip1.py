@@ -121,9 +121,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
             connection = self.get_connection(self.ip1_conn_id)
         except AirflowNotFoundException:
             connection = None
-        if connection is None:
-            raise self._missing_connection()
-        settings = self._read_settings(connection, connection.extra_dejson)
+        settings = self._read_settings(connection, connection.extra_dejson if connection else {})
         if settings.redact_key:
             # Airflow masks extras by their names and does not know this one. IP1AsyncHook never uses it.
             mask_secret(settings.redact_key)

@@ -229,10 +229,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         return True, f"{client.settings.base_url} accepted the API key."
 
     async def _look_up(self) -> Settings:
-        connection, extra = await look_up_connection(self, self.ip1_conn_id)
-        if connection is None:
-            raise self._missing_connection()
-        return self._read_settings(connection, extra)
+        return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))
 
     def _pages(
         self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any

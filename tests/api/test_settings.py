@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_ip1.api.extras import EXTRAS
 from airflow_provider_ip1.api.settings import CHECKS, Settings, check_argument, read_settings
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 KEY = "0123-secret-key"
+
+
+@dataclass
+class Fields:
+    conn_type: str | None = "ip1"
+    host: str | None = None
+    schema: str | None = None
+    port: int | None = None
+    password: str | None = KEY
 
 
 def read(
@@ -27,9 +38,8 @@ def read(
     password: str | None = KEY,
     **overrides: Any,
 ) -> Settings:
-    return read_settings(
-        "ip1_test", host=host, schema=schema, port=port, password=password, extra=extra or {}, overrides=overrides
-    )[0]
+    connection = Fields(host=host, schema=schema, port=port, password=password)
+    return read_settings("ip1_test", connection, extra or {}, overrides)[0]
 
 
 # -- the address
@@ -280,7 +290,7 @@ def test_extras_that_are_refused(name: str, value: object) -> None:
 
 
 def test_every_extra_has_been_tried() -> None:
-    assert set(BAD) == {*CHECKS, "allow_http"}
+    assert set(BAD) == set(CHECKS) == set(EXTRAS)
 
 
 @given(st.sampled_from(sorted(BAD)), st.recursive(
@@ -301,10 +311,8 @@ def test_arguments_win_over_extras_and_extras_over_defaults() -> None:
 
 
 def test_unknown_extras_are_told() -> None:
-    _, unknown = read_settings(
-        "ip1_test", host=None, schema=None, port=None, password=KEY,
-        extra={"pagesize": 5, "allow_http": False, "verify": True, "__x": {}}, overrides={},
-    )  # fmt: skip
+    extra = {"pagesize": 5, "allow_http": False, "verify": True, "__x": {}}
+    _, unknown = read_settings("ip1_test", Fields(), extra, {})
     assert unknown == ("__x", "pagesize")
 
 

@@ -89,7 +89,7 @@ def test_the_connection_page_lists_every_extra() -> None:
     from airflow_provider_ip1.get_provider_info import get_provider_info
 
     (declared,) = get_provider_info()["connection-types"]
-    assert declared["conn-fields"].keys() == CHECKS.keys() | {"allow_http"}
+    assert declared["conn-fields"].keys() == CHECKS.keys()
     assert "<!-- embed: connection-extras -->" in (DOCS / "connection.md").read_text()
 
 
