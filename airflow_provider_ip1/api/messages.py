@@ -16,7 +16,8 @@ import msgspec
 
 from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.status import Category, status_category
+from airflow_provider_ip1.api.status import Category, latest_report, status_category
+from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
 
 Scalar: TypeAlias = str | int | float
 """A value that iP.1 does not document, kept as sent."""
@@ -166,15 +167,21 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         """
         The most recent report, by ``created`` and not by position. ``None`` if there are no reports.
 
-        Of reports with the same time the later one in the list wins. A report without ``created`` counts as made at
-        the same time as the latest report before it.
+        Of reports with the same time the later one in the list wins. A report without ``created``, or dated before the
+        year 2000, counts as made at the same time as the latest report before it, but a pending one never follows a
+        final one.
         """
-        latest: MessageStatus | None = None
-        when: datetime | None = None
-        for status in self.statuses:
-            if status.created is None or when is None or status.created >= when:
-                latest, when = status, status.created or when
-        return latest
+        return self.latest_status_until(LATEST_TIME)
+
+    def latest_status_until(self, latest: datetime) -> MessageStatus | None:
+        """
+        Return the most recent report, as :attr:`latest_status`, with the rule for times in the future as well.
+
+        :param latest: a report that is dated later counts as undated: a day from now.
+        """
+        times = [report.created if is_plausible(report.created, latest) else None for report in self.statuses]
+        position = latest_report([report.code for report in self.statuses], times)
+        return None if position is None else self.statuses[position]
 
     @property
     def status_code(self) -> int | None:

@@ -12,9 +12,9 @@ API v1 has a different list, in which 101 and 110 are errors. Do not interpret i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 Category = Literal["pending", "delivered", "undelivered", "rejected", "failed"]
 
@@ -110,6 +110,28 @@ def is_terminal(category: str) -> bool:
     if category not in CATEGORIES:
         raise ValueError(f"Unknown status category {category!r}: use one of {', '.join(CATEGORIES)}.")
     return category in TERMINAL_CATEGORIES
+
+
+def latest_report(codes: Sequence[int], times: Sequence[Any]) -> int | None:
+    """
+    Find the most recent of a message's reports.
+
+    :param codes: their status codes.
+    :param times: when they were made, comparable with each other; ``None`` where that is unknown.
+    :return: the position of the most recent one; ``None`` if there are no reports. Of reports whose times do not
+        decide, the later one wins, except that a pending one never follows a final one.
+    """
+    position = when = None
+    for at, (code, time) in enumerate(zip(codes, times, strict=True)):
+        if position is None or (time is not None and when is not None and time >= when):
+            is_later = True
+        elif time is not None and when is not None:
+            is_later = False
+        else:
+            is_later = is_terminal(status_category(code)) or not is_terminal(status_category(codes[position]))
+        if is_later:
+            position, when = at, time or when
+    return position
 
 
 def describe_status(code: int) -> str:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Final, TypeGuard
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+#: The latest plausible time where nobody knows what time it is.
+LATEST_TIME: Final = datetime.max.replace(tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat
 _UTC_FORMAT: Final = re.compile(rb"0000-00-00T00:00:00(\.0+)?Z")
@@ -83,11 +85,11 @@ def _timestamp_or_none(value: str | None) -> datetime | None:
 
 def is_plausible(time: datetime | None, latest: datetime) -> TypeGuard[datetime]:
     """
-    Return whether a message can have been modified at this time.
+    Return whether a message can have been modified, or a status reported, at this time.
 
     Times before the year 2000 are default values or errors.
 
     :param time: the time that iP.1 sent, aware; ``None`` if it sent none.
-    :param latest: the latest plausible time, a day after the start of the export.
+    :param latest: the latest plausible time, a day after the start of the export or after the poll.
     """
     return time is not None and _EARLIEST <= time <= latest

@@ -39,7 +39,7 @@ from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Scalar
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.routes import other_side_of
-from airflow_provider_ip1.api.status import status_category, status_name
+from airflow_provider_ip1.api.status import latest_report, status_category, status_name
 from airflow_provider_ip1.api.timestamps import parse_timestamp
 from airflow_provider_ip1.formats.redaction import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, PRICE_PRECISION, PRICE_SCALE
@@ -318,12 +318,11 @@ def _latest_codes(counts: list[int], codes: list[int], created: list[str | None]
     latest: list[int | None] = []
     start = 0
     for count in counts:
-        code = when = None
-        for position in range(start, start + count):
-            time = created[position]
-            if time is None or when is None or time >= when:
-                code, when = codes[position], time or when
-        latest.append(code)
+        of_message = slice(start, start + count)
+        # Times before the year 2000 are default values or errors.
+        times = [None if time is None or time < "2000" else time for time in created[of_message]]
+        position = latest_report(codes[of_message], times)
+        latest.append(None if position is None else codes[start + position])
         start += count
     return latest
 

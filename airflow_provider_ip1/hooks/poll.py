@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.watching.wait import Wait
@@ -96,7 +97,7 @@ def poll(hook: IP1Hook, watch: Watch) -> PollResult:
     :return: what was found.
     :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
     """
-    steps = watch.poll()
+    steps = watch.poll(_latest_time())
     step = next(steps)
     while not isinstance(step, PollResult):
         query = step
@@ -121,7 +122,7 @@ def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, N
 
 async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
     """Like :func:`poll`, for :class:`IP1AsyncHook`."""
-    steps = watch.poll()
+    steps = watch.poll(_latest_time())
     step = next(steps)
     while not isinstance(step, PollResult):
         query = step
@@ -143,6 +144,10 @@ async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[P
         async with aclosing(_open(hook, query)) as responses:
             async for response in responses:
                 yield response
+
+
+def _latest_time() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC) + timedelta(days=1)
 
 
 def _open(hook: Any, query: ReadConversation | ReadBatch) -> Any:

@@ -27,7 +27,11 @@ SCHEMA = json.loads(files("airflow_provider_ip1.api").joinpath("schema/conversat
 
 
 def status(code, created):
-    return MessageStatus(code, None, created and datetime(2020, 1, created, tzinfo=UTC))
+    day = created if isinstance(created, datetime) else created and datetime(2020, 1, created, tzinfo=UTC)
+    return MessageStatus(code, None, day)
+
+
+YEAR_1, YEAR_2099 = datetime(1, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +44,32 @@ def status(code, created):
         ([(111, 2), (201, None)], 201),
         ([(111, 2), (201, None), (101, 1)], 201),
         ([(111, None), (201, 1)], 201),
+        # The times do not decide, but nothing is pending after a final status.
+        ([(201, 2), (111, None)], 201),
+        ([(201, None), (111, 1)], 201),
+        ([(201, None), (111, None)], 201),
+        ([(202, 1), (201, None)], 201),
+        # Their times do.
+        ([(201, 1), (111, 2)], 111),
+        ([(201, 1), (202, 2), (111, None)], 202),
+        ([], None),
     ],
 )
-def test_the_latest_status_is_the_one_created_last(reports, latest):
-    message = Message(ID, statuses=tuple(status(*report) for report in reports))
+@pytest.mark.parametrize("unreadable", [None, YEAR_1, datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC)], ids=str)
+def test_the_latest_status_is_the_one_created_last(reports, latest, unreadable):
+    message = Message(ID, statuses=tuple(status(code, created or unreadable) for code, created in reports))
     assert message.status_code == latest
+    assert getattr(message.latest_status_until(YEAR_2099), "code", None) == latest
+
+
+@pytest.mark.parametrize("positions", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("impossible", [YEAR_1, YEAR_2099], ids=str)
+@pytest.mark.parametrize("wrong_code", [112, 201])
+def test_a_status_with_an_impossible_time_neither_hides_a_delivery_nor_is_hidden(positions, impossible, wrong_code):
+    good = status(313 - wrong_code, 1)
+    reports = [status(wrong_code, impossible), good]
+    message = Message(ID, statuses=tuple(reports[position] for position in positions))
+    assert message.latest_status_until(datetime(2020, 2, 1, tzinfo=UTC)).code == 201
 
 
 # --- What is kept ----------------------------------------------------------------------------------------------------

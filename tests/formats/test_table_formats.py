@@ -123,9 +123,10 @@ DIFFERENCES: list[dict[str, Any]] = [
             {"code": 102, "duration": 0, "created": at("2026-10-31T07:59:00Z")},
             {"code": 111, "duration": None, "created": None},
         ],
-        "status_code": 111,
-        "status_category": "pending",
-        "status_name": "DeliveredToGateway",
+        # Nothing is pending after a delivery.
+        "status_code": 201,
+        "status_category": "delivered",
+        "status_name": "DeliveredToHandset",
         "extra": {"statuses": ODD[9]["statuses"]},
     },
     {"extra": {"tags": ["a", {"b": None}], "links": {"self": "https://example.com/?a=1&b=2"}, "score": 1.5}},

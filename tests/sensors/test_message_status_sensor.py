@@ -397,7 +397,7 @@ class TestNotFound:
     def test_one_404_does_not_end_a_wait_that_found_the_message(self, run: Run, batches: Batches, clock: Clock) -> None:
         """Not even if the process that finds nothing does not know that another one saw the message before."""
         clock.after(110, batches.hide)
-        clock.after(145, batches.show)
+        clock.after(130, batches.show)
         outcome = run(batch_id=STUCK, message_id=STUCK_MESSAGE, not_found_timeout=100)
         assert outcome.kind == "AirflowSensorTimeout"
 

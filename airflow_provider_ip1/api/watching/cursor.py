@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
 from airflow_provider_ip1.api.watching.watch import ReadConversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
@@ -35,10 +36,6 @@ GUARD: Final = 10
 PAGE_SIZE: Final = 50
 #: The most rows that a poll reads.
 MAX_ROWS: Final = 10_000
-
-# Earlier times are default values or errors.
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 Start = Literal["now", "beginning"]
 
@@ -60,17 +57,20 @@ class IncomingSms:
     groups: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, message: Message, participant: str, groups: tuple[str, ...] = ()) -> IncomingSms:
+    def of(
+        cls, message: Message, participant: str, groups: tuple[str, ...] = (), latest: datetime = LATEST_TIME
+    ) -> IncomingSms:
         """
         Describe a message.
 
         :param message: the message.
         :param participant: its sender, normalized. The number is masked should an id contain it.
         :param groups: the names of the groups that matched.
+        :param latest: the latest plausible time.
         """
         masked = mask_number(participant)
         batch_id = message.batch_id and message.batch_id.replace(participant, masked)
-        return cls(message.id.replace(participant, masked), batch_id, received_at(message), groups)
+        return cls(message.id.replace(participant, masked), batch_id, received_at(message, latest), groups)
 
     @property
     def received_text(self) -> str:
@@ -87,15 +87,16 @@ class IncomingSms:
         }
 
 
-def received_at(message: Message) -> datetime | None:
+def received_at(message: Message, latest: datetime = LATEST_TIME) -> datetime | None:
     """
     Return when a message was received: the earliest time that iP.1 sent for it.
 
     :param message: an incoming message.
+    :param latest: the latest plausible time.
     :return: the time in UTC; ``None`` if iP.1 sent no readable time.
     """
     times = [message.modified, *(status.created for status in message.statuses)]
-    return min((time for time in times if time is not None and time >= _EARLIEST), default=None)
+    return min((time for time in times if is_plausible(time, latest)), default=None)
 
 
 class Cursor:
@@ -139,7 +140,7 @@ class Cursor:
             "newest": None if self._newest is None else self._newest.timestamp(),
         }
 
-    def poll(self) -> Generator[ReadConversation, Page | None, tuple[Message, ...]]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[ReadConversation, Page | None, tuple[Message, ...]]:
         """
         Read what is new.
 
@@ -147,12 +148,13 @@ class Cursor:
         :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`. If the generator fails or is dropped
         before it returns, the cursor stays where it is.
 
+        :param latest: the latest plausible time: a day from now.
         :return: a generator of one query, which returns the new messages, oldest first.
         :raises IP1PagingError: more than :data:`MAX_ROWS` rows would have to be read.
         :raises IP1ResponseError: iP.1 does not list the newest messages first.
         """
         query = ReadConversation(self.participant, "mo", PAGE_SIZE)
-        read = _Read(self._known, self._others, self._since, ends_early=not self._is_whole)
+        read = _Read(self._known, self._others, self._since, latest, ends_early=not self._is_whole)
         while not read.is_enough:
             page = yield query
             if page is None:
@@ -191,7 +193,7 @@ class Cursor:
     def _advance(self, read: _Read, new: list[_Row]) -> None:
         listed = {row.digest for row in read.rows}
         # A message that arrives during the poll may be read last. So may one that is in another place meanwhile.
-        misplaced = sorted((row for row in new if row.place >= WINDOW), key=lambda row: row.received or _LATEST)
+        misplaced = sorted((row for row in new if row.place >= WINDOW), key=lambda row: row.received or LATEST_TIME)
         gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
         self._is_whole = read.is_whole and len(read.rows) <= WINDOW
         self._known = tuple(row.digest for row in islice(read.rows, WINDOW))
@@ -215,13 +217,20 @@ class _Read:
     """The rows that a poll has read so far, newest first."""
 
     def __init__(
-        self, known: tuple[str, ...], others: tuple[str, ...], since: datetime | None, *, ends_early: bool
+        self,
+        known: tuple[str, ...],
+        others: tuple[str, ...],
+        since: datetime | None,
+        latest: datetime,
+        *,
+        ends_early: bool,
     ) -> None:
         self.rows: list[_Row] = []
         self.is_whole = False
         self._known = frozenset(known)
         self._seen = frozenset(known + others)
         self._since = since
+        self._latest = latest
         self._ends_early = ends_early
         self._found = 0
         self._first_old: int | None = None
@@ -230,7 +239,7 @@ class _Read:
     def add(self, page: Page) -> None:
         """Add the next page."""
         for message in page.messages:
-            received, digest = received_at(message), _digest(message.id)
+            received, digest = received_at(message, self._latest), _digest(message.id)
             is_before_start = self._since is not None and received is not None and received < self._since
             place = len(self.rows)
             self.rows.append(_Row(place, digest, message, received, digest in self._seen, is_before_start))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.phone import mask_number
+from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms, Start
 from airflow_provider_ip1.api.watching.pattern import Pattern
 from airflow_provider_ip1.api.watching.watch import PollResult, Query
@@ -88,23 +89,24 @@ class IncomingWatch(_InboxWatch):
         matching = "" if self.pattern is None else " that matches the pattern"
         return f"an {self.subject}{matching}, received since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
-    def poll(self) -> Generator[Query | PollResult, Any, None]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
         Look for new messages once, as :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>` does.
 
         Of several messages that match, the oldest one counts, as if each had been looked at when it arrived.
 
+        :param latest: the latest plausible time: a day from now.
         :return: a generator of queries and one result.
         :raises IP1Error: the search for the pattern takes too long.
         :raises IP1ResponseError: iP.1's list cannot be used.
         """
-        yield self._result((yield from self._cursor.poll()))
+        yield self._result((yield from self._cursor.poll(latest)), latest)
 
-    def _result(self, new: tuple[Message, ...]) -> PollResult:
+    def _result(self, new: tuple[Message, ...], latest: datetime) -> PollResult:
         for message in new:
             groups = () if self._compiled is None else self._compiled.groups_in(message.body or "")
             if groups is not None:
-                found = IncomingSms.of(message, self.participant, groups)
+                found = IncomingSms.of(message, self.participant, groups, latest)
                 text = f"Message {found.message_id} was received at {found.received_text}"
                 return PollResult("reached", (found,), text, has_changed=True)
             self._others += 1
@@ -140,16 +142,17 @@ class ArrivalWatch(_InboxWatch):
         """What the watch is for, in words."""
         return self.subject
 
-    def poll(self) -> Generator[Query | PollResult, Any, None]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
         Read the new messages, as :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>` does.
 
+        :param latest: the latest plausible time: a day from now.
         :return: a generator of queries and one result, whose messages are the new ones, oldest first.
         :raises IP1PagingError: there are too many messages to read.
         :raises IP1ResponseError: iP.1's list cannot be used.
         """
-        new = yield from self._cursor.poll()
-        messages = tuple(IncomingSms.of(message, self.participant) for message in new)
+        new = yield from self._cursor.poll(latest)
+        messages = tuple(IncomingSms.of(message, self.participant, latest=latest) for message in new)
         text = f"{counted(len(messages), 'new message')}: {self.subject}"
         yield PollResult("waiting", messages, text, has_changed=bool(messages))
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import InitVar, dataclass, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import check_id, normalize_participant
 from airflow_provider_ip1.api.status import KNOWN_CODES, is_terminal, status_category, status_name
+from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument, StatusRule
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
@@ -210,13 +212,14 @@ class StatusWatch:
         """The messages that the last poll found."""
         return tuple(self._messages.values())
 
-    def poll(self) -> Generator[Query | PollResult, Any, None]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
         Look at the watched messages once, as :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`.
 
         A message that is not known by its batch is searched for until it is found, then read by its id. A reference may
         get further messages at any time, so each poll looks at the newest pages of the conversation.
 
+        :param latest: the latest plausible time: a day from now.
         :return: a generator of queries and one result.
         :raises IP1ResponseError: a watched message does not belong to a batch. Its status can therefore not be read.
         """
@@ -227,7 +230,7 @@ class StatusWatch:
             page: Page | None
             while (page := (yield conversation)) is not None:
                 newest = newest or page.ids[0]
-                polled.update(self._search(page))
+                polled.update(self._search(page, latest))
                 # A later search ends at the message that used to be the newest. Older ones were looked at before.
                 if self.message_id in polled or self._newest in page.ids:
                     break
@@ -235,23 +238,23 @@ class StatusWatch:
             batch = ReadBatch(self.batch_id)
             message: Message | None
             while (message := (yield batch)) is not None:
-                polled[message.id] = self._watched(message)
+                polled[message.id] = self._watched(message, latest)
         for message_id, batch_id in self._found.items():
             if message_id not in polled and not self._has_arrived(message_id):
                 if (message := (yield ReadMessage(batch_id, message_id))) is not None:
-                    polled[message.id] = self._watched(message)
+                    polled[message.id] = self._watched(message, latest)
         yield self._result(polled, newest)
 
-    def _search(self, page: Page) -> dict[str, WatchedMessage]:
+    def _search(self, page: Page, latest: datetime) -> dict[str, WatchedMessage]:
         message_id = self.message_id
         if message_id is None:
             found = [message for message in page.messages if message.reference == self.reference]
         else:
             # Decode a page only if it contains the message.
             found = [page.messages[page.ids.index(message_id)]] if message_id in page.ids else []
-        return {message.id: self._watched(message) for message in found}
+        return {message.id: self._watched(message, latest) for message in found}
 
-    def _watched(self, message: Message) -> WatchedMessage:
+    def _watched(self, message: Message, latest: datetime) -> WatchedMessage:
         batch_id = message.batch_id or self.batch_id
         if batch_id is None:
             raise IP1ResponseError(
@@ -259,7 +262,7 @@ class StatusWatch:
                 "Report the message id to iP.1."
             )
         recipient = mask_number(message.recipient) if message.recipient else "?"
-        return WatchedMessage(message.id, batch_id, message.latest_status, recipient)
+        return WatchedMessage(message.id, batch_id, message.latest_status_until(latest), recipient)
 
     def _has_arrived(self, message_id: str) -> bool:
         """Whether a message has an expected status that is final. Such a message is not read again."""

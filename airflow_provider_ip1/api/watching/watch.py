@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from airflow_provider_ip1.api.timestamps import LATEST_TIME
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.requests import Direction
@@ -91,7 +94,7 @@ class Watch(Protocol):
     @property
     def subject(self) -> str: ...  # noqa: D102
 
-    def poll(self) -> Generator[Query | PollResult, Any, None]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
         Look once.
 
@@ -99,6 +102,7 @@ class Watch(Protocol):
         object again, it wants the next response; otherwise it has seen enough and this is the next query. In the end it
         yields a :class:`PollResult`. If a query fails, drop the generator: it changes the watch only in its last step.
 
+        :param latest: the latest plausible time, a day from now. Later ones are unreadable, as are those before 2000.
         :return: a generator of queries and one result.
         """
 

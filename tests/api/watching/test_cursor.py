@@ -22,6 +22,7 @@ from airflow_provider_ip1.api.page_body import RawPage, read_link
 from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
+from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.cursor import (
     GUARD,
     MAX_ROWS,
@@ -93,9 +94,9 @@ def message_json(second: int | None, message_id: str, body: str) -> str:
     return json.dumps(message)
 
 
-def poll(cursor: Cursor, inbox: Inbox) -> list[str]:
+def poll(cursor: Cursor, inbox: Inbox, latest: datetime = LATEST_TIME) -> list[str]:
     """Poll once, through the pager. Returns the ids of the new messages, oldest first."""
-    steps = cursor.poll()
+    steps = cursor.poll(latest)
     query = next(steps)
     with pytest.raises(StopIteration) as ended:
         for page in pages_of(read_ahead_of(query), inbox):
@@ -137,6 +138,19 @@ def inbox_of(seconds: list[int]) -> Inbox:
 
 def ids_of(inbox: Inbox) -> list[str]:
     return [message_id for _, message_id in inbox.rows]
+
+
+@pytest.mark.parametrize("impossible", [datetime(1, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)], ids=str)
+def test_an_impossible_time_hides_no_message(impossible: datetime) -> None:
+    """Not even after all known rows have disappeared, when the times of the others decide."""
+    inbox, cursor, latest = full_inbox(100), Cursor(NUMBER, "now"), BEGINNING + timedelta(days=2)
+    wrong = inbox.arrive(500)
+    inbox.received[wrong] = int((impossible - BEGINNING).total_seconds())
+    assert poll(cursor, inbox, latest) == []
+    assert cursor.state()["newest"] == (BEGINNING + timedelta(seconds=99)).timestamp()
+    inbox.rows.clear()
+    expected = [inbox.arrive(600) for _ in range(60)]
+    assert poll(cursor, inbox, latest) == expected
 
 
 class TestStart:

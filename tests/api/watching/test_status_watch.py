@@ -41,6 +41,20 @@ class TestVerdict:
         )
         assert look(make_watch(), swapped).verdict == "reached"
 
+    @pytest.mark.parametrize("impossible", ["0001-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+    @pytest.mark.parametrize("wrong_code", [112, 201])
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_an_impossible_time_hides_no_delivery(self, impossible: str, wrong_code: int, is_first: bool) -> None:
+        wrong = {"code": wrong_code, "created": impossible}
+        good = {"code": 313 - wrong_code, "created": "2026-11-01T10:00:00Z"}
+        message = decode_message({"id": "m", "statuses": [wrong, good] if is_first else [good, wrong]})
+        steps = make_watch().poll(datetime(2026, 11, 3, tzinfo=UTC))
+        next(steps)
+        steps.send(message)
+        result = steps.send(None)
+        assert isinstance(result, PollResult)
+        assert (result.verdict, result.messages[0].as_dict()["code"]) == ("reached", 201)
+
     def test_duration_is_ignored(self) -> None:
         result = look(make_watch(), make_message("m", 112, duration=1))
         assert result.verdict == "waiting"
