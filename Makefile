@@ -99,7 +99,7 @@ check-live: $(INSTALLED) ## Compare the real iP.1 API with what this provider ex
 record: $(INSTALLED) ## Record the real iP.1 API into build/, without personal data (IP1_API_KEY, IP1_PARTICIPANT)
 	@$(RUN) -m dev.live.record
 
-audit: $(INSTALLED) ## Look up known vulnerabilities of our lower bounds and of the pinned versions
+audit: $(INSTALLED) ## Look up known vulnerabilities of the pinned versions, also of those under each Airflow's constraints
 	@$(RUN) -m dev.audit
 
 ## Publish it

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Look up known vulnerabilities of our lower bounds, and of what ``make install`` installs, with pip-audit.
+Look up known vulnerabilities of what ``make install`` installs, and of what users may have, with pip-audit.
 
-Airflow itself is left out of the lower bounds: its users choose its version, and update it for its own sake.
+The latter are the versions of our direct dependencies that the constraints of each Airflow pin, and our lower bounds.
+These are reported only: users choose their Airflow, and docs/install.md says what they should know. Airflow itself is
+left out.
 """
 
 from __future__ import annotations
@@ -37,11 +39,11 @@ def pins(path: Path) -> list[str]:
     return [f"{each.name}{each.specifier}" for each in requirements if each.marker is None or each.marker.evaluate()]
 
 
-def lower_bounds() -> list[str]:
-    """Return our direct dependencies at their lower bounds, as ``name==version``, without Airflow."""
+def direct_pins(path: Path) -> list[str]:
+    """Return the pins of our direct dependencies, as ``name==version``, without Airflow."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = {Requirement(text).name for text in project["dependencies"] + project["optional-dependencies"]["parquet"]}
-    return [pin for pin in pins(REQUIREMENTS / "lowest.txt") if pin.split("==")[0] in direct - {"apache-airflow"}]
+    return [pin for pin in pins(path) if pin.split("==")[0] in direct - {"apache-airflow"}]
 
 
 def findings(report: str) -> list[str]:
@@ -85,16 +87,21 @@ def audit(packages: Iterable[str]) -> list[str]:
     return findings(done.stdout)
 
 
+def look_up(title: str, packages: list[str]) -> list[str]:
+    """Look up packages as :func:`audit` does, and print what was found."""
+    lines = audit(packages)
+    print(f"{title}: {len(packages)} packages, {len(lines)} findings", *lines, sep="\n  ", flush=True)
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
     parser.add_argument("--require", action="store_true", help="fail if the index has no data or is out of reach")
     options = parser.parse_args()
-    found = []
     try:
-        for title, packages in (("Lower bounds", lower_bounds()), ("Development", pins(REQUIREMENTS / "dev.txt"))):
-            lines = audit(packages)
-            print(f"{title}: {len(packages)} packages, {len(lines)} findings", *lines, sep="\n  ", flush=True)
-            found += lines
+        for path in sorted([*REQUIREMENTS.glob("airflow-*.txt"), REQUIREMENTS / "lowest.txt"]):
+            look_up(f"Users, {path.stem} (reported only)", direct_pins(path))
+        found = look_up("Development", pins(REQUIREMENTS / "dev.txt"))
     except Skipped as reason:
         print(f"SKIPPED: nothing was checked, because {reason}")
         sys.exit(1 if options.require else 0)
