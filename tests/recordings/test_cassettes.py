@@ -54,6 +54,8 @@ def test_each_method_of_the_hook_is_recorded() -> None:
     recorded = {cassettes.load(path).call.method for path in cassettes.paths()}
     methods = {name for name in vars(IP1Hook) if name.startswith(("iter_", "get_", "send_batch", "cancel_"))}
     methods -= {"get_conn", "get_connection_form_widgets", "get_ui_field_behaviour"}
+    # iP.1 shows single rows of these lists, but no response with a list. tests/hooks reads them from the sandbox.
+    methods -= {"iter_senders", "iter_blacklist"}
     # They send the same requests as the others.
     assert recorded == methods - {"iter_pages", "iter_pages_of", "iter_batch_pages", "iter_participants"}
 

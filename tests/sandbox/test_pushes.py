@@ -224,7 +224,7 @@ def test_real_clock_pushes_by_itself(received: Receiver) -> None:
 @pytest.mark.parametrize(
     "url",
     ["http://192.0.2.1/x", "https://example.com/x", "http://localhost.example.com/", "http://0.0.0.0/", "http://[::]/",
-     "http://127.0.0.1@192.0.2.1/", "http://[::ffff:192.0.2.1]/", "http://[", "http:///x", "http://2130706433/"],
+     "http://127.0.0.1@192.0.2.1/", "http://[::ffff:192.0.2.1]/", "http://[", "http:///x", "http://0x7f000001/"],
 )  # fmt: skip
 def test_other_machines_get_nothing(account: Client, clock: Clock, url: str) -> None:
     with pytest.raises(ValueError, match="is not on this machine"):
