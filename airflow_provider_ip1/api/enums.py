@@ -11,26 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from airflow_provider_ip1.api.messages import Scalar
 
-TYPES: Final[Mapping[Scalar | None, str]] = {
-    0: "flash",
-    1: "sms",
-    "0": "flash",
-    "1": "sms",
-    "flash": "flash",
-    "sms": "sms",
-}
-DATACODINGS: Final[Mapping[Scalar | None, str]] = {
-    0: "gsm",
-    2: "ucs",
-    "0": "gsm",
-    "2": "ucs",
-    "gsm": "gsm",
-    "ucs": "ucs",
-}
+_Names: TypeAlias = Mapping[Scalar | None, str]
+
+TYPES: Final[_Names] = {0: "flash", 1: "sms", "0": "flash", "1": "sms", "flash": "flash", "sms": "sms"}
+DATACODINGS: Final[_Names] = {0: "gsm", 2: "ucs", "0": "gsm", "2": "ucs", "gsm": "gsm", "ucs": "ucs"}
 PRIORITIES: Final[Mapping[Scalar | None, int]] = {1: 1, 2: 2, "1": 1, "2": 2, "normal": 1, "high": 2}
 
 

@@ -22,33 +22,6 @@ from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
 Scalar: TypeAlias = str | int | float
 """A value that iP.1 does not document, kept as sent."""
 
-DOCUMENTED_FIELDS: Final = frozenset(
-    {
-        "id",
-        "batchId",
-        "owner",
-        "sender",
-        "recipient",
-        "body",
-        "direction",
-        "segments",
-        "type",
-        "datacoding",
-        "priority",
-        "price",
-        "currency",
-        "statuses",
-        "modified",
-        "reference",
-        "mcc",
-        "mnc",
-    }
-)
-"""The fields of a message under iP.1's names."""
-
-DOCUMENTED_STATUS_FIELDS: Final = frozenset({"code", "duration", "created"})
-"""The fields of a status under iP.1's names."""
-
 
 class MessageStatus(msgspec.Struct, frozen=True, gc=False):
     """
@@ -225,6 +198,15 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return _repr(self)
+
+
+DOCUMENTED_FIELDS: Final = frozenset(
+    "batchId" if name == "batch_id" else name for name in Message.__struct_fields__ if name != "raw_json"
+)
+"""The fields of a message under iP.1's names."""
+
+DOCUMENTED_STATUS_FIELDS: Final = frozenset(MessageStatus.__struct_fields__)
+"""The fields of a status under iP.1's names."""
 
 
 class StatusCount(msgspec.Struct, frozen=True, gc=False):

@@ -20,7 +20,6 @@ from typing import Any, Final, TypeGuard
 import msgspec
 
 from airflow_provider_ip1.api.decoding import (
-    DocumentedRow,
     MessageRow,
     StatusRow,
     decode_documented,
@@ -46,7 +45,7 @@ from airflow_provider_ip1.formats.table import COLUMN_NAMES, PRICE_PRECISION, PR
 
 _STATUSES: Final = COLUMN_NAMES.index("statuses")
 _SMALLEST_PRICE: Final = Decimal(1).scaleb(-PRICE_SCALE)
-_ROWS = msgspec.json.Decoder(list[DocumentedRow])
+_ROWS = msgspec.json.Decoder(list[MessageRow])
 
 
 class Columns:
@@ -126,7 +125,7 @@ def columns_of(page: Page | RedactedPage) -> Columns:
     return _convert(page, rows, extras)
 
 
-def _is_ordinary(row: DocumentedRow) -> bool:
+def _is_ordinary(row: MessageRow) -> bool:
     try:
         _check_ids([row.id])
         _price(bytes(row.price))
