@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
-import pendulum
-
+from airflow_provider_ip1.api.timestamps import read_time
 from airflow_provider_ip1.compat import AirflowFailException
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
@@ -179,43 +178,15 @@ def refuse_printed_list(text: str, argument: str) -> None:
         )
 
 
-def timestamp(value: Any, argument: str) -> datetime | None:
+def time_or_none(value: Any, argument: str) -> datetime | None:
     """
-    Read a time that a DAG author or a template wrote.
+    Read an optional time.
 
-    :param value: a datetime, or ISO 8601 text; UTC if it has no zone. ``None`` and blank text mean not set.
-    :param argument: name of the argument, for the error.
-    :return: the time in UTC, ``None`` if it is not set.
-    :raises RejectedArgument: the value is neither, or lies outside the years 1 to 9999.
+    :param value: a datetime, or ISO 8601 text; UTC if it has no zone.
+    :param argument: name of the argument, for errors.
+    :return: the time in UTC; ``None`` if the value is ``None`` or blank text.
+    :raises ValueError: the value is neither, or lies outside the years 1 to 9999; see also :func:`text_or_none`.
     """
     if isinstance(value, str):
         value = text_or_none(value, argument)
-        if isinstance(value, str):
-            value = _parse(value.strip())
-    if value is None:
-        return None
-    if not isinstance(value, datetime):
-        shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
-        raise RejectedArgument(
-            f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
-        )
-    try:
-        utc = pendulum.instance(value, tz="UTC").in_timezone("UTC")
-    except OverflowError:
-        raise RejectedArgument(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
-    # A plain datetime, because pendulum's subclass compares and subtracts several times slower.
-    return datetime.combine(utc.date(), utc.time(), UTC)
-
-
-def _parse(text: str) -> datetime | str:
-    """Return the text unchanged if it is not a date or a date with a time."""
-    try:
-        parsed = pendulum.parse(text, exact=True)
-    except ValueError:
-        return text
-    # pendulum also reads "now", times of day, durations and intervals.
-    if not text[:4].isdigit():
-        return text
-    if isinstance(parsed, pendulum.DateTime):
-        return parsed
-    return pendulum.datetime(parsed.year, parsed.month, parsed.day) if isinstance(parsed, pendulum.Date) else text
+    return None if value is None else read_time(value, argument)

@@ -21,7 +21,7 @@ from airflow_provider_ip1.template_values import (
     numbers_or_none,
     required_text,
     text_or_none,
-    timestamp,
+    time_or_none,
     windows_or_none,
 )
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
@@ -51,16 +51,16 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ],
 )
 def test_readable_times(value: Any) -> None:
-    assert timestamp(value, "since") == NOON
+    assert time_or_none(value, "since") == NOON
 
 
 def test_a_date_means_midnight_utc() -> None:
-    assert timestamp("2026-11-01", "since") == datetime(2026, 11, 1, tzinfo=UTC)
+    assert time_or_none("2026-11-01", "since") == datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_blank_values_mean_not_set(value: Any) -> None:
-    assert timestamp(value, "since") is None
+    assert time_or_none(value, "since") is None
 
 
 # -- what tasks make of values that cannot be meant

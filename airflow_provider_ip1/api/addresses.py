@@ -52,7 +52,7 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
     """
     Check recipients.
 
-    :param recipients: see :func:`~airflow_provider_ip1.api.sending.check_batch`.
+    :param recipients: see :class:`~airflow_provider_ip1.api.sending.OutgoingBatch`.
     :return: number -> values, and the default values.
     :raises ValueError: they cannot be used. The error says which number by its position.
     """

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from airflow_provider_ip1.api.enums import normalize_address
 from airflow_provider_ip1.api.paging.newest_first import NewestBatchesFirst
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.timestamps import is_plausible, parse_timestamp
+from airflow_provider_ip1.api.timestamps import is_plausible, read_time
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 #: How long after sending a message may still change, unless a user says otherwise.
@@ -61,7 +61,7 @@ class ParticipantSearch:
     """
 
     def __init__(self, since: datetime | str | None, now: datetime) -> None:
-        self._since = _time(since)
+        self._since = None if since is None else read_time(since, "since")
         self._latest = now + timedelta(days=1)
         self._seen = SeenParticipants()
         self._batches = None
@@ -98,14 +98,3 @@ UNKNOWN_DIRECTION: Final = (
     "Neither a message nor its batch says, as the text mt or mo, whether it was sent or received. So it is unknown "
     "which of its addresses is the participant. iP.1 does not document the meaning of its integers for the direction."
 )
-
-
-def _time(since: datetime | str | None) -> datetime | None:
-    try:
-        time = parse_timestamp(since) if isinstance(since, str) else since
-        if time is None or time.tzinfo is not None:
-            return time
-        return time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, AttributeError, TypeError):
-        pass
-    raise ValueError("since: must be a datetime, or a date and time in ISO 8601 such as 2026-11-01T00:00:00Z.")

@@ -13,14 +13,14 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeAlias
+from datetime import datetime
+from typing import Any, Final, Literal, Required, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_encodable, check_recipients, check_sender
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.segments import count_segments
+from airflow_provider_ip1.api.timestamps import read_time
 
 SmsType: TypeAlias = Literal["sms", "flash"]
 Datacoding: TypeAlias = Literal["ucs", "gsm"]
@@ -37,36 +37,79 @@ _TASK_PART = slice(len("af-") + 16 + len("-"))
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+class SmsArguments(TypedDict, total=False):
+    """The arguments of :meth:`IP1Hook.send_batch <airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch>`."""
+
+    recipients: Required[Recipients]
+    body: Required[str]
+    sender: str | None
+    reference: str | None
+    type: SmsType
+    datacoding: Datacoding
+    priority: Priority
+    delivery_windows: DeliveryWindows | None
+    delivery_report_url: str | None
+    tags: Sequence[str]
+
+
 class OutgoingBatch:
     """
-    A batch that is about to be sent, checked.
+    A batch that is about to be sent. Creating one checks everything; the attributes have the form that iP.1 expects.
 
-    :param recipients: numbers without duplicates, or number -> values of the placeholders in the text.
-    :param default_values: values of the placeholders that a recipient has no own value for.
-    :param body: the text. For a templated batch, ``{name}`` is a placeholder.
-    :param sender: number or name.
-    :param reference: identifies the batch among all batches of the account.
+    :param recipients: a number, several separated by commas, a list of numbers, or number -> placeholder -> value.
+        In a mapping, the key ``default`` holds the values for recipients that lack their own. Numbers have a country
+        code, see :func:`~airflow_provider_ip1.api.phone.normalise`. Duplicates are removed.
+    :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
+        placeholder.
+    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
+    :param default_sender: the sender if ``sender`` is ``None`` or empty.
+    :param reference: identifies the batch, not blank; ``None`` for :func:`default_reference`.
+    :param identity: what identifies the task, for the default reference. Default: nothing, for a random one.
     :param type: ``sms``, or ``flash`` for a text that is shown at once and not stored.
-    :param datacoding: the largest alphabet allowed; ``gsm`` makes iP.1 refuse a text that needs more.
+    :param datacoding: the largest alphabet allowed: ``ucs``, or ``gsm`` to make iP.1 refuse a text that needs more.
     :param priority: 1 (normal) or 2 (high, costs more).
-    :param delivery_windows: times (opens, closes) in UTC, both ISO 8601; closes may be ``None``.
-    :param delivery_report_url: where iP.1 posts delivery reports.
-    :param tags: labels of the batch.
+    :param delivery_windows: mappings with ``opens`` and, optionally, a later ``closes``: datetimes or ISO 8601. Times
+        without a zone are UTC.
+    :param delivery_report_url: where iP.1 posts delivery reports: an http or https URL.
+    :param tags: labels, none of them blank.
+    :raises ValueError: an argument cannot be used; the message names the argument. For a number, the error is an
+        :class:`~airflow_provider_ip1.exceptions.IP1ParticipantError`, which is a ``ValueError``.
     """
 
-    recipients: Mapping[str, Mapping[str, str]] = field(repr=False)
-    body: str = field(repr=False)
-    sender: str = field(repr=False)
-    reference: str
-    is_templated: bool = False
-    default_values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    type: SmsType = "sms"
-    datacoding: Datacoding = "ucs"
-    priority: Priority = 1
-    delivery_windows: tuple[tuple[str, str | None], ...] = ()
-    delivery_report_url: str | None = field(default=None, repr=False)
-    tags: tuple[str, ...] = ()
+    def __init__(
+        self,
+        *,
+        recipients: Recipients,
+        body: str,
+        sender: str | None = None,
+        default_sender: str | None = None,
+        reference: str | None = None,
+        identity: Sequence[str | None] = (),
+        type: SmsType = "sms",
+        datacoding: Datacoding = "ucs",
+        priority: Priority = 1,
+        delivery_windows: DeliveryWindows | None = None,
+        delivery_report_url: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        self.body = _check_body(body)
+        self.is_templated = isinstance(recipients, Mapping)
+        self.recipients, self.default_values = check_recipients(recipients)
+        if self.is_templated:
+            _check_placeholders(body, self.recipients, self.default_values)
+        self.sender = check_sender(sender or default_sender)
+        self.reference = (
+            default_reference(self.recipients, *identity) if reference is None else _check_label(reference, "reference")
+        )
+        self.type = _check_choice(type, ("sms", "flash"), "type")
+        self.datacoding = _check_choice(datacoding, ("ucs", "gsm"), "datacoding")
+        self.priority = _check_choice(priority, (1, 2), "priority")
+        self.delivery_windows = _check_windows(delivery_windows)
+        self.delivery_report_url = _check_url(delivery_report_url)
+        self.tags = _check_tags(tags)
+
+    def __repr__(self) -> str:
+        return f"<OutgoingBatch {self.reference_label} to {len(self.recipients)}>"
 
     @property
     def reference_label(self) -> str:
@@ -119,88 +162,29 @@ class OutgoingBatch:
         }
         return json.dumps({name: value for name, value in fields.items() if value not in (None, [])}).encode()
 
+    def check_limits(self, *, max_recipients: int, max_segments: int) -> None:
+        """
+        Check that the batch does not cost more than its sender expects.
 
-def check_batch(
-    *,
-    recipients: Recipients,
-    body: str,
-    sender: str | None,
-    reference: str | None,
-    identity: Sequence[str | None] = (),
-    type: SmsType = "sms",
-    datacoding: Datacoding = "ucs",
-    priority: Priority = 1,
-    delivery_windows: DeliveryWindows | None = None,
-    delivery_report_url: str | None = None,
-    tags: Sequence[str] = (),
-) -> OutgoingBatch:
-    """
-    Check what is to be sent.
-
-    :param recipients: a number, several separated by commas, a list of numbers, or number -> placeholder -> value.
-        In a mapping, the key ``default`` holds the values for recipients that lack their own. Numbers have a country
-        code, see :func:`~airflow_provider_ip1.api.phone.normalise`. Duplicates are removed.
-    :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
-        placeholder.
-    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
-    :param reference: identifies the batch, not blank; ``None`` for :func:`default_reference`.
-    :param identity: what identifies the task, for the default reference. Default: nothing, for a random one.
-    :param type: ``sms`` or ``flash``.
-    :param datacoding: ``ucs`` or ``gsm``.
-    :param priority: 1 or 2.
-    :param delivery_windows: mappings with ``opens`` and, optionally, a later ``closes``: datetimes or ISO 8601. Times
-        without a zone are UTC.
-    :param delivery_report_url: an http or https URL.
-    :param tags: labels, none of them blank.
-    :return: the checked batch.
-    :raises ValueError: an argument cannot be used; the message names the argument. For a number, the error is an
-        :class:`~airflow_provider_ip1.exceptions.IP1ParticipantError`, which is a ``ValueError``.
-    """
-    _check_body(body)
-    is_templated = isinstance(recipients, Mapping)
-    values, default_values = check_recipients(recipients)
-    if is_templated:
-        _check_placeholders(body, values, default_values)
-    return OutgoingBatch(
-        recipients=values,
-        default_values=default_values,
-        is_templated=is_templated,
-        body=body,
-        sender=check_sender(sender),
-        reference=default_reference(values, *identity) if reference is None else _check_label(reference, "reference"),
-        type=_check_choice(type, ("sms", "flash"), "type"),
-        datacoding=_check_choice(datacoding, ("ucs", "gsm"), "datacoding"),
-        priority=_check_choice(priority, (1, 2), "priority"),
-        delivery_windows=_check_windows(delivery_windows),
-        delivery_report_url=_check_url(delivery_report_url),
-        tags=_check_tags(tags),
-    )
-
-
-def check_limits(batch: OutgoingBatch, *, max_recipients: int, max_segments: int) -> None:
-    """
-    Check that a batch does not cost more than its sender expects.
-
-    :param batch: the batch.
-    :param max_recipients: the most recipients, from 1.
-    :param max_segments: the most SMS per recipient, from 1.
-    :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1. The message names the
-        argument.
-    """
-    check_limit(max_recipients, "max_recipients")
-    check_limit(max_segments, "max_segments")
-    if len(batch.recipients) > max_recipients:
-        raise ValueError(
-            f"max_recipients is {max_recipients}, but there are {len(batch.recipients)} recipients. "
-            "Nothing was sent. Raise max_recipients if this is intended."
-        )
-    segments = batch.segments
-    if segments > max_segments:
-        longest = "longest text" if batch.is_templated else "text"
-        raise ValueError(
-            f"max_segments is {max_segments}, but the {longest} takes {segments} SMS. "
-            "Nothing was sent. Shorten the text, or raise max_segments if this is intended."
-        )
+        :param max_recipients: the most recipients, from 1.
+        :param max_segments: the most SMS per recipient, from 1.
+        :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1. The message names the
+            argument.
+        """
+        check_limit(max_recipients, "max_recipients")
+        check_limit(max_segments, "max_segments")
+        if len(self.recipients) > max_recipients:
+            raise ValueError(
+                f"max_recipients is {max_recipients}, but there are {len(self.recipients)} recipients. "
+                "Nothing was sent. Raise max_recipients if this is intended."
+            )
+        segments = self.segments
+        if segments > max_segments:
+            longest = "longest text" if self.is_templated else "text"
+            raise ValueError(
+                f"max_segments is {max_segments}, but the {longest} takes {segments} SMS. "
+                "Nothing was sent. Shorten the text, or raise max_segments if this is intended."
+            )
 
 
 def check_limit(value: int, argument: str) -> int:
@@ -257,7 +241,7 @@ def _position(body: str, name: str) -> int:
     return list(dict.fromkeys(_PLACEHOLDER.findall(body))).index(name) + 1
 
 
-def _check_body(body: Any) -> None:
+def _check_body(body: Any) -> str:
     if not isinstance(body, str):
         raise ValueError(f"body must be a string, not {type(body).__name__}.")
     if not body.strip():
@@ -265,6 +249,7 @@ def _check_body(body: Any) -> None:
     check_encodable(body, "body")
     if len(body) > MAX_BODY_LENGTH:
         raise ValueError(f"body has {len(body)} characters. iP.1 accepts at most {MAX_BODY_LENGTH}.")
+    return body
 
 
 def _check_label(value: Any, argument: str) -> str:
@@ -319,28 +304,13 @@ def _check_window(window: Any, position: int) -> tuple[str, str | None]:
     subject = f"delivery_windows: window {position}"
     if not isinstance(window, Mapping) or not {"opens"} <= set(window) <= {"opens", "closes"}:
         raise ValueError(f"{subject} must be a mapping with 'opens' and, optionally, 'closes'.")
-    opens = _utc(window["opens"], f"{subject}: opens")
+    opens = read_time(window["opens"], f"{subject}: opens")
     if window.get("closes") is None:
         return _iso(opens), None
-    closes = _utc(window["closes"], f"{subject}: closes")
+    closes = read_time(window["closes"], f"{subject}: closes")
     if closes <= opens:
         raise ValueError(f"{subject} closes at {_iso(closes)}, which is not after it opens ({_iso(opens)}).")
     return _iso(opens), _iso(closes)
-
-
-def _utc(value: Any, subject: str) -> datetime:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime):
-        raise ValueError(f"{subject} must be a datetime, or ISO 8601 such as 2026-11-01T08:00:00Z.")
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        pass
-    raise ValueError(f"{subject} is outside of the years 1 to 9999 in UTC.")
 
 
 def _iso(moment: datetime) -> str:

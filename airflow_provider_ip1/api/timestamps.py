@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parsing times as iP.1 sends them."""
+"""Parsing times, as iP.1 sends them and as people write them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 #: The latest plausible time where nobody knows what time it is.
@@ -93,3 +93,43 @@ def is_plausible(time: datetime | None, latest: datetime) -> TypeGuard[datetime]
     :param latest: the latest plausible time, a day after the start of the export or after the poll.
     """
     return time is not None and _EARLIEST <= time <= latest
+
+
+def read_time(value: Any, argument: str) -> datetime:
+    """
+    Read a time that a person or a template wrote.
+
+    :param value: a datetime, or a date or date and time in ISO 8601; UTC if it has no zone.
+    :param argument: name of the argument, for the error.
+    :return: the time in UTC.
+    :raises ValueError: the value is neither, or lies outside the years 1 to 9999.
+    """
+    import pendulum
+
+    time = _parse_iso(value.strip()) if isinstance(value, str) else value
+    if not isinstance(time, datetime):
+        shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+        raise ValueError(
+            f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
+        )
+    try:
+        utc = pendulum.instance(time, tz="UTC").in_timezone("UTC")
+    except OverflowError:
+        raise ValueError(f"{argument}: {value!s} is outside the years 1 to 9999 in UTC.") from None
+    # A plain datetime, because pendulum's subclass compares and subtracts several times slower.
+    return datetime.combine(utc.date(), utc.time(), UTC)
+
+
+def _parse_iso(text: str) -> datetime | None:
+    import pendulum
+
+    # pendulum also reads "now", times of day, durations and intervals.
+    if not text[:4].isdigit():
+        return None
+    try:
+        parsed = pendulum.parse(text, exact=True)
+    except ValueError:
+        return None
+    if isinstance(parsed, pendulum.DateTime):
+        return parsed
+    return pendulum.datetime(parsed.year, parsed.month, parsed.day) if isinstance(parsed, pendulum.Date) else None

@@ -8,7 +8,7 @@ and waits. ``IP1AsyncHook``, on aiohttp, can be imported from here as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,7 +20,6 @@ from airflow_provider_ip1.api.account import (
     decode_blacklist_entry,
     decode_sender,
 )
-from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
@@ -34,14 +33,7 @@ from airflow_provider_ip1.api.paging.listing import (
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
 from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
-from airflow_provider_ip1.api.sending import (
-    Datacoding,
-    DeliveryWindows,
-    OutgoingBatch,
-    Priority,
-    SmsType,
-    check_batch,
-)
+from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
@@ -348,20 +340,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         self.client.run(self.client.cancel(batch_id))
 
-    def send_batch(
-        self,
-        *,
-        recipients: Recipients,
-        body: str,
-        sender: str | None = None,
-        reference: str | None = None,
-        type: SmsType = "sms",
-        datacoding: Datacoding = "ucs",
-        priority: Priority = 1,
-        delivery_windows: DeliveryWindows | None = None,
-        delivery_report_url: str | None = None,
-        tags: Sequence[str] = (),
-    ) -> Batch:
+    def send_batch(self, **arguments: Unpack[SmsArguments]) -> Batch:
         """
         Send an SMS once, or report that the outcome is unknown.
 
@@ -389,25 +368,14 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
         :raises IP1Error: iP.1 did not accept the SMS.
         """
-        outgoing = check_batch(
-            recipients=recipients,
-            body=body,
-            sender=sender or self.settings.sender,
-            reference=reference or None,
-            type=type,
-            datacoding=datacoding,
-            priority=priority,
-            delivery_windows=delivery_windows,
-            delivery_report_url=delivery_report_url,
-            tags=tags,
-        )
+        outgoing = OutgoingBatch(default_sender=self.settings.sender, **arguments)
         return self.send_once(outgoing).batch
 
     def send_once(self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False) -> SendResult:
         """
-        Send a checked batch, unless an earlier try has sent it.
+        Send a batch, unless an earlier try has sent it.
 
-        :param outgoing: from :func:`airflow_provider_ip1.api.sending.check_batch`.
+        :param outgoing: the batch.
         :param check_sent: whether an earlier try may have sent it. If so, the hook looks for its reference first.
         :param is_mapped: whether it belongs to a mapped task, so that a batch with its reference and another text is
             not this one.

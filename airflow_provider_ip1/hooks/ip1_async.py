@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -14,7 +14,6 @@ from airflow_provider_ip1.api.account import (
     decode_blacklist_entry,
     decode_sender,
 )
-from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
@@ -28,14 +27,7 @@ from airflow_provider_ip1.api.paging.listing import (
 )
 from airflow_provider_ip1.api.participants import ParticipantSearch
 from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
-from airflow_provider_ip1.api.sending import (
-    Datacoding,
-    DeliveryWindows,
-    OutgoingBatch,
-    Priority,
-    SmsType,
-    check_batch,
-)
+from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
@@ -183,33 +175,9 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         client = await self.get_client()
         await client.run(client.cancel(batch_id))
 
-    async def send_batch(
-        self,
-        *,
-        recipients: Recipients,
-        body: str,
-        sender: str | None = None,
-        reference: str | None = None,
-        type: SmsType = "sms",
-        datacoding: Datacoding = "ucs",
-        priority: Priority = 1,
-        delivery_windows: DeliveryWindows | None = None,
-        delivery_report_url: str | None = None,
-        tags: Sequence[str] = (),
-    ) -> Batch:
+    async def send_batch(self, **arguments: Unpack[SmsArguments]) -> Batch:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch`."""
-        outgoing = check_batch(
-            recipients=recipients,
-            body=body,
-            sender=sender or (await self.get_settings()).sender,
-            reference=reference or None,
-            type=type,
-            datacoding=datacoding,
-            priority=priority,
-            delivery_windows=delivery_windows,
-            delivery_report_url=delivery_report_url,
-            tags=tags,
-        )
+        outgoing = OutgoingBatch(default_sender=(await self.get_settings()).sender, **arguments)
         return (await self.send_once(outgoing)).batch
 
     async def send_once(

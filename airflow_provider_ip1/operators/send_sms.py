@@ -13,10 +13,9 @@ from airflow_provider_ip1.api.sending import (
     DeliveryWindows,
     OutgoingBatch,
     Priority,
+    SmsArguments,
     SmsType,
-    check_batch,
     check_limit,
-    check_limits,
 )
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.compat import AirflowFailException, BaseOperator
@@ -220,19 +219,17 @@ class SendSmsOperator(BaseOperator):
     def _check(self, ti: Any) -> OutgoingBatch:
         required_text(self.ip1_conn_id, "ip1_conn_id")
         settings = self.hook.settings
-        outgoing = check_batch(
-            recipients=numbers_or_none(self.recipients, "recipients", self.log),
-            body=required_text(self.body, "body", may_have_braces=self.log),
-            sender=text_or_none(self.sender, "sender") or settings.sender,
-            reference=text_or_none(self.reference, "reference"),
-            # Without a task, the reference is random.
-            identity=() if ti is None else (settings.deployment, ti.dag_id, ti.run_id, ti.task_id),
-            type=self.type,
-            datacoding=self.datacoding,
-            priority=self.priority,
-            delivery_windows=windows_or_none(self.delivery_windows, "delivery_windows"),
-            delivery_report_url=self.delivery_report_url,
-            tags=list_or_none(self.tags, "tags", "tag") or (),
-        )
-        check_limits(outgoing, max_recipients=self.max_recipients, max_segments=self.max_segments)
+        arguments: dict[str, Any] = {name: getattr(self, name) for name in SmsArguments.__annotations__}
+        arguments |= {
+            "recipients": numbers_or_none(self.recipients, "recipients", self.log),
+            "body": required_text(self.body, "body", may_have_braces=self.log),
+            "sender": text_or_none(self.sender, "sender"),
+            "reference": text_or_none(self.reference, "reference"),
+            "delivery_windows": windows_or_none(self.delivery_windows, "delivery_windows"),
+            "tags": list_or_none(self.tags, "tags", "tag") or (),
+        }
+        # Without a task, the reference is random.
+        identity = () if ti is None else (settings.deployment, ti.dag_id, ti.run_id, ti.task_id)
+        outgoing = OutgoingBatch(**arguments, default_sender=settings.sender, identity=identity)
+        outgoing.check_limits(max_recipients=self.max_recipients, max_segments=self.max_segments)
         return outgoing

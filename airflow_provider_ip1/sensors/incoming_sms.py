@@ -13,7 +13,7 @@ from airflow_provider_ip1.api.watching.wait import seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import required_text, timestamp
+from airflow_provider_ip1.template_values import required_text, time_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
@@ -85,7 +85,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         self.ip1_conn_id = ip1_conn_id
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
-        since = timestamp(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
+        since = time_or_none(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
         return IncomingWatch(required_text(self.participant, "participant"), since, self.pattern, state)
 
     def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:

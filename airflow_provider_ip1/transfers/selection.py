@@ -12,7 +12,7 @@ from airflow_provider_ip1.api.paging.newest_first import NewestFirst
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.api.wording import counted
-from airflow_provider_ip1.template_values import timestamp
+from airflow_provider_ip1.template_values import time_or_none
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Window:
         """
         Build the window from the operator's arguments.
 
-        :param since: see :func:`~airflow_provider_ip1.template_values.timestamp`.
-        :param until: see :func:`~airflow_provider_ip1.template_values.timestamp`.
+        :param since: see :func:`~airflow_provider_ip1.template_values.time_or_none`.
+        :param until: see :func:`~airflow_provider_ip1.template_values.time_or_none`.
         :param status_lookback: how long a message may still change after it was sent; ``None`` for no limit.
         :raises ValueError: a time is unreadable, or ``until`` is not after ``since``. The message names the argument.
         """
-        begin, end = timestamp(since, "since"), timestamp(until, "until")
+        begin, end = time_or_none(since, "since"), time_or_none(until, "until")
         if begin is not None and end is not None and end <= begin:
             raise ValueError(
                 f"until: {end.isoformat()} is not after since ({begin.isoformat()}), so the window is empty. "

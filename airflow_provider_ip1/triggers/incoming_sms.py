@@ -21,7 +21,7 @@ from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import wait_a_turn_async
-from airflow_provider_ip1.template_values import timestamp
+from airflow_provider_ip1.template_values import time_or_none
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
@@ -169,7 +169,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
 def _check_start(start: str | datetime) -> Start | datetime:
     if start == "now" or start == "beginning":
         return start  # type: ignore[return-value]  # mypy does not narrow a str to literals here
-    time = timestamp(start, "start")
+    time = time_or_none(start, "start")
     if time is None:
         raise ValueError(f"start must be 'now', 'beginning' or a time, not {start!r}")
     return time

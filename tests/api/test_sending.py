@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch, check_limits, default_reference
+from airflow_provider_ip1.api.sending import OutgoingBatch, default_reference
 from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
 from tests.api.test_phone import NOT_A_NUMBER
 
@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def outgoing(**arguments: Any) -> OutgoingBatch:
-    return check_batch(**{"recipients": NUMBER, "body": TEXT, "sender": "iP1", "reference": "af-1"} | arguments)
+    return OutgoingBatch(**{"recipients": NUMBER, "body": TEXT, "sender": "iP1", "reference": "af-1"} | arguments)
 
 
 def sent(**arguments: Any) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def test_a_window_may_stay_open_and_times_without_zone_are_utc(monkeypatch: pyte
 
 
 def test_the_error_says_which_time_of_which_window() -> None:
-    with pytest.raises(ValueError, match="^delivery_windows: window 2: closes must be a datetime, or ISO 8601"):
+    with pytest.raises(ValueError, match="^delivery_windows: window 2: closes: 'later' is not a time"):
         outgoing(delivery_windows=[{"opens": NOON}, {"opens": NOON, "closes": "later"}])
 
 
@@ -283,9 +283,9 @@ def test_braces_are_text_unless_recipients_have_values() -> None:
 
 def test_limits_the_recipients() -> None:
     batch = outgoing(recipients=[NUMBER, OTHER])
-    check_limits(batch, max_recipients=2, max_segments=1)
+    batch.check_limits(max_recipients=2, max_segments=1)
     with pytest.raises(ValueError, match="max_recipients is 1, but there are 2 recipients. Nothing was sent. Raise"):
-        check_limits(batch, max_recipients=1, max_segments=1)
+        batch.check_limits(max_recipients=1, max_segments=1)
 
 
 def test_limits_the_longest_rendering() -> None:
@@ -295,9 +295,9 @@ def test_limits_the_longest_rendering() -> None:
     )
     assert batch.segments == 2
     with pytest.raises(ValueError, match="max_segments is 1, but the longest text takes 2 SMS. Nothing was sent. S"):
-        check_limits(batch, max_recipients=2, max_segments=1)
+        batch.check_limits(max_recipients=2, max_segments=1)
     with pytest.raises(ValueError, match="max_segments is 1, but the text takes 2 SMS"):
-        check_limits(outgoing(body="x" * 161), max_recipients=1, max_segments=1)
+        outgoing(body="x" * 161).check_limits(max_recipients=1, max_segments=1)
     # The text alone would take two SMS, but no recipient gets more than one.
     assert outgoing(body="{name}" * 30, recipients={NUMBER: {"name": "abc"}}).segments == 1
     # A value is text, even if it looks like a placeholder.
@@ -308,7 +308,7 @@ def test_limits_the_longest_rendering() -> None:
 @pytest.mark.parametrize("argument", ["max_recipients", "max_segments"])
 def test_rejects_limits_that_are_not_positive(argument: str, limit: Any) -> None:
     with pytest.raises(ValueError, match=f"^{argument} must be a whole number from 1"):
-        check_limits(outgoing(), **{"max_recipients": 1, "max_segments": 1, argument: limit})
+        outgoing().check_limits(**{"max_recipients": 1, "max_segments": 1, argument: limit})
 
 
 TASK = ("production", "dag", "manual__2026-11-01", "send")

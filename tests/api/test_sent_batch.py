@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.messages import Message, MessageStatus
-from airflow_provider_ip1.api.sending import OutgoingBatch, check_batch
+from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import candidates, read_sent_batch
 
 ID = "5bcf4324f1a1d30d0c9a4a00"
-OUTGOING = check_batch(
+OUTGOING = OutgoingBatch(
     recipients={"46701740605": {}}, body="Hello", sender="iP1", reference="17", tags=["a"], priority=2
 )
 
@@ -98,7 +98,7 @@ TASK = ("deployment", "dag", "run", "task")
 
 
 def outgoing(**arguments: Any) -> OutgoingBatch:
-    return check_batch(**{"recipients": NUMBER, "body": "Hello", "sender": "iP1", "reference": "17"} | arguments)
+    return OutgoingBatch(**{"recipients": NUMBER, "body": "Hello", "sender": "iP1", "reference": "17"} | arguments)
 
 
 def found(batches: list[Any], wanted: OutgoingBatch, *, is_mapped: bool = False) -> list[tuple[str, str | None]]:

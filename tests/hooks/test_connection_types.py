@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.sending import check_batch
+from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
@@ -41,7 +41,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, url: str, conn_type: str | None) ->
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
 
 
-OUTGOING = check_batch(recipients="46701740605", body="hello", sender="iP1", reference="a")
+OUTGOING = OutgoingBatch(recipients="46701740605", body="hello", sender="iP1", reference="a")
 CALLS: dict[str, Callable[[Client], object]] = {
     "iter_messages": lambda client: next(client.iterate("iter_messages", MAIN)),
     "iter_pages": lambda client: next(client.iterate("iter_pages", MAIN)),
