@@ -16,6 +16,7 @@ from contextlib import aclosing, closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_ip1.api.paging.listing import batch_message_list
 from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadConversation, ReadMessage, Watch
 from airflow_provider_ip1.api.wording import Log
@@ -116,8 +117,8 @@ def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, N
         with suppress(IP1NotFoundError):
             yield hook.get_message(query.batch_id, query.message_id)
     else:
-        with closing(_open(hook, query)) as responses:
-            yield from responses
+        with closing(_open(hook, query)) as pages:
+            yield from pages
 
 
 async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
@@ -128,11 +129,21 @@ async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
         query = step
         async with aclosing(_responses_async(hook, query)) as responses:
             async for response in responses:
-                step = steps.send(response)
+                step = await _send(steps, query, response)
                 if step is not query:
                     break
             else:
-                step = steps.send(None)
+                step = await _send(steps, query, None)
+    return step
+
+
+async def _send(steps: Generator[Any, Any, None], query: Query, response: Page | Message | None) -> Query | PollResult:
+    # Decoding a large page, or searching many texts for a pattern, would block the other triggers of the event loop.
+    step: Query | PollResult
+    if isinstance(query, ReadMessage):
+        step = steps.send(response)
+    else:
+        step = await asyncio.to_thread(steps.send, response)
     return step
 
 
@@ -141,9 +152,9 @@ async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[P
         with suppress(IP1NotFoundError):
             yield await hook.get_message(query.batch_id, query.message_id)
     else:
-        async with aclosing(_open(hook, query)) as responses:
-            async for response in responses:
-                yield response
+        async with aclosing(_open(hook, query)) as pages:
+            async for page in pages:
+                yield page
 
 
 def _latest_time() -> datetime:
@@ -151,7 +162,7 @@ def _latest_time() -> datetime:
 
 
 def _open(hook: Any, query: ReadConversation | ReadBatch) -> Any:
-    """Return the responses that one of the hooks, which agree here, reads for a query."""
-    if isinstance(query, ReadBatch):
-        return hook.iter_batch_messages(query.batch_id, page_size=BATCH_PAGE_SIZE)
-    return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)
+    """Return the pages that a query asks for. Both hooks have the same methods for this."""
+    if isinstance(query, ReadConversation):
+        return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)
+    return hook._pages(lambda: [batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)])

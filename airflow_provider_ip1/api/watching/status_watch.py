@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
-from dataclasses import InitVar, dataclass, fields
+from dataclasses import InitVar, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -77,13 +77,13 @@ class WatchedMessage:
     :param message_id: its id.
     :param batch_id: id of its batch.
     :param status: its latest status by time; ``None`` if it does not have one yet.
-    :param recipient: the masked phone number.
+    :param recipient: the phone number, not masked; ``None`` if iP.1 sent none.
     """
 
     message_id: str
     batch_id: str
     status: MessageStatus | None = None
-    recipient: str = "?"
+    recipient: str | None = field(default=None, repr=False)
 
     @property
     def code(self) -> int | None:
@@ -185,7 +185,7 @@ class StatusWatch:
             "warned": sorted(self._warned),
             "count": self._count,
         }
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"state": state}
+        return {option.name: getattr(self, option.name) for option in fields(self)} | {"state": state}
 
     @property
     def title(self) -> str:
@@ -225,9 +225,10 @@ class StatusWatch:
         """
         polled: dict[str, WatchedMessage] = {}
         newest: str | None = None
+        page: Page | None
+        message: Message | None
         if self.participant is not None and self.message_id not in self._found:
             conversation = ReadConversation(self.participant)
-            page: Page | None
             while (page := (yield conversation)) is not None:
                 newest = newest or page.ids[0]
                 polled.update(self._search(page, latest))
@@ -236,9 +237,8 @@ class StatusWatch:
                     break
         elif self.batch_id is not None and self.message_id is None:
             batch = ReadBatch(self.batch_id)
-            message: Message | None
-            while (message := (yield batch)) is not None:
-                polled[message.id] = self._watched(message, latest)
+            while (page := (yield batch)) is not None:
+                polled.update({message.id: self._watched(message, latest) for message in page.messages})
         for message_id, batch_id in self._found.items():
             if message_id not in polled and not self._has_arrived(message_id):
                 if (message := (yield ReadMessage(batch_id, message_id))) is not None:
@@ -261,8 +261,7 @@ class StatusWatch:
                 f"iP.1 returned message {message.id} without a batch id, so its status cannot be read. "
                 "Report the message id to iP.1."
             )
-        recipient = mask_number(message.recipient) if message.recipient else "?"
-        return WatchedMessage(message.id, batch_id, message.latest_status_until(latest), recipient)
+        return WatchedMessage(message.id, batch_id, message.latest_status_until(latest), message.recipient)
 
     def _has_arrived(self, message_id: str) -> bool:
         """Whether a message has an expected status that is final. Such a message is not read again."""
@@ -311,7 +310,8 @@ class StatusWatch:
     def _failure_text(self, messages: Sequence[WatchedMessage]) -> str:
         failed = [message for message in messages if self.rule.verdict_for(message.code) == "failed"]
         shown = "; ".join(
-            f"{message.status_text}: message {message.message_id} of batch {message.batch_id} to {message.recipient}"
+            f"{message.status_text}: message {message.message_id} of batch {message.batch_id} "
+            f"to {mask_number(message.recipient or '?')}"
             for message in failed[:_SHOWN_MESSAGES]
         )
         more = f"; and {len(failed) - _SHOWN_MESSAGES} more" if len(failed) > _SHOWN_MESSAGES else ""

@@ -39,7 +39,7 @@ class ReadConversation:
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """Read the messages of a batch. The responses are the messages."""
+    """Read the messages of a batch. The responses are its pages."""
 
     batch_id: str
 

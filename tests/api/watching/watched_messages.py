@@ -10,7 +10,7 @@ from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadMessage
 
 NUMBER = "46701740609"
 
@@ -62,7 +62,7 @@ def poll(
     Run one poll.
 
     :param watch: the watch.
-    :param responses: the pages or messages that iP.1 lists.
+    :param responses: the pages that iP.1 lists; for a batch, the messages of its only page.
     :param singles: the messages that can be read by their ids.
     :return: its result, and its queries.
     """
@@ -72,8 +72,9 @@ def poll(
     while not isinstance(step, PollResult):
         queries.append(step)
         query = step
+        listed = [make_page(*responses)] if isinstance(query, ReadBatch) and responses else responses
         found = (singles or {}).get(query.message_id) if isinstance(query, ReadMessage) else None
-        for response in [found] if isinstance(query, ReadMessage) else [*responses, None]:
+        for response in [found] if isinstance(query, ReadMessage) else [*listed, None]:
             step = steps.send(response)
             if step is not query:
                 break
