@@ -126,7 +126,7 @@ _PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"%\xf0"))
 _UNUSUAL_DIGIT = re.compile(rb"%[0-9a-fA-F]{2}|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
 # A date has as many digits as a number. It counts as a date only where no number can be meant: a time has colons or
 # a T, and no more digits behind it ("2026-11-30 0701-740605" ends in a number), and eight digits that follow a group of
-# digits are a part of a number (+45 20261130).
+# digits are a part of a number.
 _YEAR: Final = "(?:19|20)[0-9]{2}"
 _DAY: Final = "{0}(?:0[1-9]|1[0-2]){0}(?:0[1-9]|[12][0-9]|3[01])"
 _DAYS: Final = "|".join(map(_DAY.format, ("-", "/", "_", r"\.")))

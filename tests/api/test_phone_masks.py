@@ -39,6 +39,8 @@ def test_masks_numbers_and_keeps_names(text: str, masked: str) -> None:
 
 SEPARATORS = [*"_:',.·-/|\\;*~=#&@!?\"`^<>[]{}()+ \t\n", "\u00a0", "\u2019", "\u2022", "\u2013", "\u2212", "\u200b",
     "\ufe0f", "\u0301",    "、", "。", "・", "\uff0e", "\uff3f", " - ", ", ", "__", "%20", "%2D", "%5F"]  # fmt: skip
+# No country has this code.
+CODE = 999
 TEXTS = ["{}", "order {}", "order-{}-2026-11-30", "2026-11-30 {}", "sms{}x", "{{'to': '{}'}}", "20261130_{}", "Ж{}Ж"]
 
 
@@ -107,13 +109,12 @@ def test_a_reference_without_a_number_stays_as_it_is(text: str) -> None:
         ("2026-11-30T12:00:00+4670-1740605", "2026-11-30T12:00:0046***05"),
         ("46701740605-5bcf4324f1a1d30d0c9a4a00", "46***05-5bcf4324f1a1d30d0c9a4a00"),
         ("fed46701740605", "fed46***05"),
-        # Danish and Egyptian numbers.
-        ("to 4520261130", "to 45***30"),
-        ("to +45 20261130", "to 45***30"),
-        ("to 45 (20261130)", "to 45***30)"),
-        ("to 45%2D20261130", "to 45***30"),
-        ("to 201012151234", "to 20***34"),
-        ("to +20101215 1234", "to 20***34"),
+        (f"to {CODE}20261130", "to 99***30"),
+        (f"to +{CODE} 20261130", "to 99***30"),
+        (f"to {CODE} (20261130)", "to 99***30)"),
+        (f"to {CODE}%2D20261130", "to 99***30"),
+        (f"to 20101215{CODE}", "to 20***99"),
+        (f"to +20101215 {CODE}", "to 20***99"),
     ],
 )
 def test_a_number_beside_or_like_a_date_or_an_id(text: str, masked: str) -> None:
