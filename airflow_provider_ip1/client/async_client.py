@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -68,7 +68,7 @@ class AsyncClient(BaseClient):
         mask_http_logs()
         client = cls(settings, user_agent=user_agent, log=log)
         proxy, verify = await asyncio.to_thread(proxy_and_certificates, settings)
-        certificates = ssl_context(verify, settings.conn_id) if isinstance(verify, str) else verify
+        certificates = ssl_context(verify) if isinstance(verify, str) else verify
         client._options = {"proxy": proxy, "ssl": certificates}
         # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
         # belong to the requests, and the session has none.
@@ -120,27 +120,6 @@ class AsyncClient(BaseClient):
             else:
                 outcome = await self._send(step)
 
-    async def pages(self, ahead: ReadAhead, lists: Lists) -> AsyncGenerator[Page, None]:
-        """
-        Read lists, one after the other.
-
-        :param ahead: from :meth:`BaseClient.read_ahead`.
-        :param lists: the lists.
-        """
-        pending: dict[asyncio.Task[RawPage], PageRequest] = {}
-        try:
-            for step in self.read(ahead, lists):
-                if isinstance(step, Page):
-                    yield step
-                elif step is not None:
-                    pending[asyncio.ensure_future(self.run(self.page(step)))] = step
-                else:
-                    await _collect(ahead, pending)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-
     async def _send(self, step: Send) -> Response | TransportFailure:
         request, status = step.request, None
         headers = {**self._headers} if request.body is None else {**self._headers, "Content-Type": "application/json"}
@@ -178,35 +157,28 @@ class AsyncPages(AsyncIterator[Page]):
     :param concurrency: most requests in flight; ``None`` for the connection's setting.
     """
 
-    def __init__(self, open_client: Any, lists: Lists, concurrency: int | None) -> None:
-        self._open_client = open_client
-        self._lists = lists
-        self._concurrency = concurrency
-        self._ahead: ReadAhead | None = None
-        self._pages: AsyncGenerator[Page, None] | None = None
-        self._is_closed = False
+    def __init__(
+        self, open_client: Callable[[], Awaitable[AsyncClient]], lists: Lists, concurrency: int | None
+    ) -> None:
+        # Not a method: the generator must not keep this object alive.
+        self._opened: list[ReadAhead] = []
+        self._pages = _read(open_client, lists, concurrency, self._opened)
 
     def __aiter__(self) -> AsyncPages:
         return self
 
     async def __anext__(self) -> Page:
-        if self._is_closed:
-            raise StopAsyncIteration
-        if self._pages is None:
-            client: AsyncClient = await self._open_client()
-            self._ahead = client.read_ahead(self._lists, self._concurrency)
-            self._pages = client.pages(self._ahead, self._lists)
         return await anext(self._pages)
 
     def skip_rest(self) -> None:
         """Read no more of the list that the last page came from."""
-        if self._ahead is not None:
-            self._ahead.skip_rest()
+        for ahead in self._opened:
+            ahead.skip_rest()
 
     @property
     def lists_read(self) -> int:
         """How many lists were read, or skipped, to their end. Lists without messages count as well."""
-        return 0 if self._ahead is None else self._ahead.lists_read
+        return sum(ahead.lists_read for ahead in self._opened)
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield the messages of all pages. Closing the iterator closes the pages."""
@@ -228,9 +200,31 @@ class AsyncPages(AsyncIterator[Page]):
 
     async def aclose(self) -> None:
         """Stop reading, and cancel the requests that are outstanding."""
-        self._is_closed = True
-        if self._pages is not None:
-            await self._pages.aclose()
+        await self._pages.aclose()
+
+
+async def _read(
+    open_client: Callable[[], Awaitable[AsyncClient]],
+    lists: Lists,
+    concurrency: int | None,
+    opened: list[ReadAhead],
+) -> AsyncGenerator[Page, None]:
+    client = await open_client()
+    ahead = client.read_ahead(lists, concurrency)
+    opened.append(ahead)
+    pending: dict[asyncio.Task[RawPage], PageRequest] = {}
+    try:
+        for step in client.read(ahead, lists):
+            if isinstance(step, Page):
+                yield step
+            elif step is not None:
+                pending[asyncio.ensure_future(client.run(client.page(step)))] = step
+            else:
+                await _collect(ahead, pending)
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRequest]) -> None:

@@ -46,30 +46,26 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
     verify = settings.verify
     if verify is True:
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    if isinstance(verify, str):
-        ssl_context(verify, settings.conn_id)
-    return proxy, verify
-
-
-def ssl_context(ca_path: str, conn_id: str) -> ssl.SSLContext:
-    """
-    Return a TLS context that trusts these CA certificates only.
-
-    :param ca_path: file or folder.
-    :param conn_id: the Airflow connection, for the error.
-    :raises IP1ConnectionError: the certificates cannot be read.
-    """
+    if not isinstance(verify, str):
+        return proxy, verify
     try:
-        return _load(ca_path)
+        ssl_context(verify)
+        return proxy, verify
     except OSError:
         pass
     raise IP1ConnectionError(
-        f"Connection {conn_id!r}: the file in extra 'verify', REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE cannot be read as "
-        "CA certificates. Give a file in PEM format."
+        f"Connection {settings.conn_id!r}: the file in extra 'verify', REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE cannot be "
+        "read as CA certificates. Give a file in PEM format."
     )
 
 
 @cache
-def _load(ca_path: str) -> ssl.SSLContext:
+def ssl_context(ca_path: str) -> ssl.SSLContext:
+    """
+    Return a TLS context that trusts these CA certificates only.
+
+    :param ca_path: file or folder.
+    :raises OSError: the certificates cannot be read.
+    """
     is_folder = os.path.isdir(ca_path)
     return ssl.create_default_context(cafile=None if is_folder else ca_path, capath=ca_path if is_folder else None)

@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client.async_client import AsyncClient
+from airflow_provider_ip1.client.async_client import AsyncClient, AsyncPages
 from airflow_provider_ip1.client.base_client import BaseClient
 from airflow_provider_ip1.client.sync_client import SyncClient, SyncPages
 from airflow_provider_ip1.exceptions import IP1Error
@@ -115,10 +115,13 @@ def sync_outcome(url: str, name: str) -> tuple[str, float]:
 def async_outcome(url: str, name: str) -> tuple[str, float]:
     async def read() -> list[str]:
         client = await AsyncClient.open(settings_for(url), user_agent="test", log=LOG)
+
+        async def opened() -> AsyncClient:
+            return client
+
         try:
-            lists = conversation_lists([f"case-{name}"])
-            ahead = client.read_ahead(lists, None)
-            return [key async for page in client.pages(ahead, lists) for key in page.ids]
+            pages = AsyncPages(opened, conversation_lists([f"case-{name}"]), None)
+            return [key async for page in pages for key in page.ids]
         finally:
             await client.close()
 
