@@ -29,7 +29,6 @@ from airflow_provider_ip1.api.paging.listing import Listing
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
 from airflow_provider_ip1.api.requests import conversation_request
-from airflow_provider_ip1.client.base_client import Send
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.encode import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -85,7 +84,9 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     listing = Listing(conversation_request(conversation_url.rpartition("/")[2]))
 
     def send(url: str) -> Response:
-        response = hook.client._send(Send(listing.request, url))
+        call = hook.client.new_call(listing.request, lambda response: response, None)
+        call.url = url
+        response = hook.client._send(call)
         assert isinstance(response, Response)
         return response
 

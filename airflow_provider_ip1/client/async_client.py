@@ -14,7 +14,7 @@ import aiohttp
 import yarl
 from aiohttp.client_proto import ResponseHandler
 
-from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
@@ -27,8 +27,6 @@ from airflow_provider_ip1.client.base_client import (
     MAX_CONNECTIONS,
     BaseClient,
     Flow,
-    Pause,
-    Send,
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
@@ -115,18 +113,18 @@ class AsyncClient(BaseClient):
                 result: T = finished.value
                 return result
             outcome = None
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-            else:
+            if isinstance(step, Call):
                 outcome = await self._send(step)
+            else:
+                await asyncio.sleep(step)
 
-    async def _send(self, step: Send) -> Response | TransportFailure:
-        request, status = step.request, None
+    async def _send(self, call: Call[Any]) -> Response | TransportFailure:
+        request, status = call.request, None
         headers = {**self._headers} if request.body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             async with self.session.request(
                 request.method,
-                yarl.URL(step.url, encoded=True),
+                yarl.URL(call.url, encoded=True),
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
@@ -54,35 +54,13 @@ CHUNK_BYTES: Final = 256 * 1024
 PROGRESS_INTERVAL = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """
-    Send a request.
+Flow: TypeAlias = Generator[Call[Any] | float, Response | TransportFailure | None, T]
+"""
+An operation: yields what has to happen, and returns its result.
 
-    The generator is resumed with its :class:`~airflow_provider_ip1.api.call.Response` or
-    :class:`~airflow_provider_ip1.api.call.TransportFailure`.
-
-    :param request: the request.
-    :param url: where to send it.
-    """
-
-    request: Request
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """
-    Wait. The generator is resumed with ``None``.
-
-    :param seconds: how long, above 0.
-    """
-
-    seconds: float
-
-
-Flow: TypeAlias = Generator[Send | Pause, Response | TransportFailure | None, T]
-"""An operation: yields what has to happen, and returns its result."""
+For a :class:`~airflow_provider_ip1.api.call.Call`, send its request to its URL and resume with the outcome. A number is
+how many seconds, above 0, to wait.
+"""
 
 
 class BaseClient:
@@ -254,11 +232,11 @@ class BaseClient:
         while True:
             yield from pause(self._rate.reserve())
             yield from pause(self._rate.confirm())
-            outcome = yield Send(call.request, call.url)
+            outcome = yield call
             with self._counting:
                 self.requests_sent += 1
             if outcome is None:
-                raise RuntimeError("A client must resume the generator with the outcome of each Send.")
+                raise RuntimeError("A client must resume the generator with the outcome of each call.")
             delay = call.receive(outcome, datetime.now(UTC))
             if delay is None:
                 return
@@ -275,7 +253,7 @@ def pause(seconds: float) -> Flow[None]:
     :param seconds: how long, 0 or more.
     """
     if seconds > 0:
-        yield Pause(seconds)
+        yield seconds
 
 
 class Progress:

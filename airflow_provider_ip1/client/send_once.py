@@ -22,7 +22,7 @@ from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import send_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import Candidate, SendResult, candidates, read_sent_batch
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, Pause
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, pause
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
 #: Seconds between two looks at the list of batches: 30 in all.
@@ -126,9 +126,8 @@ class _Search:
 
         :param has_read_all: whether the batch can only be among the newest. Otherwise one look covers all batches.
         """
-        for pause in (0.0, *PAUSES):
-            if pause:
-                yield Pause(pause)
+        for seconds in (0.0, *PAUSES):
+            yield from pause(seconds)
             try:
                 yield from self._look(NEWEST if has_read_all else None)
             except IP1Error as error:

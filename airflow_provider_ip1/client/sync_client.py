@@ -15,7 +15,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
@@ -26,8 +26,6 @@ from airflow_provider_ip1.client.base_client import (
     MAX_CONNECTIONS,
     BaseClient,
     Flow,
-    Pause,
-    Send,
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
@@ -85,8 +83,8 @@ class SyncClient(BaseClient):
                 result: T = finished.value
                 return result
             outcome = None
-            if isinstance(step, Pause):
-                closed.wait(step.seconds)
+            if not isinstance(step, Call):
+                closed.wait(step)
             elif not closed.is_set():
                 outcome = self._send(step)
             if closed.is_set():
@@ -98,18 +96,18 @@ class SyncClient(BaseClient):
         """What all requests have in common."""
         return self.session.prepare_request(requests.Request("GET", self.settings.base_url))
 
-    def _send(self, step: Send) -> Response | TransportFailure:
+    def _send(self, call: Call[Any]) -> Response | TransportFailure:
         session = self.session
         status = None
         try:
             request = self._prepared.copy()
-            request.method, request.url = step.request.method, step.url
-            if step.request.body is not None:
+            request.method, request.url = call.request.method, call.url
+            if call.request.body is not None:
                 request.headers["Content-Type"] = "application/json"
-                request.prepare_body(step.request.body, None)
+                request.prepare_body(call.request.body, None)
             # Session.send would add cookies, hooks and redirects, none of which are used here, at a third of the cost
             # of a request.
-            with session.get_adapter(step.url).send(
+            with session.get_adapter(call.url).send(
                 request,
                 timeout=self.settings.timeout,
                 stream=True,

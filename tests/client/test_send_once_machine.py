@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from airflow_provider_ip1.api.call import Response, TransportFailure
+from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.requests import Request
 from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, Pause, Send
+from airflow_provider_ip1.client.base_client import BaseClient, Flow
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
@@ -117,7 +117,7 @@ class SendingTask(RuleBasedStateMachine):
         self.tries = 0
         self.is_finished = False
         self.flow: Flow[SendResult] | None = None
-        self.step: Send | Pause | None = None
+        self.step: Call[Any] | float | None = None
         self.accepted_before_try = 0
         self.had_2xx = False
         # A batch that looks like the one to send and is not: it may have disappeared from the list since.
@@ -188,7 +188,10 @@ class SendingTask(RuleBasedStateMachine):
                 if batch.listed_at <= self.now
             ]
         else:
-            (batch,) = [batch for batch in self.batches if batch.id in request.path]
+            named = [batch for batch in self.batches if batch.id in request.path]
+            if not named:  # deleted since it was listed
+                return Response(404, {}, b"")
+            batch = named[0]
             recipients = batch.recipients if batch.complete_at <= self.now else batch.recipients[:1]
             rows = [
                 {"id": f"{batch.id}-{number}", "recipient": recipient, "segments": 1}
@@ -230,11 +233,11 @@ class SendingTask(RuleBasedStateMachine):
 
     @property
     def is_posting(self) -> bool:
-        return isinstance(self.step, Send) and self.step.request.method == "POST"
+        return isinstance(self.step, Call) and self.step.request.method == "POST"
 
     @property
     def is_listing(self) -> bool:
-        return isinstance(self.step, Send) and self.step.request.method == "GET"
+        return isinstance(self.step, Call) and self.step.request.method == "GET"
 
     @precondition(lambda self: self.flow is None)
     @rule(pause=st.sampled_from([0.0, 300.0]))
@@ -259,11 +262,11 @@ class SendingTask(RuleBasedStateMachine):
         self.accept_own(delay)
         self.kill_worker()
 
-    @precondition(lambda self: isinstance(self.step, Pause))
+    @precondition(lambda self: isinstance(self.step, float))
     @rule()
     def wait(self) -> None:
-        assert isinstance(self.step, Pause)
-        self.now += self.step.seconds
+        assert isinstance(self.step, float)
+        self.now += self.step
         self.resume(None)
 
     @precondition(lambda self: self.flow is not None and not self.is_posting)
@@ -271,7 +274,7 @@ class SendingTask(RuleBasedStateMachine):
     def look_undisturbed(self, steps: int) -> None:
         """Many steps of a search, so that searches often get to their end."""
         for _ in range(steps):
-            if isinstance(self.step, Pause):
+            if isinstance(self.step, float):
                 self.wait()
             elif self.is_listing:
                 self.list_batches()
@@ -287,7 +290,7 @@ class SendingTask(RuleBasedStateMachine):
     @precondition(lambda self: self.is_posting)
     @rule(shape=st.sampled_from(ACCEPTANCES), delay=LIST_DELAYS, more=st.sampled_from([0.0, 5.0]))
     def accept_batch(self, shape: str, delay: float, more: float) -> None:
-        assert isinstance(self.step, Send)
+        assert isinstance(self.step, Call)
         body = json.loads(self.step.request.body or b"")
         assert (body["recipients"], body["body"]) == ([NUMBER, OTHER], TEXT)
         assert body["reference"] == self.outgoing.reference
@@ -320,7 +323,7 @@ class SendingTask(RuleBasedStateMachine):
     @precondition(lambda self: self.is_listing)
     @rule()
     def list_batches(self) -> None:
-        assert isinstance(self.step, Send)
+        assert isinstance(self.step, Call)
         self.resume(self.respond(self.step.request))
 
     @precondition(lambda self: self.is_listing)
@@ -333,7 +336,7 @@ class SendingTask(RuleBasedStateMachine):
     def fail_every_list(self, fault: str, steps: int) -> None:
         """The list stays unreadable for many steps of a search."""
         for _ in range(steps):
-            if isinstance(self.step, Pause):
+            if isinstance(self.step, float):
                 self.wait()
             elif self.is_listing:
                 self.fail_list(fault)
