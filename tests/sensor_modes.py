@@ -112,6 +112,13 @@ class TaskInstance:
         return self.first_start
 
 
+class StateStore(dict[str, Any]):
+    """As much of Airflow's task state store as the sensors use. Values pass through JSON."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
 @dataclass
 class Outcome:
     """How Airflow would see the end of a task: its state, its return value, and its exception."""

@@ -216,11 +216,9 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             pause = min(max(MIN_PAUSE, self.poke_interval), self.timeout - run_duration())
         else:
             pause = self._wait.poll_at - now
-        if self.reschedule:
+        if self.reschedule or self._wait is None:
             return max(0.0, pause)
-        if self._wait is not None:
-            self._wait.poll_at = now + pause
-        self._pokes_again = True
+        self._wait.poll_at, self._pokes_again = now + pause, True
         return 0.0
 
     def _state_store(self, context: Context) -> Any:

@@ -124,7 +124,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         self.reference = reference
         self.expected = expected
         self.failed = failed
-        self.require = check_require(require)
+        check_require(require)
+        self.require = require
         self.expected_count = expected_count
         self.not_found_timeout = seconds(not_found_timeout, "not_found_timeout")
         if on_failure not in ("fail", "return"):

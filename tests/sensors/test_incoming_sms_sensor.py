@@ -17,7 +17,7 @@ from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from tests.airflow_names import TaskDeferred
-from tests.sensor_modes import Clock, Outcome, connect, run_sensor
+from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect, run_sensor
 
 Run = Callable[..., Outcome]
 TEXT = "Ja tack, gärna!"
@@ -351,6 +351,29 @@ def test_no_hot_loop(run: Run, server: SandboxServer, clock: Clock, fault: str |
         server.faults.add(fault)
     assert run(silent_fail=True, poke_interval=poke_interval, timeout=120).kind == "AirflowSensorTimeout"
     assert len(server.requests) <= clock.elapsed / max(1, poke_interval) + 2
+
+
+def test_reschedule_remembers_what_it_has_seen(
+    server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Airflow 3.3, a poke reads only what the one before has not read."""
+    clock.rule(monkeypatch)
+    context: Any = {"task_state_store": StateStore(), "ti": TaskInstance(clock)}
+    since = clock.utcnow()
+    for number in range(130):
+        server.receive(MAIN, f"no {number}")
+
+    def poke() -> int:
+        before = len(server.requests)
+        sensor = IncomingSmsSensor(
+            task_id="wait", participant=MAIN, pattern="yes", since=since, mode="reschedule", deferrable=False
+        )
+        assert not sensor.poke(context)
+        return len([request for request in server.requests[before:] if request.path.endswith("/mo")])
+
+    first, *later = [poke() for _ in range(3)]
+    assert first > 2 and later == [1, 1]
+    assert MAIN not in json.dumps(context["task_state_store"])
 
 
 def test_one_request_per_poll(run: Run, server: SandboxServer, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
 from tests.airflow_names import TaskDeferred
-from tests.sensor_modes import Clock, Outcome, TaskInstance, connect
+from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect
 
 Run = Callable[..., Outcome]
 DELIVERED, EXPIRED, REJECTED, FAILED, STUCK, MIXED, LARGE = (batch_id for batch_id, _ in DEMO_BATCHES.values())
@@ -27,13 +27,6 @@ STUCK_MESSAGE = "69000000d000005000000000"
 UNKNOWN = "69000000c00000000000ffff"
 
 Logged = Callable[[], str]
-
-
-class StateStore(dict[str, Any]):
-    """As much of Airflow's task state store as the sensor uses. Values pass through JSON."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
 
 
 def codes(outcome: Outcome) -> list[int | None]:

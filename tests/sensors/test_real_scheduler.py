@@ -50,7 +50,8 @@ STUCK = DEMO_BATCHES["stuck"][0]
 defaults = {
     "mode": "reschedule",
     "deferrable": False,
-    "poke_interval": 2,
+    # On a busy machine, Airflow 3 takes a sensor for dead that it reschedules within seconds.
+    "poke_interval": 15,
     "on_success_callback": note("success"),
     "on_failure_callback": note("failed"),
     "on_skipped_callback": note("skipped"),
@@ -58,10 +59,10 @@ defaults = {
 with DAG("reschedule", schedule="@once", start_date=datetime(2026, 1, 1), catchup=False, default_args=defaults):
     # The second poke is more than CLOCK_MARGIN after the reply.
     IncomingSmsSensor(task_id="reply", participant=MAIN, poke_interval=40, timeout=300)
-    MessageStatusSensor(task_id="time_up", batch_id=STUCK, timeout=15)
-    MessageStatusSensor(task_id="time_up_never_fail", batch_id=STUCK, timeout=15, never_fail=True)
-    MessageStatusSensor(task_id="time_up_soft_fail", batch_id=STUCK, timeout=15, soft_fail=True)
-    MessageStatusSensor(task_id="unknown", batch_id="unknown", timeout=300, not_found_timeout=15)
+    MessageStatusSensor(task_id="time_up", batch_id=STUCK, timeout=40)
+    MessageStatusSensor(task_id="time_up_never_fail", batch_id=STUCK, timeout=40, never_fail=True)
+    MessageStatusSensor(task_id="time_up_soft_fail", batch_id=STUCK, timeout=40, soft_fail=True)
+    MessageStatusSensor(task_id="unknown", batch_id="unknown", timeout=300, not_found_timeout=40)
 """
 
 

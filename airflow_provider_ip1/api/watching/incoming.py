@@ -41,6 +41,11 @@ class _InboxWatch:
         """The messages in words, with a masked number."""
         return f"SMS from {mask_number(self.participant)}"
 
+    @property
+    def title(self) -> str:
+        """What to wait for, in words."""
+        return self.subject
+
 
 class IncomingWatch(_InboxWatch):
     """
@@ -136,11 +141,6 @@ class ArrivalWatch(_InboxWatch):
     def to_dict(self) -> dict[str, Any]:
         """:return: the participant and the position, as JSON values."""
         return {"participant": self.participant, "state": self._cursor.state()}
-
-    @property
-    def title(self) -> str:
-        """What the watch is for, in words."""
-        return self.subject
 
     def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """

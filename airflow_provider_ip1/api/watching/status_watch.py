@@ -56,17 +56,15 @@ def check_selection(names: Set[str]) -> None:
         )
 
 
-def check_require(require: str) -> Require:
+def check_require(require: str) -> None:
     """
     Check how many of the watched messages have to reach an expected status.
 
     :param require: ``"all"`` or ``"any"``.
-    :return: the argument.
     :raises ValueError: it is something else.
     """
-    if require == "all" or require == "any":
-        return require  # type: ignore[return-value]  # mypy does not narrow a str to literals here
-    raise ValueError(f"require must be 'all' or 'any', not {require!r}")
+    if require not in ("all", "any"):
+        raise ValueError(f"require must be 'all' or 'any', not {require!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,7 +309,8 @@ def test_state_is_json() -> None:
 
 @pytest.mark.parametrize("require", ["all", "any"])
 def test_require(require: Any) -> None:
-    assert check_require(require) == require
+    check_require(require)
+    assert make_watch(require=require).require == require
 
 
 @pytest.mark.parametrize("require", ["most", "ALL", None])
