@@ -38,16 +38,6 @@ def check_encodable(text: str, argument: str) -> None:
         )
 
 
-def split_numbers(recipients: str) -> list[str]:
-    """
-    Split numbers that are separated by commas.
-
-    :param recipients: the text.
-    :return: the numbers as written, without surrounding spaces. Empty parts are left out.
-    """
-    return [part for part in map(str.strip, recipients.split(",")) if part]
-
-
 def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """
     Check recipients.
@@ -60,7 +50,7 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
     if recipients is None:
         recipients = ()
     if isinstance(recipients, str):
-        recipients = split_numbers(recipients)
+        recipients = [part for part in map(str.strip, recipients.split(",")) if part]
     if isinstance(recipients, Mapping):
         given = list(recipients.items())
     elif isinstance(recipients, Sequence) and not isinstance(recipients, bytes | bytearray):

@@ -78,19 +78,18 @@ class _Report(msgspec.Struct, gc=False):
     code: int
 
 
-class _Key(msgspec.Struct, gc=False):
+class MessageHead(msgspec.Struct, gc=False):
+    """The part of a message that pages are judged by. For the rows of other lists, most of it is missing."""
+
     id: str
     modified: str | None = None
-    statuses: list[_Report] = []
+    statuses: list[_Report] | None = None
+    direction: int | str | None = None
+    sender: str | None = None
+    recipient: str | None = None
 
 
-class _KeyWithoutStatuses(msgspec.Struct, gc=False):
-    id: str
-    modified: str | None = None
-
-
-_KEYS = msgspec.json.Decoder(list[_Key])
-_KEYS_WITHOUT_STATUSES = msgspec.json.Decoder(list[_KeyWithoutStatuses])
+_HEADS = msgspec.json.Decoder(list[MessageHead])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -112,26 +111,21 @@ def split_page(body: bytes, key: str = "id") -> RawPage:
     body = bytes(body).removeprefix(BYTE_ORDER_MARK)
     if key != "id":
         return _split_slowly(body, key)
-    keys: Sequence[_Key | _KeyWithoutStatuses]
-    codes: Sequence[int | None]
     try:
-        try:
-            keys = decoded = _KEYS.decode(body)
-            codes = [key.statuses[0].code if len(key.statuses) == 1 else None for key in decoded]
-        except UNDECODABLE:
-            keys, codes = _KEYS_WITHOUT_STATUSES.decode(body), ()
-        ids = [key.id for key in keys]
+        heads = _HEADS.decode(body)
+        ids = [head.id for head in heads]
         raws: list[BytesLike] = _RAWS.decode(body)  # type: ignore[assignment]
         # The decoders skip what they do not return, without checking its encoding.
         if all(ids) and (body.isascii() or str(body, "utf-8")):
-            return RawPage(ids, raws, [key.modified for key in keys], status_codes=codes)
+            codes = [head.statuses[0].code if head.statuses and len(head.statuses) == 1 else None for head in heads]
+            return RawPage(ids, raws, [head.modified for head in heads], status_codes=codes)
     except UNDECODABLE:
         pass
     return _split_slowly(body, key)
 
 
 def _split_slowly(body: bytes, key: str) -> RawPage:
-    """Split a body that has lone surrogates, unusual times or errors, or another key than messages have."""
+    """Split a body that has lone surrogates, unusual values or errors, or another key than messages have."""
     cleaned = replace_lone_surrogates(body)
     value = check_json(cleaned)
     if bytes(value)[:1] != b"[":

@@ -12,6 +12,7 @@ from airflow_provider_ip1.api.decoding import decode_leniently
 from airflow_provider_ip1.api.enums import direction_of, normalize_address
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.page_body import MessageHead
 
 
 class Route(NamedTuple):
@@ -26,13 +27,7 @@ class Route(NamedTuple):
     participant: str | None
 
 
-class _Envelope(msgspec.Struct, gc=False):
-    direction: int | str | None = None
-    sender: str | None = None
-    recipient: str | None = None
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_HEAD = msgspec.json.Decoder(MessageHead)
 
 
 def routes_of(raws: Sequence[BytesLike], *, participant: str | None, direction: str | None) -> list[Route]:
@@ -50,9 +45,9 @@ def routes_of(raws: Sequence[BytesLike], *, participant: str | None, direction: 
 
 
 def _route(raw: BytesLike, participant: str | None, other_side: str | None, endpoint: str | None) -> Route:
-    message: _Envelope | Message
+    message: MessageHead | Message
     try:
-        message = _ENVELOPE.decode(raw)
+        message = _HEAD.decode(raw)
     except UNDECODABLE:
         message, _ = decode_leniently(raw)
     direction = direction_of(message.direction, endpoint, other_side, message.sender, message.recipient)

@@ -226,19 +226,13 @@ def _check_placeholders(
     body: str, recipients: Mapping[str, Mapping[str, str]], default_values: Mapping[str, str]
 ) -> None:
     # iP.1 does not document what it sends for a placeholder without a value.
-    for name in dict.fromkeys(_PLACEHOLDER.findall(body)):
-        if name in default_values:
-            continue
+    for number, name in enumerate(dict.fromkeys(_PLACEHOLDER.findall(body)), 1):
         for position, values in enumerate(recipients.values(), 1):
-            if name not in values:
+            if name not in values and name not in default_values:
                 raise ValueError(
                     f"recipients: recipient {position} has no value for a placeholder of the text "
-                    f"(placeholder {_position(body, name)}). Add the value, or one under 'default'."
+                    f"(placeholder {number}). Add the value, or one under 'default'."
                 )
-
-
-def _position(body: str, name: str) -> int:
-    return list(dict.fromkeys(_PLACEHOLDER.findall(body))).index(name) + 1
 
 
 def _check_body(body: Any) -> str:

@@ -132,14 +132,3 @@ def latest_report(codes: Sequence[int], times: Sequence[Any]) -> int | None:
         if is_later:
             position, when = at, time or when
     return position
-
-
-def describe_status(code: int) -> str:
-    """
-    Describe a status code for logs and errors, such as ``201 DeliveredToHandset`` or ``512 (failed)``.
-
-    :param code: a status code, known or unknown.
-    :return: the code and its name; its category if it has no documented name.
-    """
-    name = status_name(code)
-    return f"{code} {name}" if name else f"{code} ({status_category(code)})"

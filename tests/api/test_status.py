@@ -13,7 +13,6 @@ from airflow_provider_ip1.api.status import (
     KNOWN_CODES,
     STATUS_NAMES,
     TERMINAL_CATEGORIES,
-    describe_status,
     is_terminal,
     status_category,
     status_name,
@@ -91,8 +90,3 @@ def test_an_error_names_the_unknown_category():
 def test_names_cannot_be_changed():
     with pytest.raises(TypeError):
         STATUS_NAMES[999] = "x"  # type: ignore[index]
-
-
-def test_a_description_has_the_name_or_the_category():
-    assert describe_status(201) == "201 DeliveredToHandset"
-    assert describe_status(512) == "512 (failed)"
