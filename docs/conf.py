@@ -42,7 +42,7 @@ maximum_signature_line_length = 100
 
 nitpicky = True
 # Check only references to this package. The build must not need other projects' websites.
-nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_ip1|IP1|Message|Conversation)[\w.\[\]]*")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_ip1|IP1|Message|Conversation)[\w.\[\]']*")]
 
 html_theme = "furo"
 html_static_path = ["_static"]
