@@ -35,7 +35,8 @@ _NUMBER = re.compile(
     rf"((?!0)(?:[0-9]{{1,3}}{_SEPARATOR}?\(0\){_SEPARATOR}?{_GROUPS}|[0-9]{{1,7}}{_SEPARATOR}{_GROUPS}|[0-9]+))"
 )
 _NATIONAL = re.compile(rf"\+?0(?!0)[0-9]*(?:{_SEPARATOR}[0-9]+)*|\(0.*")
-_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
+# A sender name of iP.1's, or an 11-character one of another operator's, has a letter.
+_NAME = re.compile(r"(?=.*[A-Za-z])[0-9A-Za-z ]{3,11}")
 _SPREADSHEET_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?[Ee]\+?[0-9]+")
 
 
@@ -84,7 +85,7 @@ def is_meant_as_number(text: str) -> bool:
     plain = _plain(text)
     digits = sum(map(str.isdigit, plain))
     if not digits or _NAME.fullmatch(plain):
-        return plain.isdecimal()
+        return False
     is_of_digits = all(character.isdigit() or character in " -./+()" for character in plain)
     return is_of_digits or digits >= SHORTEST_NUMBER or _SPREADSHEET_NUMBER.fullmatch(plain) is not None
 

@@ -271,12 +271,13 @@ def _sender(value: Any) -> str:
 
 
 def _recipients(value: Any) -> tuple[str, ...]:
+    problem = ""
     try:
         if isinstance(value, (str, list)):
             return tuple(check_recipients(value)[0])
-    except ValueError:
-        pass
-    raise ValueError("must be phone numbers with country code, as a list or separated by commas.")
+    except ValueError as error:
+        problem = f" {error}"
+    raise ValueError(f"must be phone numbers with country code, as a list or separated by commas.{problem}")
 
 
 CHECKS: Mapping[str, Callable[[Any], Any]] = {

@@ -94,6 +94,7 @@ NOT_A_NUMBER = [
     "'46701740606'",
     "tel:+46701740606",
     "46701740606 Ann",
+    "46 70 17406 a1",
     "46701740606a",
     "4.6701740606E10",
     "4.67E+10",
@@ -122,7 +123,21 @@ def test_a_number_without_its_country_code_is_an_error(written: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "iP1", "Grannen", "Min skola", "Taxi 020", "Bank24", "A/B", "50%", "Åsa", "...", "A12345678"],
+    [
+        "",
+        " ",
+        "iP1",
+        "Grannen",
+        "Min skola",
+        "Taxi 020",
+        "Bank24",
+        "A/B",
+        "50%",
+        "Åsa",
+        "...",
+        "A12345678",
+        "SMS 1234567",
+    ],
 )
 def test_names_are_not_numbers(name: str) -> None:
     assert not is_meant_as_number(name)
