@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -32,8 +31,7 @@ from airflow_provider_ip1.api.requests import conversation_request
 from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.encode import write_jsonl
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
-from airflow_provider_ip1.transfers.drift import Drift
-from airflow_provider_ip1.transfers.totals import Totals
+from airflow_provider_ip1.transfers.report import Report
 from dev.stack import SANDBOX_KEY
 
 PAGE_SIZE = 200
@@ -117,12 +115,10 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
             assert pager.next_page() is not None
 
     def count(_: object) -> None:
-        latest = datetime.now(UTC)
-        totals, drift = Totals(latest), Drift(latest)
+        report = Report()
         # Pages remember the times that they have parsed.
         for page in map(replace, pages):
-            totals.add(page, page)
-            drift.add(page)
+            report.add(page, page)
 
     def join(raws: Sequence[Any]) -> bytes:
         return b"\n".join(raws) + b"\n"

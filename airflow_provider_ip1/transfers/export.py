@@ -1,67 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One export: reads messages, and writes them to one S3 object."""
+"""One export: reads messages, and writes them to one object."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction
-from airflow_provider_ip1.transfers.drift import Drift
-from airflow_provider_ip1.transfers.export_log import final_line, start_line
-from airflow_provider_ip1.transfers.guarded_write import GuardedWrite, look_up
-from airflow_provider_ip1.transfers.plan import Plan
-from airflow_provider_ip1.transfers.replacing import (
-    ObjectState,
-    Origin,
-    changed_error,
-    check_empty,
-    exists_error,
-    hidden_error,
-    protected_error,
-)
-from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled, abort_unfinished_uploads
-from airflow_provider_ip1.transfers.target import check_bucket
-from airflow_provider_ip1.transfers.totals import Totals
+from airflow_provider_ip1.transfers.options import ExportOptions
+from airflow_provider_ip1.transfers.readers import Reader
+from airflow_provider_ip1.transfers.replacing import Origin, Replacement
+from airflow_provider_ip1.transfers.report import Report, TotalCheck, start_line
+from airflow_provider_ip1.transfers.stores import Store
 
 if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+
+class UploadCancelled(BaseException):  # noqa: N818 - not an Exception
+    """
+    The task was told to stop.
+
+    Like Airflow's own timeouts, this is not an ``Exception``, because libraries wrap and retry those.
+    """
 
 
 class Export:
     """
-    Runs an export once.
+    Runs an export once: options, reader, redaction, encoding, store.
 
-    :param plan: what to export, and where to.
-    :param hook: reads the messages.
-    :param s3: writes the object, see :func:`~airflow_provider_ip1.transfers.s3_upload.s3_hook_for_streaming`.
+    :param options: the options. Those that are templated must be rendered.
+    :param reader: reads the messages.
+    :param hook: sends the reader's requests.
+    :param store: writes the object.
     :param context: context of the task's run; may be empty.
     :param log: a logger of the standard library or of structlog.
     """
 
-    def __init__(self, plan: Plan, hook: IP1Hook, s3: S3Hook, context: Mapping[str, Any], log: Any) -> None:
-        started_at = datetime.now(UTC)
-        latest = started_at + timedelta(days=1)
-        self.plan = plan
-        self.totals = Totals(latest)
+    def __init__(
+        self,
+        options: ExportOptions,
+        reader: Reader,
+        hook: IP1Hook,
+        store: Store,
+        context: Mapping[str, Any],
+        log: Any,
+    ) -> None:
+        self._options = options
+        self._reader = reader
         self._hook = hook
-        self._s3 = s3
+        self._store = store
         self._context = context
         self._log = log
-        self._started, self._started_at = time.monotonic(), started_at
-        self._reading = plan.source.reading(plan, latest)
-        self._drift = Drift(latest)
-        self._upload: StreamingUpload | None = None
+        self._numbers_in_name = NumberFinder(store.uri)
+        self._running_in: int | None = None
         self._is_cancelled = False
+        self._check_name(reader.participants)
+        _ = options.one_direction, options.chosen_compression
 
     def run(self) -> dict[str, Any]:
         """
@@ -69,45 +73,61 @@ class Export:
 
         :raises Exception: see :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`.
         """
-        plan = self.plan
-        self._log.info(
-            start_line(plan.source.description, plan.direction, plan.window, plan.file_format, plan.rules, plan.target)
-        )
+        options, reader, store = self._options, self._reader, self._store
+        started, started_at = time.monotonic(), datetime.now(UTC)
+        self._log.info(start_line(reader.description, options))
         redaction = self._redaction()
-        # Look up both connections in the task's thread, before another thread needs them.
-        self._hook.get_conn()
-        origin = Origin.of_export(
-            self._hook.settings,
-            plan.source.dataset,
-            plan.source.participants,
-            plan.direction,
-            plan.window,
-            self._context,
-        )
-        state = self._check_target(origin)
+        store.check()
+        origin = Origin.of_export(self._hook.settings, reader, options, self._context)
+        replacement = Replacement(options, origin, store.head(), store.uri)
+        replacement.check()
         if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
-            abort_unfinished_uploads(self._s3, plan.target, before=self._started_at)
-        with closing(self._pages()) as pages:
-            size = self._write(pages if redaction is None else map(redaction.apply, pages), state, origin)
-        seconds = time.monotonic() - self._started
-        self._log_warnings(redaction)
-        self._log.info(final_line(self.totals, self._reading.description, size, seconds, plan.target))
-        return {
-            "uri": plan.target.uri,
-            **self._reading.counts,
-            "bytes": size,
-            "seconds": round(seconds, 3),
-            **self.totals.result,
-        }
+            store.remove_leftovers(before=started_at)
+        check = None
+        if options.verify_total:
+            check = TotalCheck(self._hook, reader.participants, options.one_direction)
+        report = Report(check)
+        self._running_in = threading.get_ident()
+        try:
+            with closing(self._pages(report)) as pages:
+                redacted = pages if redaction is None else map(redaction.apply, pages)
+                size = self._write(redacted, replacement, report)
+        finally:
+            self._running_in = None
+        seconds = time.monotonic() - started
+        for warning in chain(reader.warnings(), report.warnings()):
+            self._log.warning(warning)
+        if report.messages and redaction is not None and redaction.unmatched:
+            self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
+        self._log.info(report.final_line(reader.description, size, seconds, store.uri))
+        return {"uri": store.uri, **reader.counts, "bytes": size, "seconds": round(seconds, 3), **report.result}
 
-    def cancel(self) -> None:
-        """Stop reading and leave no object. Signal handlers may call it."""
-        self._is_cancelled = True
-        if self._upload is not None:
-            self._upload.cancel()
+    def cancel(self, *, interrupt: bool = False) -> None:
+        """
+        Stop reading and leave no object.
+
+        :param interrupt: whether to raise at once if the calling thread runs the export. Signal handlers may do so.
+        :raises UploadCancelled: see ``interrupt``.
+        """
+        is_first, self._is_cancelled = not self._is_cancelled, True
+        if interrupt and is_first and self._running_in == threading.get_ident():
+            self._check_cancelled()
+
+    def _check_cancelled(self) -> None:
+        if self._is_cancelled:
+            raise UploadCancelled("The task was told to stop. No object was written.")
+
+    def _check_name(self, participants: Iterable[str]) -> None:
+        """Check that the object's name contains no participant's phone number, without repeating it in the error."""
+        if any(map(self._numbers_in_name.contains, participants)):
+            raise ValueError(
+                "s3_key: the key contains the participant's phone number. Keys appear in logs, XCom, listings and "
+                "lineage. Name the object by an id of your own, such as your customer number, or by the task's "
+                "{{ ti.map_index }}."
+            )
 
     def _redaction(self) -> Redaction | None:
-        rules = self.plan.rules
+        rules = self._options.rules
         if not rules:
             return None
         settings = self._hook.settings
@@ -118,72 +138,37 @@ class Export:
             )
         return Redaction(rules, (settings.redact_key or "").encode())
 
-    def _check_target(self, origin: Origin) -> ObjectState:
-        """Return what the object is before anything is read from iP.1."""
-        target, replace = self.plan.target, self.plan.replace
-        check_bucket(self._s3, target.bucket)
-        state = look_up(self._s3, target)
-        if replace is True:
-            origin.check_replaces(state, target.uri)
-        elif not replace and state.etag is not None:
-            raise exists_error(target.uri)
-        if replace and not state.is_known:
-            self._log.warning(
-                "The S3 credentials do not show whether %s exists (403). %s To protect it from them, allow "
-                "s3:GetObject and s3:ListBucket.",
-                target.uri,
-                "The export replaces it without noticing other writers."
-                if origin.is_complete or replace == "always"
-                else "The export only writes a new object.",
-            )
-        return state
-
-    def _pages(self) -> Generator[Page, None, None]:
+    def _pages(self, report: Report) -> Generator[Page, None, None]:
         """Read. Each page contains only messages that belong in the object, and at least one."""
-        with closing(self._reading.pages(self._hook)) as pages:
+        with closing(self._reader.pages(self._hook)) as pages:
             for page, selected in pages:
-                self.totals.add(page, selected)
-                self._drift.add(page)
-                if self._is_cancelled:
-                    raise UploadCancelled("The task was told to stop. No object was written.")
+                self._check_name(self._reader.new_participants)
+                report.add(page, selected)
+                self._check_cancelled()
                 if selected:
                     yield selected
+        report.verify()
 
-    def _write(self, pages: Iterator[Page | RedactedPage], state: ObjectState, origin: Origin) -> int:
-        """Upload the object and return its size in bytes. S3 receives nothing before the first messages arrive."""
-        plan, target = self.plan, self.plan.target
-        only_new = not plan.replace
-        conflict: Exception = exists_error(target.uri) if only_new else changed_error(target.uri)
-        if plan.replace is True and not state.is_known and not origin.is_complete:
-            only_new, conflict = True, hidden_error(target.uri)
+    def _write(self, pages: Iterator[Page | RedactedPage], replacement: Replacement, report: Report) -> int:
+        """Write the object and return its size in bytes. The store gets nothing before the first messages arrive."""
+        file_format, compression = self._options.file_format, self._options.chosen_compression
         first = next(pages, None)
         if first is None:
-            check_empty(
-                plan.on_empty,
-                target.uri,
-                state,
-                lambda: sum(map(len, encode([], plan.file_format, plan.compression))),
-                plan.source.selecting_arguments,
+            replacement.check_empty(
+                lambda: sum(map(len, encode([], file_format, compression))), self._reader.selecting_arguments
             )
-            if plan.on_empty == "protect" and not state.is_known:
-                only_new, conflict = True, protected_error(target.uri, plan.source.selecting_arguments)
-        guard = GuardedWrite(
-            self._s3,
-            target,
-            state,
-            only_new=only_new,
-            conflict=conflict,
-            metadata=origin.metadata,
-            messages=lambda: self.totals.messages,
-        )
-        self._upload = StreamingUpload(self._s3, target, guard, encrypt=plan.encrypt, acl_policy=plan.acl_policy)
-        if self._is_cancelled:
-            self._upload.cancel()
         with_first = pages if first is None else chain([first], pages)
-        return self._upload.send(encode(with_first, plan.file_format, plan.compression))
+        return self._store.write(
+            self._until_cancelled(encode(with_first, file_format, compression)),
+            replaces=replacement.expected,
+            conflict=replacement.conflict,
+            metadata=lambda is_whole: (
+                replacement.origin.metadata | ({"ip1-messages": str(report.messages)} if is_whole else {})
+            ),
+        )
 
-    def _log_warnings(self, redaction: Redaction | None) -> None:
-        for warning in chain(self._reading.warnings(), self._drift.warnings()):
-            self._log.warning(warning)
-        if self.totals.messages and redaction is not None and redaction.unmatched:
-            self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
+    def _until_cancelled(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._check_cancelled()
+            yield chunk
+        self._check_cancelled()

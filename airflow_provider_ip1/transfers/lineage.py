@@ -7,18 +7,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_ip1.formats.table import fields_of
-from airflow_provider_ip1.transfers.target import Target
 
 
 def lineage_of_export(
-    base_url: str, dataset: str, target: Target, file_format: str, *, messages: int, size: int
+    base_url: str, dataset: str, output: tuple[str, str], file_format: str, *, messages: int, size: int
 ) -> Any:
     """
     Build the lineage of an export.
 
     :param base_url: iP.1's base URL.
     :param dataset: name of the dataset read. It contains no phone number.
-    :param target: the object written.
+    :param output: namespace and name of the object written.
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param messages: number of messages written.
     :param size: size of the object in bytes.
@@ -38,8 +37,8 @@ def lineage_of_export(
         inputs=[ip1_dataset(base_url, dataset)],
         outputs=[
             OutputDataset(
-                namespace=f"s3://{target.bucket}",
-                name=target.key,
+                namespace=output[0],
+                name=output[1],
                 facets={"schema": schema.SchemaDatasetFacet(fields=fields)},
                 outputFacets={
                     "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=messages, size=size),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -22,7 +22,8 @@ from airflow_provider_ip1.exceptions import IP1NoMessagesError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.settings import Settings
-    from airflow_provider_ip1.transfers.selection import Window
+    from airflow_provider_ip1.transfers.options import ExportOptions
+    from airflow_provider_ip1.transfers.readers import Reader
 
 log = logging.getLogger(__name__)
 
@@ -94,36 +95,28 @@ class Origin:
 
     @classmethod
     def of_export(
-        cls,
-        settings: Settings,
-        dataset: str,
-        participants: Iterable[str],
-        direction: str | None,
-        window: Window,
-        context: Mapping[str, Any],
+        cls, settings: Settings, reader: Reader, options: ExportOptions, context: Mapping[str, Any]
     ) -> Origin:
         """
         Describe an export.
 
         :param settings: of the connection to iP.1. Another connection or base URL is another source.
-        :param dataset: the collection, such as ``v2/conversations``.
-        :param participants: the participants, normalized. Of their hash only 16 bits are kept: enough to notice that
-            they are others, and too few to find out who they are. A run id that contains one of their numbers is left
-            out.
-        :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
-        :param window: the time window.
+        :param reader: of its participants, 16 bits of a hash are kept: enough to notice that they are others, and too
+            few to find out who they are. A run id that contains one of their numbers is left out.
+        :param options: the options of the export.
         :param context: context of the task's run; may be empty.
         """
         ti, run_id = context.get("ti"), context.get("run_id")
         about, run = {}, None
-        if run_id and not any(map(NumberFinder(run_id).contains, participants)):
+        if run_id and not any(map(NumberFinder(run_id).contains, reader.participants)):
             about["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
         if ti is not None:
             about["ip1-try"] = str(ti.try_number)
             names = [getattr(ti, name, None) for name in ("dag_id", "task_id", "map_index")]
             run = _digest(settings.deployment, run_id, *names)[:16] if run_id else None
-        source = f"{dataset}#{_digest(settings.base_url, settings.conn_id, *sorted(participants))[:4]}"
-        return cls(source, direction, window.since, window.until, run, about)
+        who = _digest(settings.base_url, settings.conn_id, *sorted(reader.participants))
+        window = options.window
+        return cls(f"{reader.dataset}#{who[:4]}", options.one_direction, window.since, window.until, run, about)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -183,58 +176,95 @@ class Origin:
             return False
 
 
-def check_empty(on_empty: OnEmpty, uri: str, state: ObjectState, empty_size: Callable[[], int], arguments: str) -> None:
+class Replacement:
     """
-    Decide whether an export without messages may write an empty object.
+    Decides what one export may replace.
 
-    :param on_empty: the operator's argument.
-    :param uri: the object's address.
+    :param options: the options of the export.
+    :param origin: what the new object says about itself.
     :param state: what the object was when the export started.
-    :param empty_size: returns the size in bytes of the empty object.
-    :param arguments: the arguments that decide which messages are exported.
-    :raises AirflowSkipException: ``on_empty`` is ``"skip"``.
-    :raises IP1NoMessagesError: ``on_empty`` is ``"fail"``, or ``"protect"`` and the object contains messages.
+    :param uri: the object's address.
     """
-    if on_empty == "skip":
-        raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
-    if on_empty == "fail":
-        raise IP1NoMessagesError(
-            f"There are no messages to export, and on_empty is 'fail'. Check {arguments}, or change on_empty."
+
+    def __init__(self, options: ExportOptions, origin: Origin, state: ObjectState, uri: str) -> None:
+        self.origin = origin
+        self.expected = state
+        """What must be there when the object is written."""
+        self.conflict: Exception = ObjectChangedError(
+            f"{uri} changed during the export: another task, or another try of this task, wrote or deleted it. The "
+            "export wrote nothing, so that it does not replace newer data. Run the task again if its messages are "
+            "still needed."
         )
-    if on_empty == "protect" and state.etag is not None and state.contains_messages(empty_size()):
-        raise protected_error(uri, arguments)
+        """The error to raise if something else is there."""
+        self._options = options
+        self._state = state
+        self._uri = uri
 
+    def check(self) -> None:
+        """
+        Check, before anything is read, whether the object may be replaced.
 
-def protected_error(uri: str, arguments: str) -> IP1NoMessagesError:
-    """Return the error for an object that ``on_empty="protect"`` keeps."""
-    return IP1NoMessagesError(
-        f"There are no messages to export, but {uri} contains messages. It was left unchanged, because on_empty "
-        f"is 'protect'. Check {arguments}. To replace it with an empty object, set on_empty='write'."
-    )
+        :raises ValueError: it may not.
+        """
+        replace, state = self._options.replace, self._state
+        if not replace:
+            self._only_write_new(
+                ValueError(
+                    f"s3_key: {self._uri} exists, and replace is False. Use another key, delete the object, or set "
+                    "replace=True."
+                )
+            )
+            if state.etag is not None:
+                raise self.conflict
+            return
+        if replace is True:
+            self.origin.check_replaces(state, self._uri)
+        if state.is_known:
+            return
+        effect = "The export replaces it without noticing other writers."
+        if replace is True and not self.origin.is_complete:
+            effect = "The export has a window, so it only writes a new object."
+            self._only_write_new(
+                ValueError(
+                    f"s3_key: {self._uri} exists, and the S3 credentials do not show which messages it contains. "
+                    f"{_WINDOW_LOSES} Or allow s3:GetObject and s3:ListBucket."
+                )
+            )
+        log.warning(
+            "The S3 credentials do not show whether %s exists (403). %s To protect it from other writers, allow "
+            "s3:GetObject and s3:ListBucket.",
+            self._uri,
+            effect,
+        )
 
+    def check_empty(self, empty_size: Callable[[], int], arguments: str) -> None:
+        """
+        Decide whether an export without messages may write an empty object (``on_empty``).
 
-def changed_error(uri: str) -> ObjectChangedError:
-    """Return the error for an object that another writer changed."""
-    return ObjectChangedError(
-        f"{uri} changed during the export: another task, or another try of this task, wrote or deleted it. The "
-        "export wrote nothing, so that it does not replace newer data. Run the task again if its messages are still "
-        "needed."
-    )
+        :param empty_size: returns the size in bytes of the empty object.
+        :param arguments: the arguments that decide which messages are exported.
+        :raises AirflowSkipException: ``on_empty`` is ``"skip"``.
+        :raises IP1NoMessagesError: ``on_empty`` is ``"fail"``, or ``"protect"`` and the object contains messages.
+        """
+        on_empty = self._options.on_empty
+        if on_empty == "skip":
+            raise AirflowSkipException("There are no messages to export, and on_empty is 'skip'.")
+        if on_empty == "fail":
+            raise IP1NoMessagesError(
+                f"There are no messages to export, and on_empty is 'fail'. Check {arguments}, or change on_empty."
+            )
+        if on_empty == "protect":
+            protected = IP1NoMessagesError(
+                f"There are no messages to export, but {self._uri} contains messages. It was left unchanged, because "
+                f"on_empty is 'protect'. Check {arguments}. To replace it with an empty object, set on_empty='write'."
+            )
+            if self._state.etag is not None and self._state.contains_messages(empty_size()):
+                raise protected
+            if not self._state.is_known:
+                self._only_write_new(protected)
 
-
-def exists_error(uri: str) -> ValueError:
-    """Return the error for an object that exists and must not be replaced."""
-    return ValueError(
-        f"s3_key: {uri} exists, and replace is False. Use another key, delete the object, or set replace=True."
-    )
-
-
-def hidden_error(uri: str) -> ValueError:
-    """Return the error for an object that a window may not replace, because the credentials do not show its window."""
-    return ValueError(
-        f"s3_key: {uri} exists, and the S3 credentials do not show which messages it contains. {_WINDOW_LOSES} "
-        "Or allow s3:GetObject and s3:ListBucket."
-    )
+    def _only_write_new(self, conflict: Exception) -> None:
+        self.expected, self.conflict = ObjectState(), conflict
 
 
 def _digest(*values: object) -> str:

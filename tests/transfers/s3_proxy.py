@@ -43,7 +43,8 @@ class S3Proxy:
     A running proxy.
 
     :param url: its endpoint.
-    :param answer: called with each request; returns a status and an S3 error code, or ``None`` to forward the request.
+    :param answer: called with each request; returns a status, an S3 error code and perhaps more of the error in XML, or
+        ``None`` to forward the request.
     :param before: called with each request that is forwarded.
     :param ignores_conditions: whether to forward requests without their conditions.
     :param loses_responses_of: operations whose response is replaced by a 500 after the server has executed them.
@@ -51,7 +52,7 @@ class S3Proxy:
     """
 
     url: str
-    answer: Callable[[S3Request], tuple[int, str] | None] = lambda request: None
+    answer: Callable[[S3Request], tuple[int, str] | tuple[int, str, str] | None] = lambda request: None
     before: Callable[[S3Request], None] = lambda request: None
     ignores_conditions: bool = False
     loses_responses_of: set[str] = field(default_factory=set)
@@ -121,8 +122,8 @@ def s3_proxy(server: stack.S3Server) -> Iterator[S3Proxy]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 - names of the standard library
 
-        def respond_with_error(self, status: int, code: str) -> None:
-            content = b"" if self.command == "HEAD" else f"<Error><Code>{code}</Code></Error>".encode()
+        def respond_with_error(self, status: int, code: str, more: str = "") -> None:
+            content = b"" if self.command == "HEAD" else f"<Error><Code>{code}</Code>{more}</Error>".encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(content)))

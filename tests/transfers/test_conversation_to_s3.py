@@ -161,15 +161,43 @@ def test_a_url_as_the_key(export: Export, bucket: Bucket) -> None:
     assert bucket.keys() == ["from/url.jsonl"]
 
 
-def test_encryption_and_acl_are_sent_to_s3(operator: Callable[..., Any], ip1_connection: str, bucket: Bucket) -> None:
-    export = operator(participant=SEVEN, encrypt=True, acl_policy="bucket-owner-full-control")
-    sent: list[dict[str, Any]] = []
-    export.s3_hook.get_conn().meta.events.register(
-        "before-call.s3.PutObject", lambda params, **_: sent.append(dict(params["headers"]))
-    )
-    export.execute({})
-    assert sent[0]["x-amz-server-side-encryption"] == "AES256"
-    assert sent[0]["x-amz-acl"] == "bucket-owner-full-control"
+@pytest.mark.parametrize("size", ["one part", "several parts"])
+def test_extra_args_are_sent_to_s3(
+    operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bucket: Bucket, size: str
+) -> None:
+    """Each operation gets those that it knows."""
+    extra_args = {
+        "ServerSideEncryption": "AES256",
+        "ACL": "bucket-owner-full-control",
+        "StorageClass": "STANDARD",
+        "RequestPayer": "requester",
+        "Metadata": {"team": "lake"},
+    }
+    sent: dict[str, dict[str, str]] = {}
+    with connected_sandbox(monkeypatch, messages=10_000):
+        export = operator(participant=SEVEN if size == "one part" else MAIN, page_size=5000, extra_args=extra_args)
+        export.s3_hook.get_conn().meta.events.register(
+            "before-call.s3", lambda model, params, **_: sent.update({model.name: dict(params["headers"])})
+        )
+        export.execute({})
+    write = sent["PutObject" if size == "one part" else "CreateMultipartUpload"]
+    assert write["x-amz-server-side-encryption"] == "AES256"
+    assert write["x-amz-acl"] == "bucket-owner-full-control"
+    assert write["x-amz-storage-class"] == "STANDARD"
+    assert bucket.client.head_object(Bucket=bucket.name, Key="out.jsonl")["Metadata"]["team"] == "lake"
+    payers = {call for call, headers in sent.items() if headers.get("x-amz-request-payer") == "requester"}
+    assert payers >= ({"PutObject"} if size == "one part" else {"UploadPart", "CompleteMultipartUpload"})
+
+
+@pytest.mark.parametrize("extra_args", [{"Bucket": "other"}, {"IfMatch": "*"}, {"Encryption": "AES256"}])
+def test_an_unknown_extra_argument_is_an_error(
+    operator: Callable[..., Any], sandbox: SandboxServer, ip1_connection: str, extra_args: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=f"^extra_args: .*{next(iter(extra_args))}"):
+        operator(extra_args=extra_args).execute({})
+    assert sandbox.requests == []
+    with pytest.raises(ValueError, match="^extra_args: "):
+        operator(extra_args="ACL")
 
 
 # -- no messages
@@ -668,7 +696,7 @@ def test_a_missing_aws_connection_is_named(
 def test_a_missing_pyarrow_is_reported_when_the_dag_is_parsed(
     operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_ip1.formats.parquet.find_spec", lambda name: None)
+    monkeypatch.setattr("airflow_provider_ip1.formats.encode.find_spec", lambda name: None)
     with pytest.raises(AirflowOptionalProviderFeatureException, match=r"airflow-provider-ip1\[parquet\]"):
         operator(file_format="parquet")
 

@@ -20,10 +20,11 @@ from packaging.version import Version
 from airflow_provider_ip1.compat import Stats
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.formats.table import COLUMN_NAMES
-from airflow_provider_ip1.links.s3 import S3ObjectLink, s3_object_url
+from airflow_provider_ip1.links.s3 import S3ObjectLink
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.stores.s3 import S3Object, S3Store
 from dev import stack
 from tests.airflow_runs import AIRFLOW, run_airflow
 from tests.transfers.bucket_contents import Bucket
@@ -206,7 +207,7 @@ def test_metrics(
 
 
 def test_the_link_leads_to_the_connections_endpoint(aws_connection: str, bucket: Bucket) -> None:
-    url = s3_object_url(S3Hook(aws_conn_id=aws_connection), bucket.name, "a b/c+d.jsonl")
+    url = S3Store(S3Hook(aws_conn_id=aws_connection), S3Object(bucket.name, "a b/c+d.jsonl")).link
     assert url == f"{bucket.client.meta.endpoint_url}/{bucket.name}/a%20b/c%2Bd.jsonl"
 
 
@@ -221,7 +222,7 @@ def test_the_link_leads_to_the_connections_endpoint(aws_connection: str, bucket:
 def test_the_link_leads_to_the_aws_console(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"region_name": region}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    url = urlsplit(s3_object_url(S3Hook(aws_conn_id="aws_default"), "lake", "a b/c+d.jsonl"))
+    url = urlsplit(S3Store(S3Hook(aws_conn_id="aws_default"), S3Object("lake", "a b/c+d.jsonl")).link)
     assert (url.scheme, url.netloc, url.path) == ("https", host, "/s3/object/lake")
     assert parse_qs(url.query) == {"region": [region], "prefix": ["a b/c+d.jsonl"]}
 

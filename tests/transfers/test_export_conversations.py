@@ -56,7 +56,7 @@ def test_a_script_needs_no_task_and_no_database(sandbox: SandboxServer, ip1_conn
 def test_it_takes_the_operators_arguments_with_the_same_defaults() -> None:
     operator = dict(inspect.signature(ConversationToS3Operator.__init__).parameters)
     function = dict(inspect.signature(export_conversations).parameters)
-    for name in ("self", "base_operator", "verify"):
+    for name in ("self", "base_operator"):
         del operator[name]
     for name in ("hook", "s3_hook"):
         assert function.pop(name).default is None

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN
@@ -33,7 +34,7 @@ VISIBLE_BY = ("PutObject", "CompleteMultipartUpload")
 
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch, s3_server: stack.S3Server, bucket: Bucket) -> Iterator[S3Proxy]:
-    """Put a proxy between the operator and S3. botocore does not retry."""
+    """Put a proxy between the operator and S3. Requests are not repeated."""
     with s3_proxy(s3_server) as proxy:
         connection = json.loads(stack.aws_connection(replace(s3_server, endpoint_url=proxy.url)))
         connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
@@ -131,15 +132,19 @@ def test_a_write_whose_response_is_lost_succeeds(
     export: dict[str, Any],
     is_new: bool,
 ) -> None:
-    """botocore repeats the write, and the repetition conflicts with the first one."""
+    """The write is repeated, and the repetition would conflict with the first one."""
     if not is_new:
         bucket.put("out.jsonl", b"from yesterday")
-    connection = json.loads(stack.aws_connection(replace(s3_of(bucket), endpoint_url=proxy.url)))
-    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 3}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    use_proxy(monkeypatch, bucket, proxy, attempts=3)
     proxy.loses_responses_of = set(VISIBLE_BY)
     result = operator(**export).execute({})
     assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, proxy: S3Proxy, *, attempts: int) -> None:
+    connection = json.loads(stack.aws_connection(replace(s3_of(bucket), endpoint_url=proxy.url)))
+    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": attempts}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
 
 
 def s3_of(bucket: Bucket) -> stack.S3Server:
@@ -150,8 +155,14 @@ def s3_of(bucket: Bucket) -> stack.S3Server:
 # -- stores without conditional writes
 
 
+NOT_IMPLEMENTED = [
+    (501, "NotImplemented"),
+    (400, "InvalidArgument", "<ArgumentName>If-Match</ArgumentName><Message>If-None-Match is not supported</Message>"),
+]
+
+
 @SIZES
-@pytest.mark.parametrize("error", [(501, "NotImplemented"), (400, "InvalidArgument")])
+@pytest.mark.parametrize("error", NOT_IMPLEMENTED)
 def test_a_store_that_rejects_conditions_is_written_with_a_warning(
     operator: Operator,
     large_sandbox: None,
@@ -159,14 +170,14 @@ def test_a_store_that_rejects_conditions_is_written_with_a_warning(
     proxy: S3Proxy,
     caplog: pytest.LogCaptureFixture,
     export: dict[str, Any],
-    error: tuple[int, str],
+    error: tuple[int, str] | tuple[int, str, str],
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
     proxy.answer = lambda request: error if request.is_conditional else None
     result = operator(**export).execute({})
     assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len([text for text in warnings if f"rejects conditional writes ({error[0]} {error[1]})" in text]) == 1
+    assert len([text for text in warnings if f"conditional writes ({error[1]})" in text]) == 1
 
 
 @SIZES
@@ -197,13 +208,13 @@ def test_a_store_that_ignores_conditions_is_compared_before_the_write(
 
 
 def test_credentials_that_may_only_write_replace_the_object_with_a_warning(
-    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, capfd: pytest.CaptureFixture[str]
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
     proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
     assert operator(**SMALL).execute({})["messages"] == 7
     assert len((bucket.get("out.jsonl") or b"").splitlines()) == 7
-    assert "s3:GetObject and s3:ListBucket" in "".join(capfd.readouterr())
+    assert "s3:GetObject and s3:ListBucket" in caplog.text
 
 
 def test_credentials_that_may_only_write_do_not_replace_an_object_with_a_window(
@@ -218,6 +229,81 @@ def test_credentials_that_may_only_write_do_not_replace_an_object_with_a_window(
         operator(**SMALL, since="2026-10-01", on_empty="write").execute({})
     assert bucket.get("out.jsonl") == stored
     operator(**SMALL, since="2026-10-01", on_empty="write", replace="always").execute({})
+
+
+ONCE = [
+    (400, "BadDigest"),
+    (400, "IncompleteBody"),
+    (400, "ExpiredToken"),
+    (400, "InvalidRequest"),
+    (400, "RequestTimeout"),
+    (400, "InvalidArgument", "<ArgumentName>x-amz-acl</ArgumentName>"),
+    (403, "AccessDenied"),
+    (500, "InternalError"),
+    (501, "InternalError"),
+    (503, "SlowDown"),
+    *NOT_IMPLEMENTED,
+]
+
+
+@pytest.mark.parametrize("ignores_conditions", [False, True])
+@pytest.mark.parametrize("error", ONCE, ids=[f"{one[0]} {one[1]}" for one in ONCE])
+def test_a_write_that_fails_once_does_not_replace_a_newer_object(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Operator,
+    ip1_connection: str,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    error: tuple[int, str] | tuple[int, str, str],
+    ignores_conditions: bool,
+) -> None:
+    """Whatever S3 answers, and however often the write is repeated."""
+    bucket.put("out.jsonl", b"from yesterday")
+    use_proxy(monkeypatch, bucket, proxy, attempts=4)
+    proxy.ignores_conditions = ignores_conditions
+
+    def answer(request: S3Request) -> tuple[int, str] | tuple[int, str, str] | None:
+        if request.call != "PutObject" or proxy.calls().count("PutObject") > 1:
+            return None
+        bucket.put("out.jsonl", b"newer")
+        return error
+
+    proxy.answer = answer
+    with pytest.raises((ObjectChangedError, ClientError)):
+        operator(**SMALL).execute({})
+    assert bucket.get("out.jsonl") == b"newer"
+
+
+@pytest.mark.parametrize("error", ONCE[:6], ids=[one[1] for one in ONCE[:6]])
+def test_a_write_keeps_its_condition(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, error: tuple[int, str]
+) -> None:
+    proxy.answer = lambda request: error if request.call == "PutObject" else None
+    with pytest.raises(ClientError, match=error[1]):
+        operator(**SMALL).execute({})
+    writes = [request for request in proxy.requests if request.call == "PutObject"]
+    assert writes and all(request.is_conditional for request in writes)
+
+
+@SIZES
+@pytest.mark.parametrize(
+    "call", ["HEAD", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"]
+)
+def test_an_error_that_passes_is_outlasted(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Operator,
+    large_sandbox: None,
+    bucket: Bucket,
+    proxy: S3Proxy,
+    export: dict[str, Any],
+    call: str,
+) -> None:
+    use_proxy(monkeypatch, bucket, proxy, attempts=3)
+    proxy.answer = lambda request: (
+        (503, "SlowDown") if request.call == call == proxy.calls()[-1] and (proxy.calls().count(call) < 3) else None
+    )
+    result = operator(**export).execute({})
+    assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
 
 
 # -- on_empty="protect"

@@ -3,112 +3,123 @@
 
 from __future__ import annotations
 
-import _thread
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from types import FrameType, SimpleNamespace
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
-import botocore.exceptions  # noqa: F401 - an import that is interrupted cannot be repeated
+import boto3.s3.transfer  # noqa: F401 - an import that is interrupted cannot be repeated
 import pytest
 
-from airflow_provider_ip1.transfers.s3_upload import StreamingUpload, UploadCancelled
+from airflow_provider_ip1.transfers.replacing import ObjectChangedError, ObjectState
+from airflow_provider_ip1.transfers.stores.s3 import S3Object, S3Store, s3_hook
+from dev import stack
 
-CHUNKS = 40  # More than the queue holds, so that the task's thread also waits for room.
+MIB = 1024 * 1024
 
 
 class TimeIsUp(BaseException):
     """Like AirflowTaskTimeout, this is not an Exception."""
 
 
-class Storage:
-    """Keeps the object that a managed upload reads. It has what StreamingUpload needs of an S3Hook."""
+class Server:
+    """Stands in for S3 where a real one would take minutes: it executes what the client sends it, and nothing else."""
 
     def __init__(self) -> None:
         self.stored: bytes | None = None
-        self.is_busy = False
-        self.transfer_config = SimpleNamespace(multipart_chunksize=1024)
-        events = SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None)
-        self._client = SimpleNamespace(meta=SimpleNamespace(events=events))
+        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.calls: list[str] = []
 
-    def get_conn(self) -> Any:
-        return self._client
-
-    def load_file_obj(self, source: Any, **_: Any) -> None:
-        self.is_busy = True
-        try:
-            body = b""
-            while part := source.read(2):
-                body += part
+    def execute(self, model: Any, params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        """Answer a call instead of sending it, as botocore's ``before-call`` allows."""
+        self.calls.append(model.name)
+        response: dict[str, Any] = {}
+        query, body = params["query_string"], params["body"]
+        if hasattr(body, "read"):
+            body = body.read()
+        if model.name == "HeadObject":
+            response = {"ETag": '"1"', "ContentLength": 1} if self.stored is not None else {"Error": {"Code": "404"}}
+        elif model.name == "PutObject":
             self.stored = body
-        finally:
-            self.is_busy = False
+        elif model.name == "CreateMultipartUpload":
+            response = {"UploadId": str(len(self.uploads))}
+            self.uploads[response["UploadId"]] = {}
+        elif model.name == "ListMultipartUploads":
+            now = datetime.now(UTC)
+            response = {"Uploads": [{"Key": "out", "UploadId": name, "Initiated": now} for name in self.uploads]}
+        elif model.name == "UploadPart":
+            response = {"ETag": '"part"'}
+            self.uploads[query["uploadId"]][int(query["partNumber"])] = body
+        elif model.name == "CompleteMultipartUpload":
+            parts = self.uploads.pop(query["uploadId"])
+            self.stored = b"".join(parts[number] for number in sorted(parts))
+        elif model.name == "AbortMultipartUpload":
+            if self.uploads.pop(query["uploadId"], None) is None:
+                response = {"Error": {"Code": "NoSuchUpload"}}
+        status = 404 if "Error" in response else 200
+        response.setdefault("ResponseMetadata", {"HTTPStatusCode": status, "RetryAttempts": 0})
+        return _Response(status), response
 
 
-class Guard:
-    def installed(self) -> AbstractContextManager[None]:
-        return nullcontext()
+class _Response:
+    def __init__(self, status_code: int) -> None:
+        self.status_code = status_code
 
 
-class Upload(StreamingUpload):
-    def __init__(self, storage: Storage) -> None:
-        target = SimpleNamespace(bucket="my-lake", key="out")
-        super().__init__(storage, target, Guard(), encrypt=False, acl_policy=None)  # type: ignore[arg-type]
+CONTENTS = {"one part": b"0123456789" * 10, "several parts": bytes(11 * MIB)}
 
 
-class Interrupted(Upload):
-    """
-    Raises :class:`TimeIsUp` once in the calling thread, where Python runs signal handlers.
+def interrupted_at(place: int, run: Callable[[], Any]) -> None:
+    """Run, and raise :class:`TimeIsUp` at a place in our own code, where Python also runs signal handlers."""
+    left, is_over = place, False
 
-    :param storage: where to upload to.
-    :param place: how many calls of Python functions, and returns of others, precede the exception.
-    """
-
-    def __init__(self, storage: Storage, place: int) -> None:
-        super().__init__(storage)
-        self._left = place
-
-    def run(self) -> int:
-        sys.setprofile(self._profile)
-        try:
-            return self.send(b"%d" % (number % 10) for number in range(CHUNKS))
-        finally:
-            sys.setprofile(None)
-
-    def cancel(self) -> None:
-        self._left = -1  # Do not interrupt cleaning up.
-        super().cancel()
-
-    def _profile(self, _frame: FrameType, event: str, _: Any) -> None:
-        if event in ("call", "c_return") and self._left >= 0:
-            self._left -= 1
-            if self._left < 0:
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left, is_over
+        if not frame.f_code.co_filename.endswith("stores/s3.py") or is_over:
+            return None
+        if event in ("line", "return"):
+            left -= 1
+            is_over = left < 0
+            if is_over:
                 raise TimeIsUp
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
 
 
-@pytest.mark.timeout(60)
-def test_an_exception_anywhere_ends_the_upload() -> None:
+@pytest.mark.no_cover
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_an_exception_anywhere_ends_the_upload(
+    content: bytes, aws_connection: str, s3_server: stack.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing waits forever, no upload goes on, and the object is there as a whole or not at all."""
-    whole = b"".join(b"%d" % (number % 10) for number in range(CHUNKS))
-    place, stored = 0, {None: 0, whole: 0}
+    hook = s3_hook(aws_connection)
+    servers = [Server()]
+    hook.get_conn().meta.events.register("before-call.s3", lambda **call: servers[-1].execute(**call))
+    store = S3Store(hook, S3Object("lake", "out"))
+
+    def write() -> None:
+        chunks = [content[start : start + MIB] for start in range(0, len(content), MIB)]
+        store.write(chunks, replaces=ObjectState(), conflict=ObjectChangedError(), metadata=lambda is_whole: {})
+
+    write()
+    assert servers[0].stored == content
+    place, outcomes = 0, {None: 0, content: 0}
     while True:
-        storage = Storage()
+        servers.append(server := Server())
         try:
-            sent = Interrupted(storage, place).run()
+            interrupted_at(place, write)
         except TimeIsUp:
-            assert not storage.is_busy
-            stored[storage.stored] += 1
+            outcomes[server.stored] += 1
+            assert server.uploads == {}
             place += 1
         else:
             break
-    assert place > CHUNKS
-    assert stored[None] > 0
-    assert (sent, storage.stored) == (CHUNKS, whole)
-
-
-def test_an_upload_that_is_stopped_before_its_thread_runs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_thread, "start_new_thread", lambda function, arguments: 0)
-    upload = Upload(Storage())
-    upload.cancel()
-    with pytest.raises(UploadCancelled):
-        upload.send([b"1"])
+    assert server.stored == content
+    assert outcomes[None] > 10

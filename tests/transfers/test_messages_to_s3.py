@@ -447,7 +447,7 @@ def test_verify_total_accepts_a_complete_export_and_new_messages(
     export: Export, account: Account, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "airflow_provider_ip1.transfers.total_check._CLOCK_DIFFERENCE", datetime.now(UTC) - START - timedelta(hours=1)
+        "airflow_provider_ip1.transfers.report._CLOCK_DIFFERENCE", datetime.now(UTC) - START - timedelta(hours=1)
     )
     count = len(account.messages)
     assert export(verify_total=True)["messages"] == count

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -21,20 +21,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
-from airflow_provider_ip1.transfers.guarded_write import GuardedWrite
-from airflow_provider_ip1.transfers.replacing import ObjectState, changed_error
-from airflow_provider_ip1.transfers.s3_upload import (
-    StreamingUpload,
-    UploadCancelled,
-    abort_unfinished_uploads,
-    s3_hook_for_streaming,
-)
-from airflow_provider_ip1.transfers.target import Target
+from airflow_provider_ip1.transfers.export import UploadCancelled
+from airflow_provider_ip1.transfers.replacing import ObjectChangedError, ObjectState
+from airflow_provider_ip1.transfers.stores.s3 import S3Object, S3Store, s3_hook
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.sandbox_conversations import connected_sandbox, from_api
@@ -55,25 +48,19 @@ def impatient_s3(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: sta
     connect_s3(monkeypatch, s3_server)
 
 
-def streaming_upload(s3: S3Hook, bucket: Bucket) -> StreamingUpload:
-    """Make an upload of the new object ``out``."""
-    target = Target(bucket.name, "out")
-    guard = GuardedWrite(
-        s3,
-        target,
-        ObjectState(),
-        only_new=False,
-        conflict=changed_error(target.uri),
-        metadata={},
-        messages=lambda: 0,
-    )
-    return StreamingUpload(s3, target, guard, encrypt=False, acl_policy=None)
-
-
 @pytest.fixture
-def upload(impatient_s3: None, bucket: Bucket) -> StreamingUpload:
-    s3 = s3_hook_for_streaming("aws_default", None)
-    return streaming_upload(s3, bucket)
+def store(impatient_s3: None, bucket: Bucket) -> S3Store:
+    return S3Store(s3_hook("aws_default"), S3Object(bucket.name, "out"))
+
+
+def write(store: S3Store, chunks: Iterable[bytes]) -> int:
+    """Write a new object."""
+    return store.write(
+        chunks,
+        replaces=ObjectState(),
+        conflict=ObjectChangedError(),
+        metadata=lambda is_whole: {"whole": str(is_whole)},
+    )
 
 
 def calls_of(operator: ConversationToS3Operator) -> list[str]:
@@ -112,34 +99,43 @@ def test_a_large_object_is_uploaded_in_parts(
 
 
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB])
-def test_sizes_around_the_part_size(upload: StreamingUpload, bucket: Bucket, size: int) -> None:
+def test_sizes_around_the_part_size(store: S3Store, bucket: Bucket, size: int) -> None:
     block = bytes(range(256)) * 400
     content = (block * (size // len(block) + 1))[:size]
     chunks = [content[start : start + 300_007] for start in range(0, size, 300_007)]
-    assert upload.send(iter(chunks)) == size
+    assert write(store, iter(chunks)) == size
     assert bucket.get("out") == content
+    metadata = bucket.client.head_object(Bucket=bucket.name, Key="out")["Metadata"]
+    assert metadata["whole"] == str(size < 5 * MIB)
 
 
-def test_transfer_settings_of_the_connection_take_precedence(
-    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
+@pytest.mark.parametrize(("configured", "parts"), [(None, 3), (7 * MIB, 2), (1024, 3)])
+def test_the_connection_sets_the_size_of_a_part(
+    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server, configured: int | None, parts: int
 ) -> None:
-    assert s3_hook_for_streaming("aws_default", None).transfer_config.max_in_memory_upload_chunks == 2
-    connect_s3(monkeypatch, s3_server, multipart_chunksize=7 * MIB, max_concurrency=6)
-    config = s3_hook_for_streaming("aws_default", None).transfer_config
-    assert (config.multipart_chunksize, config.max_request_concurrency) == (7 * MIB, 6)
-    assert config.max_in_memory_upload_chunks == 6
+    """S3 accepts no smaller parts than 5 MiB."""
+    connect_s3(monkeypatch, s3_server, **{} if configured is None else {"multipart_chunksize": configured})
+    store = S3Store(s3_hook("aws_default"), S3Object(bucket.name, "out"))
+    assert write(store, [b"x" * MIB] * 13) == 13 * MIB
+    assert bucket.client.head_object(Bucket=bucket.name, Key="out")["ETag"].endswith(f'-{parts}"')
 
 
 def test_an_object_too_large_for_s3_is_rejected(
-    monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_server: stack.S3Server
+    monkeypatch: pytest.MonkeyPatch, store: S3Store, bucket: Bucket
 ) -> None:
-    connect_s3(monkeypatch, s3_server)
-    s3 = s3_hook_for_streaming("aws_default", None)
-    upload = streaming_upload(s3, bucket)
-    monkeypatch.setattr("airflow_provider_ip1.transfers.s3_upload._MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_ip1.transfers.stores.s3._MAX_PARTS", 2)
     with pytest.raises(ValueError, match="10485760 bytes.*multipart_chunksize"):
-        upload.send(b"x" * MIB for _ in range(50))
+        write(store, (b"x" * MIB for _ in range(50)))
     assert bucket.keys() == bucket.unfinished_uploads() == []
+
+
+def test_the_object_is_reported_to_the_lineage_of_hooks(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    collector = SimpleNamespace(add_output_asset=lambda **asset: reported.append(asset))
+    monkeypatch.setattr("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector)
+    write(store, [b"x"])
+    (asset,) = reported
+    assert (asset["scheme"], asset["asset_kwargs"]["key"]) == ("s3", "out")
 
 
 # -- iP.1 fails
@@ -323,34 +319,33 @@ def test_a_task_stopped_before_it_started_writes_nothing(
     assert bucket.keys() == []
 
 
-def test_cancel_stops_an_upload_that_waits_for_ip1(upload: StreamingUpload, bucket: Bucket) -> None:
-    reached, go_on = threading.Event(), threading.Event()
+@pytest.mark.no_cover
+def test_a_task_stopped_while_it_waits_for_ip1_stops_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    impatient_s3: None,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+) -> None:
+    """A few seconds after SIGTERM, Airflow kills the task, which then could not remove its upload."""
+    export = operator(page_size=1000)
+    before = signal.signal(signal.SIGUSR1, lambda *_: export.on_kill())
 
-    def chunks() -> Iterator[bytes]:
-        yield b"x" * 11 * MIB
-        reached.set()
-        go_on.wait(60)
-        yield b"too late"
+    def stop_once_a_part_is_there() -> None:
+        wait_until(lambda: bucket.unfinished_uploads() == ["out.jsonl"])
+        os.kill(os.getpid(), signal.SIGUSR1)
 
-    errors: list[BaseException] = []
-
-    def send() -> None:
-        try:
-            upload.send(chunks())
-        except UploadCancelled as error:
-            errors.append(error)
-
-    task = threading.Thread(target=send)
-    task.start()
-    assert reached.wait(60)
-    wait_until(lambda: bucket.unfinished_uploads() == ["out"])
-    upload.cancel()
-    # The upload is aborted while the task still waits for iP.1.
-    wait_until(lambda: bucket.unfinished_uploads() == [])
-    go_on.set()
-    task.join(60)
-    assert len(errors) == 1
-    assert bucket.keys() == []
+    watcher = threading.Thread(target=stop_once_a_part_is_there)
+    try:
+        with connected_sandbox(monkeypatch, messages=40_000, faults=["slow@25:seconds=50"]):
+            watcher.start()
+            started = time.monotonic()
+            with pytest.raises(UploadCancelled):
+                export.execute({})
+            assert time.monotonic() - started < 45
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert bucket.keys() == bucket.unfinished_uploads() == []
 
 
 # -- the operating system kills the worker
@@ -413,13 +408,12 @@ def test_a_first_try_keeps_other_uploads(
     bucket.client.abort_multipart_upload(Bucket=bucket.name, Key="out.jsonl", UploadId=other["UploadId"])
 
 
-def test_uploads_started_later_are_kept(impatient_s3: None, bucket: Bucket) -> None:
-    s3 = s3_hook_for_streaming("aws_default", None)
+def test_uploads_started_later_are_kept(store: S3Store, bucket: Bucket) -> None:
     bucket.client.create_multipart_upload(Bucket=bucket.name, Key="out")
     now = datetime.now(UTC)
-    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=now - timedelta(hours=1)) == 0
+    store.remove_leftovers(before=now - timedelta(hours=1))
     assert bucket.unfinished_uploads() == ["out"]
-    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=now + timedelta(hours=1)) == 1
+    store.remove_leftovers(before=now + timedelta(hours=1))
     assert bucket.unfinished_uploads() == []
 
 
@@ -430,6 +424,5 @@ def test_cleaning_up_without_permission_logs_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connect_s3(monkeypatch, replace(s3_server, secret_key="wrong"))
-    s3 = s3_hook_for_streaming("aws_default", None)
-    assert abort_unfinished_uploads(s3, Target(bucket.name, "out"), before=datetime.now(UTC)) == 0
+    S3Store(s3_hook("aws_default"), S3Object(bucket.name, "out")).remove_leftovers(before=datetime.now(UTC))
     assert "s3:ListBucketMultipartUploads" in caplog.text

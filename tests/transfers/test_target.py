@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
-from airflow_provider_ip1.transfers.target import Target
+from airflow_provider_ip1.transfers.stores.s3 import S3Object
 from tests.hooks.hook_clients import RawServer, send
 from tests.transfers.bucket_contents import Bucket
 
@@ -39,8 +39,8 @@ KEYS = [
 @pytest.mark.parametrize("url", ["", "s3://", "s3a://", "S3://", "s3n://"])
 @pytest.mark.parametrize("key", KEYS)
 def test_the_key_is_used_as_it_is(key: str, url: str) -> None:
-    target = Target.from_arguments(None, f"{url}lake/{key}") if url else Target.from_arguments("lake", key)
-    assert target == Target("lake", key)
+    target = S3Object.from_arguments(None, f"{url}lake/{key}") if url else S3Object.from_arguments("lake", key)
+    assert target == S3Object("lake", key)
     assert target.uri == f"s3://lake/{key}"
 
 
@@ -80,7 +80,7 @@ def test_objects_with_odd_keys_are_written_to_those_keys(export: Callable[..., d
 )
 def test_what_does_not_name_an_object_is_an_error(bucket: Any, key: Any) -> None:
     with pytest.raises(ValueError, match=r"^s3_(key|bucket)"):
-        Target.from_arguments(bucket, key)
+        S3Object.from_arguments(bucket, key)
 
 
 def test_two_customers_have_two_objects(export: Callable[..., dict[str, Any]], bucket: Bucket) -> None:
