@@ -139,8 +139,8 @@ class Origin:
         """
         Check that the export may replace the existing object, because it contains the same messages or more.
 
-        A run may always replace its own object. A complete export may also replace an object of unknown origin, as
-        ``replace=True`` says: no object of a window is in danger there, since each of them says where it comes from.
+        A run may always replace its own object. A complete export may also replace an object of unknown origin, such as
+        one of another program or of version 0.2.0. That is logged.
 
         :param state: the existing object, or its absence.
         :param uri: the object's address.

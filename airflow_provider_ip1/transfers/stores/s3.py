@@ -315,8 +315,10 @@ class S3Store:
         from botocore.exceptions import BotoCoreError, ClientError
 
         condition: dict[str, str] = {}
-        if replaces.is_known:
-            condition = {"IfMatch": replaces.etag} if replaces.etag else {"IfNoneMatch": "*"}
+        if replaces.etag:
+            condition = {"IfMatch": replaces.etag}
+        elif replaces.etag is None and replaces.is_known:
+            condition = {"IfNoneMatch": "*"}
         rejection, has_conflict, attempt = "", False, 1
         while True:
             now = self.head()
