@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import airflow
 from packaging.version import Version
+
+from tests.forks import FORKS
 
 AIRFLOW = Version(Version(airflow.__version__).base_version)
 IS_AIRFLOW_3_0 = Version("3.0") <= AIRFLOW < Version("3.1")
@@ -37,15 +40,28 @@ def run_airflow(*arguments: str, **env: str) -> Run:
     :param arguments: of ``airflow``.
     :param env: further environment variables.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Run(done.returncode, without_debug_lines(done.stdout + done.stderr))
+    with tempfile.NamedTemporaryFile("r", suffix=".log") as log:
+        process = FORKS.Process(target=_run, args=(arguments, os.environ | env, log.name))
+        process.start()
+        process.join(300)
+        process.kill()
+        process.join()
+        printed = log.read()
+    assert process.exitcode is not None and process.exitcode >= 0, printed
+    return Run(process.exitcode, without_debug_lines(printed))
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str], log: str) -> None:
+    # The server that forks this process has the environment and the output that it was started with.
+    os.environ.clear()
+    os.environ.update(env)
+    output = os.open(log, os.O_WRONLY)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["airflow", *arguments]
+    from airflow.__main__ import main
+
+    main()  # type: ignore[no-untyped-call]
 
 
 def dags_test(dag_id: str, *arguments: str, **env: str) -> str:
