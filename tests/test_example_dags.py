@@ -20,11 +20,10 @@ from tests.airflow_runs import dags_test
 EXAMPLES = sorted(EXAMPLE_DAGS.glob("*.py"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_loads_without_a_warning(path: Path) -> None:
-    """Load it in its own process, because Python shows many warnings only once."""
-    code = f"""
-import runpy, warnings
+# Each DAG is loaded in its own process, because Python shows many warnings only once. All of them are forked from one
+# that has imported Airflow.
+LOAD = """
+import json, os, runpy, sys, traceback, warnings
 # Ignore Airflow's own warnings. Airflow 3.0 imports more modules, and warns, when it creates the first operator. The
 # approval operator warns as well on Airflow 3.1, and Airflow 2 refuses to import it.
 import aiohttp, msgspec, pendulum, requests
@@ -36,11 +35,39 @@ try:
     import airflow.providers.standard.operators.hitl
 except Exception:
     pass
-warnings.simplefilter("error")
-runpy.run_path({str(path)!r})
+errors = {}
+for path in sys.argv[1:]:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        warnings.simplefilter("error")
+        try:
+            runpy.run_path(path)
+        except BaseException:
+            os.write(writing, traceback.format_exc().encode())
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as error:
+        text = error.read()
+    errors[path] = text if os.wait()[1] == 0 else text or "The process has died."
+print(json.dumps(errors))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def errors() -> dict[str, str]:
+    """Load all example DAGs with warnings as errors. Returns the traceback of each, or an empty text."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, *map(str, EXAMPLES)], capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_loads_without_a_warning(path: Path, errors: dict[str, str]) -> None:
+    assert errors[str(path)] == ""
 
 
 @pytest.mark.slow
