@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -152,9 +153,7 @@ class NumberFinder:
     """
 
     def __init__(self, text: str) -> None:
-        text = _decoded(text)
-        self._chains = list(_chains(text))
-        self._dateless = list(_chains(_DATE.sub(_without_digits, text)))
+        self._chains, self._dateless = _chains(_decoded(text))
 
     def contains(self, participant: str) -> bool:
         """
@@ -193,7 +192,8 @@ def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
     :param json_text: the JSON text, in UTF-8.
     :param numbers: the numbers. Names are ignored.
     """
-    tails = [tail for number in numbers if (tail := _tail(number)) is not None]
+    # Every notation of a number contains its last digits.
+    tails = [found[-SHORTEST_NUMBER:].encode() for number in numbers if (found := phone_digits(number)) is not None]
     if not tails:
         return False
     if b"\\u" in json_text:
@@ -209,12 +209,6 @@ def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
         return True
     is_suspicious = b"%" in json_text or json_text.translate(None, _NO_LEADS)
     return bool(is_suspicious) and _UNUSUAL_DIGIT.search(json_text) is not None
-
-
-def _tail(text: str) -> bytes | None:
-    """Return the last digits of a phone number, which every notation contains."""
-    digits = phone_digits(text)
-    return None if digits is None else digits[-SHORTEST_NUMBER:].encode()
 
 
 def phone_digits(text: str) -> str | None:
@@ -240,15 +234,7 @@ def _phone_digits(text: str) -> str | None:
 
 
 def _digits(text: str) -> str:
-    return "".join(map(_value, filter(None, _ONE_DIGIT.findall(text))))
-
-
-def _value(digit: str) -> str:
-    return str(unicodedata.decimal(digit[-1]))
-
-
-def _without_digits(found: re.Match[str]) -> str:
-    return "d" * len(found[0])
+    return "".join(str(unicodedata.decimal(digit[-1])) for digit in _ONE_DIGIT.findall(text) if digit)
 
 
 @dataclass(frozen=True)
@@ -287,9 +273,8 @@ class PhoneNumber:
         """
         if _CHAIN.search(text) is None:
             return []
-        found = sorted(self.spans_in(list(_chains(text)), list(_chains(_DATE.sub(_without_digits, text)))))
         spans: list[tuple[int, int]] = []
-        for start, end in found:
+        for start, end in sorted(self.spans_in(*_chains(text))):
             if spans and start < spans[-1][1]:
                 spans[-1] = spans[-1][0], max(end, spans[-1][1])
             else:
@@ -328,10 +313,18 @@ class _Chain:
 
     :param digits: the digits.
     :param places: for each digit, its start and end in the text.
+    :param runs: for each digit, the number of its run. Digits without anything between them are one run.
     """
 
     digits: str
-    places: tuple[tuple[int, int], ...]
+    places: list[tuple[int, int]]
+    runs: list[int]
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> _Chain:
+        places = [digit.span() for digit in _ONE_DIGIT.finditer(found.string, *found.span()) if digit[1]]
+        gaps = (before[1] != after[0] for before, after in pairwise(places))
+        return cls(_digits(found[0]), places, list(accumulate(gaps, initial=0)))
 
     def find(self, number: str) -> Iterator[tuple[int, int]]:
         for first, last in self._matches(number):
@@ -340,35 +333,27 @@ class _Chain:
 
     def find_tail(self, tail: str) -> Iterator[tuple[int, int]]:
         """Find the last digits of a number without separators. They may be anywhere."""
-        if len(tail) == _TAIL:
-            for first, last in self._matches(tail):
-                if self._run_end(first) > last:
-                    yield self.places[first][0], self.places[last][1]
+        for first, last in self._matches(tail if len(tail) == _TAIL else ""):
+            if self.runs[first] == self.runs[last]:
+                yield self.places[first][0], self.places[last][1]
 
     def _is_separate(self, first: int, last: int) -> bool:
         """Nothing but zeros, as in 0 or 00, may precede the number in its run of digits, and no digit may follow."""
-        start = first
-        while start > 0 and self.places[start - 1][1] == self.places[start][0]:
-            start -= 1
-        return not self.digits[start:first].strip("0") and self._run_end(last) == last + 1
-
-    def _run_end(self, index: int) -> int:
-        index += 1
-        while index < len(self.places) and self.places[index - 1][1] == self.places[index][0]:
-            index += 1
-        return index
+        before = self.digits[self.runs.index(self.runs[first]) : first]
+        return not before.strip("0") and self.runs[last + 1 : last + 2] != [self.runs[last]]
 
     def _matches(self, number: str) -> Iterator[tuple[int, int]]:
-        first = self.digits.find(number)
+        first = self.digits.find(number) if number else -1
         while first >= 0:
             yield first, first + len(number) - 1
             first = self.digits.find(number, first + 1)
 
 
-def _chains(text: str) -> Iterator[_Chain]:
-    for chain in _CHAIN.finditer(text):
-        places = [found.span() for found in _ONE_DIGIT.finditer(text, *chain.span()) if found[1]]
-        yield _Chain("".join(_value(text[start:end]) for start, end in places), tuple(places))
+def _chains(text: str) -> tuple[list[_Chain], list[_Chain]]:
+    """Return the chains of a text, and those that it has without its dates."""
+    dateless = _DATE.sub(lambda date: "d" * len(date[0]), text)
+    every, others = (list(map(_Chain.of, _CHAIN.finditer(each))) for each in (text, dateless))
+    return every, others
 
 
 # -- masking
@@ -383,7 +368,8 @@ def mask_number(text: str) -> str:
         In any other text, everything that :func:`has_number` finds is masked like that, and the rest is unchanged.
     """
     plain = _decoded(text)
-    if _WHOLE_NUMBER.fullmatch(plain):
+    # "2026-11-30" is a date, but eight digits without hyphens may be the number of the participant.
+    if _WHOLE_NUMBER.fullmatch(plain) and (plain.isdecimal() or not _DATE.fullmatch(plain)):
         return _mask(plain)
     # Every second part is a date or an id.
     parts = _NOT_A_NUMBER.split(plain)

@@ -101,17 +101,12 @@ def read_settings(
     if not key.isascii() or not key.isprintable() or " " in key:
         raise refuse("password", "is not an API key: it has spaces or characters that keys do not have.")
     values: dict[str, Any] = {}
-    for name, check in CHECKS.items():
+    for name in CHECKS:
         value = extra.get(name)
-        if value is None or value == "":
-            continue
-        try:
-            values[name] = check(value)
-        except ValueError as error:
-            problem = str(error)
-        else:
-            continue
-        raise refuse(f"extra {name!r}", problem)
+        if value is not None and value != "":
+            values[name], problem = _check(name, value)
+            if problem:
+                raise refuse(f"extra {name!r}", problem)
     allow_http = values.pop("allow_http", False)
     values.update({name: value for name, value in overrides.items() if value is not None})
     base_url = _base_url(connection, allow_http, refuse)
@@ -130,11 +125,18 @@ def check_argument(name: str, value: Any) -> Any:
     """
     if value is None:
         return None
+    value, problem = _check(name, value)
+    if problem:
+        raise ValueError(f"{name} {problem}")
+    return value
+
+
+def _check(name: str, value: Any) -> tuple[Any, str]:
+    """Return the value as :class:`Settings` has it, or what is wrong with it."""
     try:
-        return CHECKS[name](value)
+        return CHECKS[name](value), ""
     except ValueError as error:
-        problem = str(error)
-    raise ValueError(f"{name} {problem}")
+        return None, str(error)
 
 
 def _base_url(connection: ConnectionFields, allow_http: bool, refuse: Callable[[str, str], IP1ConnectionError]) -> str:
