@@ -25,7 +25,7 @@ from airflow_provider_ip1.api.paging.listing import (
     batch_message_list,
     conversation_lists,
 )
-from airflow_provider_ip1.api.participants import ParticipantSearch
+from airflow_provider_ip1.api.participant_search import ParticipantSearch
 from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
 from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from airflow_provider_ip1.api.paging.newest_first import NewestBatchesFirst
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.participants import UNKNOWN_DIRECTION, SeenParticipants
+from airflow_provider_ip1.api.participant_search import UNKNOWN_DIRECTION, SeenParticipants
 from airflow_provider_ip1.api.requests import normalize_participants
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.exceptions import IP1ResponseError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_ip1.api.decoding import decode_message, undocumented_names
 from airflow_provider_ip1.api.json_text import BytesLike
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.participants import UNKNOWN_DIRECTION
+from airflow_provider_ip1.api.participant_search import UNKNOWN_DIRECTION
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import Direction, normalize_participant
 from airflow_provider_ip1.api.status import status_category

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.participants import ParticipantSearch, SeenParticipants
+from airflow_provider_ip1.api.participant_search import ParticipantSearch, SeenParticipants
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
