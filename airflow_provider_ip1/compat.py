@@ -192,3 +192,22 @@ def first_reschedule_date(sensor: BaseSensorOperator, context: Context) -> datet
         try_number=(task_instance.max_tries or 0) - (sensor.retries or 0) + 1,
     )
     return started
+
+
+async def call_store(store: Any, method: str, *arguments: Any) -> Any:
+    """
+    Call a method of one of Airflow's state stores without blocking the event loop.
+
+    Airflow 3.3.0 and 3.3.1 have only methods that block.
+
+    :param store: the store of an asset, which triggers have since Airflow 3.3.
+    :param method: ``"get"`` or ``"set"``.
+    :param arguments: of the method.
+    :return: what the method returns.
+    """
+    if hasattr(store, f"a{method}"):
+        return await getattr(store, f"a{method}")(*arguments)
+
+    import asyncio
+
+    return await asyncio.to_thread(getattr(store, method), *arguments)

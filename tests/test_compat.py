@@ -40,7 +40,9 @@ def names_for_type_checkers() -> set[str]:
         for node in ast.parse(COMPAT.read_text()).body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
-    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    imports = [
+        node for node in block.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("airflow.")
+    ]
     return {alias.asname or alias.name for node in imports for alias in node.names}
 
 

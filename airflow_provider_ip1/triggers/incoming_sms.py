@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.watching.cursor import Start
 from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_event
 from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult
-from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent
+from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent, call_store
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import wait_a_turn_async
 from airflow_provider_ip1.template_values import time_or_none
@@ -158,12 +158,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
     async def _call_store(self, name: str, *values: Any) -> Any:
         """Call a method of the state of the asset, if there is one. Airflow before 3.3 has none."""
         store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return None
-        if hasattr(store, f"a{name}"):
-            return await getattr(store, f"a{name}")(self._state_key, *values)
-        # Airflow 3.3.0 and 3.3.1 have only methods that block.
-        return await asyncio.to_thread(getattr(store, name), self._state_key, *values)
+        return None if store is None else await call_store(store, name, self._state_key, *values)
 
 
 def _check_start(start: str | datetime) -> Start | datetime:
