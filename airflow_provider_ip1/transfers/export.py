@@ -77,8 +77,9 @@ class Export:
         started, started_at = time.monotonic(), datetime.now(UTC)
         self._log.info(start_line(reader.description, options))
         redaction = self._redaction()
-        store.check()
+        # Checks the connection to iP.1, before anything is asked of the store.
         origin = Origin.of_export(self._hook.settings, reader, options, self._context)
+        store.check()
         replacement = Replacement(options, origin, store.head(), store.uri)
         replacement.check()
         if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
