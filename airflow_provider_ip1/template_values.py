@@ -116,28 +116,6 @@ def numbers_or_none(value: Any, argument: str, log: Log) -> Any:
     return numbers or None
 
 
-def windows_or_none(value: Any, argument: str) -> Any:
-    """
-    Read delivery windows.
-
-    :param value: a list of mappings from ``opens`` and ``closes`` to times.
-    :param argument: name of the argument, for errors.
-    :return: the same, with ``None`` for blank times; ``None`` if there are none.
-    :raises RejectedArgument: a time is the text "None", or a template that was not rendered.
-    """
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return text_or_none(value, argument)
-    return [
-        {
-            name: text_or_none(time, f"{argument}: window {position}: {name}") if isinstance(time, str) else time
-            for name, time in window.items()
-        }
-        if isinstance(window, Mapping)
-        else window
-        for position, window in enumerate(value, 1)
-    ]
-
-
 def list_or_none(value: Any, argument: str, item: str) -> Any:
     """
     Read a list of texts, or what should be one.

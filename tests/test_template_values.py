@@ -22,7 +22,6 @@ from airflow_provider_ip1.template_values import (
     required_text,
     text_or_none,
     time_or_none,
-    windows_or_none,
 )
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
@@ -198,7 +197,6 @@ def test_an_optional_value_that_is_missing_takes_its_default(value: Any) -> None
     assert text_or_none(value, "sender") is None
     assert numbers_or_none(value, "recipients", log) is None
     assert list_or_none(value, "tags", "tag") is None
-    assert windows_or_none([{"opens": "2026-11-01", "closes": value}], "w") == [{"opens": "2026-11-01", "closes": None}]
 
 
 def test_integers_become_digits() -> None:

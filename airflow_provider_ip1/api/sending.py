@@ -299,7 +299,7 @@ def _check_window(window: Any, position: int) -> tuple[str, str | None]:
     if not isinstance(window, Mapping) or not {"opens"} <= set(window) <= {"opens", "closes"}:
         raise ValueError(f"{subject} must be a mapping with 'opens' and, optionally, 'closes'.")
     opens = read_time(window["opens"], f"{subject}: opens")
-    if window.get("closes") is None:
+    if window.get("closes") in (None, ""):
         return _iso(opens), None
     closes = read_time(window["closes"], f"{subject}: closes")
     if closes <= opens:

@@ -26,7 +26,6 @@ from airflow_provider_ip1.template_values import (
     numbers_or_none,
     required_text,
     text_or_none,
-    windows_or_none,
 )
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ class SendSmsOperator(BaseOperator):
             "body": required_text(self.body, "body", may_have_braces=self.log),
             "sender": text_or_none(self.sender, "sender"),
             "reference": text_or_none(self.reference, "reference"),
-            "delivery_windows": windows_or_none(self.delivery_windows, "delivery_windows"),
+            "delivery_windows": self.delivery_windows or None,
             "tags": list_or_none(self.tags, "tags", "tag") or (),
         }
         # Without a task, the reference is random.

@@ -258,6 +258,12 @@ def test_a_window_may_stay_open_and_times_without_zone_are_utc(monkeypatch: pyte
     assert windows == [{"opens": "2026-11-01T12:00:00Z"}] * 2
 
 
+@pytest.mark.parametrize("closes", [None, ""])
+def test_a_window_may_be_open_ended(closes: Any) -> None:
+    windows = [{"opens": NOON, "closes": closes}]
+    assert sent(delivery_windows=windows)["deliveryWindows"] == [{"opens": "2026-11-01T12:00:00Z"}]
+
+
 def test_the_error_says_which_time_of_which_window() -> None:
     with pytest.raises(ValueError, match="^delivery_windows: window 2: closes: 'later' is not a time"):
         outgoing(delivery_windows=[{"opens": NOON}, {"opens": NOON, "closes": "later"}])
