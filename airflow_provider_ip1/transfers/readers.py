@@ -107,11 +107,11 @@ class ConversationReader:
         """
         with closing(hook.iter_pages_of(self.participants, **self._reading)) as pages:
             for page in pages:
-                selected = self._selection.select(page)
-                if selected.is_last:
+                selected, is_last = self._selection.select(page)
+                if is_last:
                     pages.skip_rest()
                 self._with_messages += page.number == 0
-                yield page, selected.page
+                yield page, selected
 
     @property
     def counts(self) -> dict[str, int]:
@@ -168,7 +168,7 @@ class AccountReader:
                     break
                 self._with_messages += page.number == 0
                 wanted = self._in_direction(page)
-                selected = self._selection.select(wanted).page
+                selected, _ = self._selection.select(wanted)
                 self.new_participants = self._seen.new_in(selected)
                 yield wanted, selected
             self._batches = pages.lists_read

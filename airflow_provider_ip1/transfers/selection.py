@@ -65,19 +65,6 @@ class Window:
         return (self.since is None or self.since <= modified) and (self.until is None or modified < self.until)
 
 
-@dataclass(frozen=True)
-class Selected:
-    """
-    The part of a page that belongs in the export.
-
-    :param page: the page with only the selected messages; it may be empty.
-    :param is_last: whether the rest of the conversation need not be read.
-    """
-
-    page: Page
-    is_last: bool
-
-
 class Selection:
     """
     Selects from each page the messages in the window.
@@ -96,15 +83,17 @@ class Selection:
         self.undated = 0
         """Number of messages left out because iP.1 sent no plausible time for them."""
 
-    def select(self, page: Page) -> Selected:
+    def select(self, page: Page) -> tuple[Page, bool]:
         """
         Select from the next page.
 
         :param page: the pages of a conversation in order, one conversation after the other.
+        :return: the page with only the selected messages, which may be none; and whether the rest of the conversation
+            need not be read.
         """
         window = self._window
         if window.is_open:
-            return Selected(page, is_last=False)
+            return page, False
         times = [time if is_plausible(time, self._latest) else None for time in page.modified]
         end = None
         if window.since is not None and window.lookback is not None:
@@ -114,7 +103,7 @@ class Selection:
         times = times[:end]
         self.undated += times.count(None)
         indexes = [index for index, time in enumerate(times) if window.contains(time)]
-        return Selected(page.only(indexes), is_last=end is not None)
+        return page.only(indexes), end is not None
 
     def warnings(self) -> Iterator[str]:
         """Warn about the messages that no window contains."""

@@ -367,18 +367,19 @@ class S3Store:
         return self._send(method, **arguments)
 
     def _send(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Send a request for the object once, with those extra arguments that its operation accepts."""
+        """Send a request for the object once."""
+        response: dict[str, Any] = getattr(self._s3.get_conn(), method)(**self._usual(method) | arguments)
+        return response
+
+    def _usual(self, method: str) -> dict[str, Any]:
+        """Return the object's name and those extra arguments that a method of the client accepts."""
         client = self._s3.get_conn()
         usual = {**self._extra_args, "Bucket": self._target.bucket, "Key": self._target.key}
         if method == "create_multipart_upload" and client.meta.config.request_checksum_calculation == "when_supported":
             # Otherwise S3 does not expect the checksums that botocore sends with each part.
             usual.setdefault("ChecksumAlgorithm", "CRC32")
-        accepted = client.meta.service_model.operation_model(
-            client.meta.method_to_api_mapping[method]
-        ).input_shape.members
-        usual = {name: value for name, value in usual.items() if name in accepted}
-        response: dict[str, Any] = getattr(client, method)(**usual | arguments)
-        return response
+        operation = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+        return {name: value for name, value in usual.items() if name in operation.input_shape.members}
 
     def _abort(self, upload: Mapping[str, str], started: datetime) -> None:
         """Abort the unfinished upload. An interruption may have lost its id, before it got any part."""
@@ -399,9 +400,9 @@ class S3Store:
 
     def _abort_uploads(self, is_leftover: Callable[[datetime], bool]) -> int:
         """Abort those uploads of this object whose start says that they are left over. Returns their number."""
-        pages = self._s3.get_conn().get_paginator("list_multipart_uploads")
-        removed = 0
-        for page in pages.paginate(Bucket=self._target.bucket, Prefix=self._target.key):
+        listing, removed = "list_multipart_uploads", 0
+        pages = self._s3.get_conn().get_paginator(listing)
+        for page in pages.paginate(Prefix=self._target.key, **self._usual(listing)):
             for upload in page.get("Uploads", ()):
                 if upload["Key"] == self._target.key and is_leftover(upload["Initiated"]):
                     self._call("abort_multipart_upload", UploadId=upload["UploadId"])
