@@ -131,7 +131,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
     def get_conn(self) -> requests.Session:
         """
-        Return the session that sends all requests of this hook.
+        Return the session that sends all requests of this hook, with the key and the proxy of the connection.
 
         :raises IP1ConnectionError: the connection cannot be used.
         """

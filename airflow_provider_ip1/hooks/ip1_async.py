@@ -77,6 +77,9 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         """
         Return the session that sends all requests of this hook.
 
+        It has no headers, because aiohttp would send them to a proxy. The hook adds them, with the key, to each
+        request.
+
         :raises IP1ConnectionError: the connection cannot be used.
         """
         return (await self.get_client()).session
