@@ -408,3 +408,22 @@ def test_a_search_before_sending_covers_every_batch() -> None:
         assert task.is_listing
         task.list_batches()
     assert task.is_finished
+
+
+def test_only_the_first_look_covers_every_batch() -> None:
+    task = SendingTask()
+    for _ in range(30):
+        task.others_send(count=60)
+    task.tries = 1  # so that the next one looks first
+    task.start_try(pause=300.0)
+    looks = [0]
+    while not task.is_posting:
+        if isinstance(task.step, float):
+            task.wait()
+            looks.append(0)
+        else:
+            looks[-1] += 1
+            task.list_batches()
+    # Pages of 7 overlap by one.
+    assert looks[0] >= 1800 / 6
+    assert len(looks) == 6 and all(1000 / 7 < look < 1000 / 6 + 5 for look in looks[1:])
