@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -82,6 +83,23 @@ def test_since_ends_the_search_three_days_earlier() -> None:
     assert [search.is_over(each) for each in pages] == [False] * 16 + [True]
     forever = ParticipantSearch(None, NOW)
     assert not any(forever.is_over(each) for each in pages)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_participant_is_lost_in_a_list_that_is_not_newest_first(seed: int) -> None:
+    """Oldest first, where the first batch was delivered five minutes late; and in no order."""
+    numbers = [f"46701740{number}" for number in range(605, 700)]
+    ages = [timedelta(days=len(numbers) - at) for at in range(len(numbers))]
+    ages[0] = ages[1] - timedelta(minutes=5)
+    pages = [page(sent(number), modified=(text(NOW - age),)) for number, age in zip(numbers, ages, strict=True)]
+    if seed:
+        Random(seed).shuffle(pages)
+    search, found = ParticipantSearch(NOW - timedelta(days=10), NOW), list[str]()
+    for each in pages:
+        if search.is_over(each):
+            break
+        found += search.new_in(each)
+    assert sorted(found) == numbers[-10:]
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "", 5, object()])
