@@ -37,7 +37,8 @@ def export_conversations(
     Write the messages of one or several iP.1 conversations to one S3 object, without a task.
 
     The object, the result and the errors are those of
-    :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`.
+    :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`. ``on_empty="skip"`` writes
+    nothing and raises ``AirflowSkipException``. In a ``@task`` function, this skips the task.
 
     :param participant: phone number with country code, or sender name, or a list of them.
     :param s3_key: key of the object, or its ``s3://`` URL. It must not contain a participant's phone number.
@@ -45,8 +46,7 @@ def export_conversations(
     :param direction: ``"mt"`` for messages you sent, ``"mo"`` for messages you received, ``None`` (default) for both.
     :param hook: reads the messages instead of a new hook with ``ip1_conn_id``, and stays open.
     :param s3_hook: writes the object instead of a new hook with ``aws_conn_id``.
-    :param options: see :class:`~airflow_provider_ip1.transfers.options.ExportArguments`. ``on_empty="skip"`` writes
-        nothing and raises ``AirflowSkipException``. In a ``@task`` function, this skips the task.
+    :param options: see :class:`~airflow_provider_ip1.transfers.options.ExportArguments`.
     :return: ``uri``, ``messages``, and the other counts and times that the operator returns.
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.

@@ -13,7 +13,13 @@ from airflow_provider_ip1.formats.compression import FileFormat
 from airflow_provider_ip1.links.s3 import S3ObjectLink
 from airflow_provider_ip1.template_values import failing_at_once, required_text
 from airflow_provider_ip1.transfers.lineage import lineage_of_export
-from airflow_provider_ip1.transfers.options import OPTIONS, ExportOptions, OperatorArguments, with_options
+from airflow_provider_ip1.transfers.options import (
+    OPTIONS,
+    ExportOptions,
+    OperatorArguments,
+    with_option_texts,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -42,6 +48,10 @@ class BaseExportOperator(BaseOperator):
     file_format: FileFormat
     ip1_conn_id: str
     aws_conn_id: str | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = with_option_texts(cls.__doc__)
 
     @with_options
     def __init__(self, **arguments: Unpack[OperatorArguments]) -> None:

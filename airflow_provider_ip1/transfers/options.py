@@ -9,11 +9,12 @@ which holds its default and checks it.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, Required, TypedDict, TypeVar
+from typing import Any, Final, Literal, Required, TypedDict, TypeVar
 
 from airflow_provider_ip1.api.paging.listing import check_direction
 from airflow_provider_ip1.api.requests import Direction
@@ -26,6 +27,9 @@ from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.stores.s3 import S3Object
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# A parameter in a docstring, with the lines that continue its text. Python 3.13 removes the indentation of docstrings.
+_PARAMETER: Final = re.compile(r"^ *:param (\w+): .*\n(?:(?! *:)(?! *$).+\n)*", re.M)
 
 
 class ExportArguments(TypedDict, total=False):
@@ -255,6 +259,9 @@ class OperatorArguments(ExportArguments, BaseOperatorArguments, total=False):
     direction: str | None
 
 
+_DOCUMENTED: Final = (ExportArguments.__doc__, OperatorArguments.__doc__)
+
+
 def with_options(function: F) -> F:
     """
     Give a function that takes ``**options`` the signature in which each option has its name, type and default.
@@ -279,4 +286,16 @@ def with_options(function: F) -> F:
     function.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*own, *options, *(others if is_method else ())]
     )
+    function.__doc__ = with_option_texts(function.__doc__)
     return function
+
+
+def with_option_texts(documentation: str | None) -> str | None:
+    """
+    Replace ``:param arguments:`` by the text of each argument of an operator, and ``:param options:`` by those options.
+
+    :param documentation: the docstring of an operator or a function; ``None`` without docstrings.
+    """
+    options, own = ("".join(found[0] for found in _PARAMETER.finditer(doc or "")) for doc in _DOCUMENTED)
+    texts = {"arguments": own + options, "options": options}
+    return documentation and _PARAMETER.sub(lambda found: texts.get(found[1], found[0]), documentation)
