@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 import yarl
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.messages import Message
@@ -40,6 +41,10 @@ _MAX_LINE_BYTES = 65536
 _MAX_HEADERS = 100
 #: Bytes of a response besides its body: status lines, headers, sizes of chunks, and trailers.
 _MAX_FRAME_BYTES = 2 * 1024 * 1024
+#: Lines of the headers, together with those of interim responses.
+_MAX_HEAD_LINES = 1000
+#: Bytes that are parsed between two looks at these limits.
+_PARSED_BYTES = 16 * 1024
 
 
 class AsyncClient(BaseClient):
@@ -236,22 +241,40 @@ async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRe
 
 class _LimitedHandler(ResponseHandler):
     """
-    Closes the connection when a response has too many bytes that do not belong to its body.
+    Closes the connection when a response has too many lines or bytes that do not belong to its body.
 
-    Not every aiohttp limits the headers, trailers and interim responses that it keeps in memory.
+    Not every aiohttp limits the headers, trailers and interim responses that it keeps. Headers with the same name take
+    a time that grows with the square of their number. So it parses a little at a time, and looks in between.
     """
 
     _received = 0
+    _head_lines = 0
 
     def set_response_params(self, **params: Any) -> None:
         """Begin to receive a response."""
-        self._received = 0
+        self._received = self._head_lines = 0
+        self._payload = None
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
-        super().data_received(data)
-        self._received += len(data)
-        body = self._payload.total_bytes if self._payload is not None else 0
-        if self._received - body > _MAX_FRAME_BYTES and self.transport is not None:
+        for start in range(0, len(data) or 1, _PARSED_BYTES):
+            part = data[start : start + _PARSED_BYTES]
+            in_head = self._payload is None or self._payload is EMPTY_PAYLOAD
+            frame_bytes = self._received - (0 if self._payload is None else self._payload.total_bytes)
+            if frame_bytes > _MAX_FRAME_BYTES or (in_head and self._head_lines > _MAX_HEAD_LINES):
+                return self._drop()
+            if not in_head and self._payload.is_eof():  # type: ignore[union-attr]  # mypy does not know in_head
+                return self._drop()
+            self._received += len(part)
+            self._head_lines += part.count(b"\n") if in_head else 0
+            super().data_received(part)
+        return None
+
+    def _drop(self) -> None:
+        # When the connection ends, aiohttp would parse the headers that it has.
+        self._parser = None
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError())
+        if self.transport is not None:
             self.transport.abort()

@@ -245,3 +245,9 @@ def _endless_ones() -> Iterator[RawResponse]:
         ("chunk-size", chunked(b""), b"0" * 60_000),
     ):
         yield RawResponse(f"endless-{name}", (begin, line * (500_000 // len(line))), repeats=0)
+    many = b"a: b\r\n" * 300_000
+    yield RawResponse("many-equal-headers", (with_length(headers=many),))
+    yield RawResponse(
+        "many-equal-headers-in-an-interim", (head.replace(b"200", b"103") + many + b"\r\n" + with_length(),)
+    )
+    yield RawResponse("many-equal-headers-behind-the-body", (with_length() + head + many + b"\r\n",))

@@ -41,6 +41,9 @@ DIFFERENT = {
     "status-line-blank-line-first": "aiohttp skips it",
 }
 
+#: Newer releases of aiohttp refuse the complete response, too.
+EITHER = "many-equal-headers-behind-the-body"
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
@@ -134,6 +137,8 @@ def test_both_clients_agree(url: str, name: str) -> None:
     if name in DIFFERENT:
         # One client reads every message, the other raises an error. Neither loses a message.
         assert {by_requests, by_aiohttp} in ({"a1,b2", "IP1ServerError"}, {"a1,b2", "IP1ResponseError"})
+    elif name == EITHER:
+        assert {by_requests, by_aiohttp} <= {"a1,b2", *UNUSABLE}
     elif by_requests not in UNUSABLE or by_aiohttp not in UNUSABLE:
         assert by_requests == by_aiohttp
     # The deadline, and a generous margin for a busy machine.
