@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-import airflow
+import airflow.settings
 from packaging.version import Version
 
 from tests.forks import FORKS
@@ -35,13 +37,27 @@ class Run(NamedTuple):
 
 def run_airflow(*arguments: str, **env: str) -> Run:
     """
-    Run an Airflow command in its own process.
+    Run an Airflow command in its own process, with the example DAGs.
 
     :param arguments: of ``airflow``.
     :param env: further environment variables.
     """
+    return _run(_airflow, arguments, os.environ | env)
+
+
+def run_script(path: Path, *arguments: str) -> Run:
+    """
+    Run a script in its own process, like ``python path arguments``.
+
+    :param path: the script.
+    :param arguments: of the script.
+    """
+    return _run(_script, [str(path), *arguments], os.environ)
+
+
+def _run(command: Callable[[Sequence[str]], None], arguments: Sequence[str], env: Mapping[str, str]) -> Run:
     with tempfile.NamedTemporaryFile("r", suffix=".log") as log:
-        process = FORKS.Process(target=_run, args=(arguments, os.environ | env, log.name))
+        process = FORKS.Process(target=_in_fork, args=(command, arguments, dict(env), log.name))
         process.start()
         process.join(300)
         process.kill()
@@ -51,17 +67,30 @@ def run_airflow(*arguments: str, **env: str) -> Run:
     return Run(process.exitcode, without_debug_lines(printed))
 
 
-def _run(arguments: Sequence[str], env: Mapping[str, str], log: str) -> None:
+def _in_fork(
+    command: Callable[[Sequence[str]], None], arguments: Sequence[str], env: Mapping[str, str], log: str
+) -> None:
     # The server that forks this process has the environment and the output that it was started with.
     os.environ.clear()
     os.environ.update(env)
     output = os.open(log, os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.argv = ["airflow", *arguments]
+    # Such as the folder of the DAGs.
+    airflow.settings.configure_vars()  # type: ignore[no-untyped-call]
+    command(arguments)
+
+
+def _airflow(arguments: Sequence[str]) -> None:
     from airflow.__main__ import main
 
+    sys.argv = ["airflow", *arguments]
     main()  # type: ignore[no-untyped-call]
+
+
+def _script(arguments: Sequence[str]) -> None:
+    sys.argv = [*arguments]
+    runpy.run_path(arguments[0], run_name="__main__")
 
 
 def dags_test(dag_id: str, *arguments: str, **env: str) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,10 +45,10 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session")
 def airflow_db() -> Path:
     """Create a metadata database in the session's AIRFLOW_HOME, for tests that run DAGs. Return AIRFLOW_HOME."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    from tests.airflow_runs import run_airflow
+
+    code, log = run_airflow("db", "migrate")
+    assert code == 0, log
     return AIRFLOW_HOME
 
 
