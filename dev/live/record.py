@@ -126,6 +126,8 @@ def record(
     hook = IP1Hook("ip1_recording", **call.hook_arguments | {"requests_per_second": requests_per_second})
     try:
         with hook, recorder.use_cassette("memory"):
+            # vcrpy decompresses a body, but leaves its Content-Encoding, so that the client could not read it.
+            hook.get_conn().headers["Accept-Encoding"] = "identity"
             call.run(hook)
     except IP1Error as error:
         outcome = type(error).__name__

@@ -117,8 +117,8 @@ def test_a_dag_run_produces_results_events_and_the_link(
     dag_file.write_text(textwrap.dedent(DAG_FILE).replace("BUCKET", bucket.name))
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dag_file.parent))
     if AIRFLOW < Version("3.1"):
-        # Otherwise its dag.test() does not know the asset. Not in a fork, because Airflow 2 decides for a folder of DAGs
-        # when it imports its commands.
+        # Otherwise its dag.test() does not know the asset. Not in a fork: Airflow 2 decides for a folder when it
+        # imports its commands.
         subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, timeout=300)
     code, log = run_script(dag_file, str(report))
     assert code == 0, log[-5000:]
