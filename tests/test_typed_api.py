@@ -112,7 +112,7 @@ CALLS = {
     "IncomingSmsTrigger({})": [
         "participant=N, start=datetime.now(UTC), poke_interval=30",
         'start="now"  # wrong',
-        'participant=N, poke_interval="1m"  # wrong',
+        "participant=N, poke_interval=[60]  # wrong",
     ],
     'SendSmsOperator(task_id="send", body="Hej", {})': [
         'recipients=N, sender="Shop", type="flash", datacoding="gsm", priority=2, on_unknown="retry"',
