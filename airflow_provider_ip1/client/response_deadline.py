@@ -91,6 +91,14 @@ class _DeadlineResponse(HTTPResponse):
 
     def begin(self) -> None:
         """Read the status line and the headers."""
+        try:
+            self._read_head()
+        except (HTTPException, OSError) as error:
+            # A 2xx says that a POST has taken effect, even if the rest cannot be read.
+            error.status = self.status  # type: ignore[union-attr]
+            raise
+
+    def _read_head(self) -> None:
         super().begin()
         if self.headers.defects or not all(
             _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in self.headers.raw_items()

@@ -23,7 +23,7 @@ from airflow_provider_ip1.api.requests import send_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import Candidate, SendResult, candidates, read_sent_batch
 from airflow_provider_ip1.client.base_client import BaseClient, Flow, pause
-from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
+from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1ResponseError, IP1SendUnknownError
 
 #: Seconds between two looks at the list of batches: 30 in all.
 PAUSES: Final[tuple[float, ...]] = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -59,8 +59,8 @@ def send_once(
             return replace(sent, reused=True)
         if search.failure:
             raise IP1SendUnknownError(
-                f"It is unknown whether an earlier try has sent the SMS with reference {label!r}: the list of batches "
-                "could not be read. This try has sent nothing. Run the task again, which looks for the reference "
+                f"It is unknown whether an earlier try has sent the SMS with reference {label!r}: the search for it "
+                "has failed. This try has sent nothing. Run the task again, which looks for the reference "
                 f"first, or see in iP.1's portal whether the SMS was sent. Cause: {search.failure}"
             )
         if search.difference:
@@ -132,7 +132,7 @@ class _Search:
                 yield from self._look(NEWEST if has_read_all else None)
             except IP1Error as error:
                 self.failure = str(error)
-                self._client.log.warning("The list of batches could not be read: %s", error)
+                self._client.log.warning("The search for the batch has failed: %s", error)
                 continue
             has_read_all, self.failure = True, ""
             if self._found is not None:
@@ -170,6 +170,12 @@ class _Search:
                 # The reference alone tells that this is the batch. The messages only tell how long the text was.
                 if not self._outgoing.covers_recipients:
                     raise
+            if not messages and not self._outgoing.covers_recipients:
+                # iP.1 may list a batch before its messages.
+                raise IP1ResponseError(
+                    f"iP.1 lists batch {candidate.head.id} with the reference, but no messages of it yet, so its "
+                    "recipients are unknown."
+                )
             difference = candidate.difference_of(messages)
         if difference is None:
             self._found = candidate.result(messages)

@@ -15,12 +15,13 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_ip1.api.call import Call, Response, TransportFailure
+from airflow_provider_ip1.api.call import Call, Response, TransportFailure, origin
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
+from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import (
     CHUNK_BYTES,
     MAX_CONNECTIONS,
@@ -49,7 +50,7 @@ class SyncClient(BaseClient):
         session.headers.update(
             {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
         )
-        session.auth = _BearerAuth(self.settings.api_key)
+        session.auth = _BearerAuth(self.settings)
         proxy, session.verify = proxy_and_certificates(self.settings)
         session.proxies = {"all": proxy} if proxy else {}
         # Otherwise requests would take proxies from the environment for plain http, too.
@@ -120,7 +121,7 @@ class SyncClient(BaseClient):
             failure = error.failure
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = transport_failure(error, before_sending=_BEFORE_SENDING)
-        return replace(failure, status=status)
+        return replace(failure, status=status or failure.status)
 
     def _receive(self, response: requests.Response) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -249,13 +250,15 @@ class _Closed(Exception):
 
 
 class _BearerAuth(AuthBase):
-    """Sets the key on each request. A proxy that opens a tunnel never gets it."""
+    """Sets the key on each request to the connection's server. A proxy that opens a tunnel never gets it."""
 
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        # The session is also for users, who may request anything with it.
+        if origin(request.url or "") == origin(self._settings.base_url):
+            request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
         return request
 
 

@@ -26,13 +26,16 @@ def transport_failure(error: Exception, *, before_sending: tuple[type[BaseExcept
         # aiohttp's own error of this type lacks the message.
         reason = next((cause.verify_message for cause in causes if hasattr(cause, "verify_message")), name)
         return TransportFailure(f"the server's certificate is not trusted ({reason})", kind="settings", was_sent=False)
+    # The adapter for requests notes the status here if the headers after it could not be read.
+    statuses = (getattr(cause, "status", None) for cause in causes)
+    status = next((status for status in statuses if isinstance(status, int)), None)
     for cause in causes:
         # The errors of requests are OSErrors, too, but their texts quote the URL.
         if isinstance(cause, OSError) and cause.strerror and not type(cause).__module__.startswith("requests"):
-            return TransportFailure(f"{name}: {cause.strerror}", was_sent=was_sent)
+            return TransportFailure(f"{name}: {cause.strerror}", was_sent=was_sent, status=status)
     if any(isinstance(cause, TimeoutError) for cause in causes):
-        return TransportFailure(f"{name}: the server did not respond in time", was_sent=was_sent)
-    return TransportFailure(name, was_sent=was_sent)
+        return TransportFailure(f"{name}: the server did not respond in time", was_sent=was_sent, status=status)
+    return TransportFailure(name, was_sent=was_sent, status=status)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -44,5 +47,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
-        linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        # Not __context__: where the caller is handling an error of its own, such as a refused connection to a database,
+        # that error is the context of all errors here.
+        linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__)
         waiting += [link for link in linked if isinstance(link, BaseException)]

@@ -130,7 +130,7 @@ class RawServer:
                 with suppress(OSError):
                     answer(self)
 
-            do_CONNECT = do_GET
+            do_CONNECT = do_POST = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Not to stderr."""

@@ -22,7 +22,7 @@ from airflow_provider_ip1.exceptions import (
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME, NAME_WITH_SPACE, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from tests.hooks.hook_clients import CONN_ID, Client, SyncClient
+from tests.hooks.hook_clients import CONN_ID, Client, RawServer, SyncClient, send
 
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]
@@ -256,6 +256,16 @@ def test_the_session_is_one_and_the_same(serve: Serve) -> None:
     assert hook.get_conn() is session
     hook.close()
     assert [message.id for message in hook.iter_messages(SEVEN)]
+
+
+def test_the_session_gives_the_key_to_no_other_server(connect: Callable[..., str]) -> None:
+    with RawServer(send) as server, RawServer(send) as other:
+        connect(server.url)
+        session = IP1Hook(CONN_ID).get_conn()
+        for url in (f"{server.url}/v2/me/senders", other.url, f"http://localhost:{server.port}/"):
+            assert session.get(url, timeout=10).ok
+    assert [headers.get("authorization") for _, headers in server.seen] == ["Bearer sandbox-key", None]
+    assert [headers.get("authorization") for _, headers in other.seen] == [None]
 
 
 def test_a_key_that_was_changed_is_taken_on_reload(serve: Serve, connect: Callable[..., str]) -> None:

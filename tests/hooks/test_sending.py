@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,9 +18,11 @@ from airflow_provider_ip1.client import send_once
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ReferenceError, IP1SendUnknownError
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from tests.api.test_phone import NOT_A_NUMBER
-from tests.hooks.hook_clients import Client
+from tests.hooks.hook_clients import Client, RawServer, SyncClient
+from tests.hooks.hook_clients import send as send_response
 from tests.operators.sent_batches import NUMBER, OTHER, TEXT, posts
 
+Connect = Callable[..., str]
 Serve = Callable[..., SandboxServer]
 MakeClient = Callable[..., Client]
 
@@ -93,3 +99,59 @@ def test_only_what_is_clearly_one_number_is_requested(serve: Serve, make_client:
             with pytest.raises(IP1ParticipantError, match="is not a phone number|digits"):
                 ask()
     assert server.requests == []
+
+
+def test_a_batch_whose_messages_are_not_listed_yet_may_be_the_one(connect: Connect, make_client: MakeClient) -> None:
+    """Another reference would send the SMS again, so the error does not ask for one."""
+    batch = {"id": "b1", "reference": "order-17", "sender": "iP1", "direction": "mt", "body": TEXT}
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        send_response(request, body=json.dumps([] if "/b1/" in request.path else [batch]).encode())
+
+    outgoing = OutgoingBatch(recipients=NUMBER, body=TEXT, sender="iP1", reference="order-17")
+    with RawServer(answer) as server:
+        connect(server.url)
+        with pytest.raises(IP1SendUnknownError, match="This try has sent nothing.*no messages of it yet"):
+            make_client().call("send_once", outgoing, check_sent=True)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"201 Created\r\nContent-Length: many\r\n\r\n",
+        b"200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n[]",
+        b"202 Accepted\r\nno colon\r\n\r\n",
+        b"201 Created\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"201 Created\r\nContent-Type: application/json\r\n",
+        b"201 Created\r\n",
+    ],
+)
+def test_a_2xx_counts_as_accepted_although_its_headers_cannot_be_read(connect: Connect, head: bytes) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if request.command == "GET":
+            return send_response(request)
+        request.rfile.read(int(request.headers["Content-Length"]))
+        request.close_connection = True
+        request.wfile.write(b"HTTP/1.1 " + head)
+
+    with RawServer(answer) as server, closing(SyncClient()) as client:
+        connect(server.url, max_attempts=4)
+        with pytest.raises(IP1SendUnknownError) as raised:
+            send(client)
+    assert raised.value.was_accepted
+
+
+@pytest.mark.parametrize("handled", [ConnectionRefusedError(111, "another server"), socket.gaierror(-2, "a name")])
+def test_an_error_that_the_caller_handles_does_not_prove_that_nothing_was_sent(
+    serve: Serve, make_client: MakeClient, handled: OSError
+) -> None:
+    """Such as an alert in the ``except`` of a task that cannot reach its database."""
+    server = serve("close:method=POST", max_attempts=4)
+    client = make_client()
+    with pytest.raises(IP1SendUnknownError) as raised:
+        try:
+            raise handled
+        except OSError:
+            send(client)
+    assert posts(server) == 1
+    assert "another server" not in str(raised.value)
