@@ -151,8 +151,8 @@ def refuse_printed_list(text: str, argument: str) -> None:
     """
     if text.lstrip().startswith(("[", "{", "('", '("')):
         raise RejectedArgument(
-            f"{argument}: a template rendered a list as text. Set render_template_as_native_obj=True on the DAG, or "
-            "pass the list itself, such as the output of a task."
+            f"{argument}: a template rendered a list as text. Render one of its items. Where a list is allowed, set "
+            "render_template_as_native_obj=True on the DAG, or pass the list itself, such as the output of a task."
         )
 
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from airflow_provider_ip1.api.phone import is_meant_as_number, normalise
+from airflow_provider_ip1.api.phone import SHORTEST_NUMBER, is_meant_as_number, normalise
+from airflow_provider_ip1.exceptions import IP1ParticipantError
 
 Recipients: TypeAlias = str | Sequence[str] | Mapping[str, Mapping[str, str]]
 
@@ -80,7 +81,14 @@ def _check_number(recipient: Any, position: int) -> str:
         raise ValueError(f"recipients: number {position} must be a string, not {type(recipient).__name__}.")
     if not recipient.strip():
         raise ValueError(f"recipients: number {position} is empty.")
-    return normalise(recipient, f"recipients: number {position}")
+    number = normalise(recipient, f"recipients: number {position}")
+    if len(number) < SHORTEST_NUMBER:
+        # Such as the parts of "46,701,740,606".
+        raise IP1ParticipantError(
+            f"recipients: number {position} has only {len(number)} digits. Give the country code and the number. A "
+            "comma separates numbers, not groups of digits."
+        )
+    return number
 
 
 def _check_values(values: Any, owner: str) -> dict[str, str]:

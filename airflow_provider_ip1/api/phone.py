@@ -33,7 +33,7 @@ _GROUPS: Final = rf"(?:[0-9]{{2,7}}{_SEPARATOR})*[0-9]{{2,}}"
 _NUMBER = re.compile(
     rf"(?:(?:\+|00){_SEPARATOR}?)?"
     # The trunk prefix in parentheses behind a country code is dialed within the country only.
-    rf"((?!0)(?:[0-9]{{1,3}}{_SEPARATOR}?\(0\){_SEPARATOR}?{_GROUPS}|[0-9]{{1,7}}{_SEPARATOR}{_GROUPS}|[0-9]+))"
+    rf"((?!0)(?:[0-9]{{1,3}}{_SEPARATOR}?\(0\){_SEPARATOR}?(?!0){_GROUPS}|[0-9]{{1,7}}{_SEPARATOR}{_GROUPS}|[0-9]+))"
 )
 _NATIONAL = re.compile(rf"\+?0(?!0)[0-9]*(?:{_SEPARATOR}[0-9]+)*|\(0.*")
 # A sender name of iP.1's, or an 11-character one of another operator's, has a letter.

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
+from airflow_provider_ip1.api.phone import mask_number
+
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 #: The latest plausible time where nobody knows what time it is.
 LATEST_TIME: Final = datetime.max.replace(tzinfo=UTC)
@@ -108,7 +110,7 @@ def read_time(value: Any, argument: str) -> datetime:
 
     time = _parse_iso(value.strip()) if isinstance(value, str) else value
     if not isinstance(time, datetime):
-        shown = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+        shown = mask_number(repr(value)) if isinstance(value, str) else f"a value of type {type(value).__name__}"
         raise ValueError(
             f"{argument}: {shown} is not a time. Use a datetime, or ISO 8601 text such as 2026-11-01T00:00:00Z."
         )

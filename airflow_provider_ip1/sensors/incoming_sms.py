@@ -13,7 +13,7 @@ from airflow_provider_ip1.api.watching.wait import seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import required_text, time_or_none
+from airflow_provider_ip1.template_values import refuse_printed_list, required_text, time_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
@@ -86,7 +86,9 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
         since = time_or_none(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
-        return IncomingWatch(required_text(self.participant, "participant"), since, self.pattern, state)
+        participant = required_text(self.participant, "participant")
+        refuse_printed_list(participant, "participant")
+        return IncomingWatch(participant, since, self.pattern, state)
 
     def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:
         from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger

@@ -14,7 +14,7 @@ from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import required_text, text_or_none
+from airflow_provider_ip1.template_values import refuse_printed_list, required_text, text_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -145,6 +145,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         arguments = {field.name: getattr(self, field.name) for field in fields(StatusWatch)}
         # What was given selects the messages: a template that renders nothing must not select others.
         arguments |= {name: required_text(arguments[name], name) for name in self._selectors}
+        for name in {"participant", "batch_id", "message_id"}.intersection(self._selectors):
+            refuse_printed_list(arguments[name], name)
         if isinstance(self.expected_count, str):
             arguments["expected_count"] = text_or_none(self.expected_count, "expected_count")
         return StatusWatch(**arguments, state=state)

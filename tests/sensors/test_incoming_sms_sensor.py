@@ -390,7 +390,9 @@ class TestArguments:
         [
             ({"since": "yesterday"}, ValueError, "since: 'yesterday' is not a time"),
             ({"since": 7}, ValueError, "since: a value of type int"),
+            ({"since": f"['{MAIN}']"}, ValueError, r"since: 46\*\*\*05 is not a time"),
             ({"participant": ""}, ValueError, "participant"),
+            ({"participant": "['Shop', 'Salon']"}, ValueError, "participant: a template rendered a list as text"),
             ({"participant": "0701740605"}, Exception, "country code"),
         ],
         ids=str,

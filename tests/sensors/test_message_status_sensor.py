@@ -611,6 +611,12 @@ class TestArguments:
             ({"expected": ["201"], "failed": 201}, "201 is in expected and in failed"),
             ({"batch_id": ""}, "batch_id is blank"),
             ({"batch_id": 7.5}, "batch_id must be text"),
+            ({"batch_id": "['b1', 'b2']"}, "batch_id: a template rendered a list as text"),
+            ({"message_id": "{'id': 'm1'}"}, "message_id: a template rendered a list as text"),
+            (
+                {"batch_id": None, "participant": "['Shop']", "reference": "r"},
+                "participant: a template rendered a list",
+            ),
             ({"batch_id": None, "participant": MAIN, "reference": ""}, "reference is blank"),
             ({"expected_count": 0}, "expected_count must be a whole number of 1 or more, not 0"),
             ({"expected_count": "many"}, "expected_count must be .* not 'many'"),
