@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         AirflowSkipException as AirflowSkipException,
     )
     from airflow.sdk.execution_time.xcom import XCom as XCom
+    from airflow.sdk.lineage import get_hook_lineage_collector as get_hook_lineage_collector
     from airflow.sdk.log import mask_secret as mask_secret
     from airflow.sdk.observability.stats import Stats as Stats
     from airflow.sdk.types import TaskInstanceKey as TaskInstanceKey
@@ -101,6 +102,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "TriggerEvent": ("airflow.triggers.base",),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "mask_secret": (
         "airflow.sdk.log",
         "airflow.sdk.execution_time.secrets_masker",
@@ -167,6 +169,23 @@ async def look_up_connection(hook: BaseHook, conn_id: str) -> tuple[Connection |
         return connection, (await connection.aextra_dejson() if connection else {})
     except AirflowNotFoundException:
         return None, {}
+
+
+def add_output_asset(hook: BaseHook, scheme: str, **asset: str) -> None:
+    """
+    Report to the lineage of hooks that a hook wrote an asset. Airflow 2 calls it a dataset.
+
+    :param hook: the hook.
+    :param scheme: of the asset's URI, such as ``"s3"``.
+    :param asset: what its provider makes the URI from.
+    """
+    from airflow_provider_ip1.compat import get_hook_lineage_collector
+
+    collector: Any = get_hook_lineage_collector()
+    if hasattr(collector, "add_output_asset"):
+        collector.add_output_asset(context=hook, scheme=scheme, asset_kwargs=asset)
+    else:
+        collector.add_output_dataset(context=hook, scheme=scheme, dataset_kwargs=asset)
 
 
 def first_reschedule_date(sensor: BaseSensorOperator, context: Context) -> datetime | None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -99,3 +101,13 @@ def test_a_missing_dependency_of_airflow_is_not_taken_for_an_older_airflow(
 def test_importing_compat_loads_nothing() -> None:
     code = "import sys, airflow_provider_ip1.compat; sys.exit(any(name.startswith('airflow.') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("word", ["asset", "dataset"])
+def test_an_output_is_reported_under_the_name_that_airflow_uses(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    collector = SimpleNamespace(**{f"add_output_{word}": lambda **arguments: reported.append(arguments)})
+    monkeypatch.setattr(compat, "get_hook_lineage_collector", lambda: collector)
+    hook: Any = object()
+    compat.add_output_asset(hook, "s3", bucket="lake", key="a")
+    assert reported == [{"context": hook, "scheme": "s3", f"{word}_kwargs": {"bucket": "lake", "key": "a"}}]

@@ -136,8 +136,7 @@ class AsyncClient(BaseClient):
                 **self._options,
             ) as response:
                 status = response.status
-                # Older aiohttp accepts both.
-                if len(response.headers) > _MAX_HEADERS or any("\0" in value for value in response.headers.values()):
+                if not _is_well_formed(response):
                     return TransportFailure("the response has malformed or too many headers", status=status)
                 headers = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
                 body = Body(headers.get("content-encoding"), self.max_body_bytes)
@@ -237,6 +236,14 @@ async def _collect(ahead: ReadAhead, pending: dict[asyncio.Task[RawPage], PageRe
         if error is not None and not isinstance(error, Exception):
             raise error
         ahead.receive(pending.pop(task), error if error is not None else task.result())
+
+
+def _is_well_formed(response: aiohttp.ClientResponse) -> bool:
+    """Judge the headers as http.client does. Older aiohttp accepts more."""
+    texts = [response.reason or "", *response.headers.values()]
+    return len(response.headers) <= _MAX_HEADERS and not any(
+        "\0" in text or len(text) > _MAX_LINE_BYTES for text in texts
+    )
 
 
 class _LimitedHandler(ResponseHandler):

@@ -132,7 +132,7 @@ def test_an_object_too_large_for_s3_is_rejected(
 def test_the_object_is_reported_to_the_lineage_of_hooks(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[Any] = []
     collector = SimpleNamespace(add_output_asset=lambda **asset: reported.append(asset))
-    monkeypatch.setattr("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr("airflow_provider_ip1.compat.get_hook_lineage_collector", lambda: collector)
     write(store, [b"x"])
     (asset,) = reported
     assert (asset["scheme"], asset["asset_kwargs"]["key"]) == ("s3", "out")

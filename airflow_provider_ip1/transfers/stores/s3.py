@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from airflow_provider_ip1.api.wording import counted
+from airflow_provider_ip1.compat import add_output_asset
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import in_blocks
 from airflow_provider_ip1.template_values import required_text, text_or_none
@@ -347,11 +348,7 @@ class S3Store:
                 "before it wrote, but an object written in the same moment would have been replaced.",
                 rejection,
             )
-        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
-
-        get_hook_lineage_collector().add_output_asset(  # type: ignore[no-untyped-call]
-            context=self._s3, scheme="s3", asset_kwargs={"bucket": self._target.bucket, "key": self._target.key}
-        )
+        add_output_asset(self._s3, "s3", bucket=self._target.bucket, key=self._target.key)
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Send a request that may be repeated, and repeat it while its failure may pass."""
