@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import ssl
 from functools import cache
+from urllib.parse import urlsplit
 
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.exceptions import IP1ConnectionError
@@ -37,11 +38,11 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
     if proxy:
         # curl and requests take a proxy without a scheme from the environment.
         proxy = proxy if "://" in proxy else f"http://{proxy}"
-        if not proxy.lower().startswith(("http://", "https://")):
+        if not _is_http_url(proxy):
             raise IP1ConnectionError(
                 f"Connection {settings.conn_id!r}: its proxy, from the extra 'proxies', HTTPS_PROXY or ALL_PROXY, is "
-                "neither http:// nor https://. aiohttp supports no other proxies. Set the extra to such a proxy, or "
-                "name the host of the connection in NO_PROXY."
+                "not the URL of an http:// or https:// proxy. aiohttp supports no other proxies. "
+                "Set the extra to such a proxy, or name the host of the connection in NO_PROXY."
             )
     verify = settings.verify
     if verify is True:
@@ -57,6 +58,14 @@ def proxy_and_certificates(settings: Settings) -> tuple[str | None, bool | str]:
         f"Connection {settings.conn_id!r}: the file in extra 'verify', REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE cannot be "
         "read as CA certificates. Give a file in PEM format."
     )
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 @cache

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,7 +116,7 @@ class IP1Notifier(BaseNotifier):
 
     def _arguments(self, default_recipients: Sequence[str]) -> dict[str, Any]:
         body = _encodable(required_text(self.body, "body", may_have_braces=self.log))
-        recipients = numbers_or_none(self.recipients, "recipients", self.log) or default_recipients
+        recipients = _encodable(numbers_or_none(self.recipients, "recipients", self.log)) or default_recipients
         if not recipients:
             raise ValueError("recipients is missing. Set the extra 'recipients' of the connection.")
         return {
@@ -142,9 +142,11 @@ class IP1Notifier(BaseNotifier):
             self.log.error("The SMS notification failed: %s", reason)
 
 
-def _encodable(text: str) -> str:
+def _encodable(value: Any) -> Any:
     """Put U+FFFD in the place of half characters, which the text of an error can have. UTF-8 cannot encode them."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {name: _encodable(item) for name, item in value.items()}
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
 
 
 send_ip1_notification = IP1Notifier

@@ -295,6 +295,17 @@ def test_other_proxies_are_refused(
     assert proxy.clear == b"" and "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["", "[::1", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1: 80", "127.0.0.1:x"])
+def test_a_proxy_without_a_usable_address_is_refused(
+    connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Otherwise each library fails in its own way, and it seems unknown whether an SMS was sent."""
+    connect("https://api.example", **set_proxy(monkeypatch, "HTTPS_PROXY", f"http://u:hunter2@{address}"))
+    with pytest.raises(IP1ConnectionError, match="'ip1_test': its proxy") as caught:
+        make_client().call("get_summary", MAIN)
+    assert "hunter2" not in str(caught.value)
+
+
 # -- netrc and cookies
 
 

@@ -149,6 +149,9 @@ def test_a_blank_value_takes_its_default(server: SandboxServer, notify: Notify, 
 def test_replaces_halves_of_characters(server: SandboxServer, notify: Notify) -> None:
     notify(IP1Notifier(body="caf{{ name }}"), {"name": "\udce9 \ud83d\ude00"})
     assert texts(server)[-1] == "caf\ufffd \U0001f600"
+    notifier = IP1Notifier(body="{who}", recipients={NUMBER: {"who": "{{ name }}"}})
+    notify(notifier, {"name": "\udce9 \ud83d\ude00"})
+    assert texts(server)[-1] == "\ufffd \U0001f600"
 
 
 @needs_raising_notifiers
