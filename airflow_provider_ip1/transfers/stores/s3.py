@@ -169,7 +169,9 @@ class S3Store:
         if unknown := set(self._extra_args) - set(S3Transfer.ALLOWED_UPLOAD_ARGS):
             raise ValueError(f"extra_args: boto3's upload does not accept {', '.join(sorted(unknown))}.")
         self._attempts = getattr(s3, "attempts", 1)
-        self._part_bytes = max(s3.transfer_config.multipart_chunksize, _MIN_PART_BYTES)
+        # Older releases of the amazon provider do not read this setting from the connection themselves.
+        configured = s3.service_config.get("transfer_config_args", {}).get("multipart_chunksize")
+        self._part_bytes = max(configured or s3.transfer_config.multipart_chunksize, _MIN_PART_BYTES)
         self._upload = secrets.token_hex(8)
         self.uri = target.uri
         self.dataset = (f"s3://{target.bucket}", target.key)
