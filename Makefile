@@ -22,7 +22,7 @@ WORKERS ?= 3
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-sending test-replies \
+.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-mariadb test-sending test-replies \
 	test-ui test-wheel test-constraints up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
@@ -74,8 +74,11 @@ test-all: test ## Run the tests with every version of Airflow and Python found h
 test-large: $(INSTALLED) ## Test exports of 300 MB and of 1,000,000 messages (some minutes)
 	IP1_LARGE_TESTS=1 $(RUN) -m pytest --timeout 0 tests/transfers/test_large_exports.py
 
-test-reads: $(INSTALLED) ## Test paging with 100,000 random reads of servers that misbehave (half an hour)
-	IP1_READS=50000 $(RUN) -m pytest --timeout 0 tests/api/paging/test_misbehaving_servers.py
+test-reads: $(INSTALLED) ## Test paging with 150,000 random reads of servers that misbehave (an hour)
+	IP1_READS=50000 $(RUN) -m pytest --timeout 0 tests/api/paging/test_misbehaving_servers.py tests/api/paging/test_tied_lists.py
+
+test-mariadb: $(INSTALLED) ## Test paging with a real MariaDB (apt-get install mariadb-server; some minutes)
+	$(RUN) -m pytest --timeout 0 tests/api/paging/test_mariadb.py
 
 test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
 	SEND_ONCE_RUNS=10000 $(RUN) -m pytest --timeout 0 tests/client/test_send_once_machine.py

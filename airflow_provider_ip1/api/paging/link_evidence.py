@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.listing import PageRequest
 from airflow_provider_ip1.exceptions import IP1PagingError
 
 #: Rows that a list may grow by while it is read. A list that grows faster than it can be read would never end.
@@ -19,49 +20,45 @@ DEFAULT_LIMIT: Final = 50
 
 
 class LinkEvidence:
-    """
-    Collects what the ``Link`` headers of one list say about its size.
+    """Collects what the ``Link`` headers of one list say about its size."""
 
-    :param limit: rows requested per page.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._last_start: int | None = None
         self._most_rows = MAX_ROWS
         #: About how many rows the list has, rounded up to a whole page; ``None`` while no header said so.
         self.total_hint: int | None = None
 
-    def note(self, page: RawPage) -> None:
+    def note(self, request: PageRequest, page: RawPage) -> None:
         """
         Take the ``Link`` header of a page.
 
+        :param request: the request for the page.
         :param page: the page.
         """
         _, start, limit = page.link
         if start is None or start >= UNREACHABLE_START:
             return
         if self.total_hint is None:
-            self._most_rows = start + self._limit + MAX_GROWTH
+            self._most_rows = start + request.limit + MAX_GROWTH
         self._last_start = start
-        self.total_hint = start + min(limit or self._limit, self._limit)
+        self.total_hint = start + min(limit or request.limit, request.limit)
 
-    def ends_with(self, page: RawPage, start: int) -> bool:
+    def ends_with(self, request: PageRequest, page: RawPage) -> bool:
         """
         Return whether a page and its ``Link`` header agree that nothing follows.
 
         The rule relies on iP.1 granting at least as many rows as its documented default, or as were requested.
 
+        :param request: the request for the page.
         :param page: the page.
-        :param start: its offset.
         """
-        granted = min(DEFAULT_LIMIT, self._limit)
+        granted = min(DEFAULT_LIMIT, request.limit)
         has_next, last_start, last_limit = page.link
         return (
             len(page.ids) < granted
             and not has_next
             and last_start is not None
-            and last_start < start + len(page.ids)
+            and last_start < request.start + len(page.ids)
             and (last_limit is None or last_limit >= granted)
         )
 

@@ -88,16 +88,18 @@ class PageRequest:
     :param listing: the list it belongs to.
     :param start: offset in rows, from 0.
     :param limit: rows, from 2.
+    :param order: of the rows. Rows that are missing are also looked for in the other order.
     """
 
     listing: Listing
     start: int
     limit: int
+    order: Order
 
     @property
     def request(self) -> Request:
         """The request to send."""
-        return self.listing.request.page(self.start, self.limit, self.listing.order)
+        return self.listing.request.page(self.start, self.limit, self.order)
 
 
 def conversation_lists(

@@ -4,6 +4,9 @@ The states of reading one list, and every transition between them.
 
 The **anchor** is a delivered row whose offset is known, usually the last one. Each request after the first one asks
 for the anchor and the rows behind it, because offsets shift when rows come or go between two requests.
+
+The **count** of a list is where it ends: the offset of its last page and the rows of that page. If fewer rows than
+that were delivered, rows with the same creation time have changed places from one request to the next.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ class State(Enum):
     #: Nothing was delivered yet, so every row of the page is new and none can be missed in front of it.
     START = auto()
     #: The page was requested from the anchor on. A delivered row in it proves that the page joins what was read, so
-    #: rows that were not delivered are new, and no row between the two pages can be missed.
+    #: rows that were not delivered are new, and no row between the two pages can be missed unless rows change places.
     FOLLOW = auto()
     #: The page was requested from just behind the anchor. It only says whether something may be there; rows that do
     #: not join what was read are not delivered but requested again with the anchor.
@@ -33,10 +36,15 @@ class State(Enum):
     #: The page showed no delivered row, so the list has moved. Pages around the anchor's last offset are requested,
     #: never farther apart than the rows that are remembered, and nothing is delivered until one of them joins.
     SEARCH = auto()
-    #: Every delivered row is gone, and all of them are remembered. Reading starts again at offset 0 and delivers what
-    #: was not delivered before. An empty list here is an error: it cannot be told from a response that is not iP.1's.
+    #: No delivered row is listed any more. Reading starts again at offset 0 and delivers what was not delivered
+    #: before. An empty list here is an error: it cannot be told from a response that is not iP.1's.
     RESTART = auto()
-    #: The end was proven, or an error was raised. No response changes anything any more.
+    #: The list ended, but its count says that rows are missing. They may just have arrived, so its newest end is read
+    #: again, whatever the order. Every row that was not delivered is new, wherever it is: the count decides.
+    RECOUNT = auto()
+    #: Rows are still missing. The whole list is read again in other pages, up to ten times.
+    REPAIR = auto()
+    #: The end was proven, the reader has seen enough, or an error was raised. No response changes anything any more.
     END = auto()
 
 
@@ -47,7 +55,8 @@ class Event(Enum):
     EMPTY = auto()
     #: Rows, none of which was delivered.
     UNKNOWN = auto()
-    #: Rows that were not delivered, next to delivered ones (or at the start of the list).
+    #: Rows that were not delivered, next to delivered ones (or at the start of the list). In :attr:`State.RECOUNT` and
+    #: :attr:`State.REPAIR`: any rows.
     NEW = auto()
     #: The same, from a server that has never shown more than one row per page.
     SINGLE = auto()
@@ -63,7 +72,27 @@ class Event(Enum):
     REPEATED = auto()
     #: In :attr:`State.PROBE`: anything but the rows of the previous response.
     OTHER = auto()
+    #: The end, although the last ``Link`` header announced a page behind it. A second time, it is an error.
+    CUT = auto()
+    #: The end, in a response from before rows were found that had moved. It has to be requested again.
+    OUTDATED = auto()
+    #: The end, with fewer rows delivered than the list has.
+    SHORT = auto()
+    #: The last page of the search: none of those requested had a delivered row.
+    NOT_FOUND = auto()
+    #: Responses that add nothing, because rows change places from request to request. Only a count helps.
+    STUCK = auto()
+    #: Not a response: an error was raised, or the reader has seen enough.
+    STOPPED = auto()
 
+
+_ENDS: Final = {
+    Event.LAST: State.END,
+    Event.ANCHOR: State.END,
+    Event.CUT: State.FOLLOW,
+    Event.OUTDATED: State.FOLLOW,
+    Event.SHORT: State.RECOUNT,
+}
 
 #: The state after an event. A pair that is missing cannot occur.
 TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
@@ -72,60 +101,78 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.NEW: State.FOLLOW,
         Event.SINGLE: State.BEHIND,
         Event.LAST: State.END,
+        Event.STOPPED: State.END,
     },
     State.FOLLOW: {
+        **_ENDS,
         Event.EMPTY: State.SEARCH,
         Event.UNKNOWN: State.SEARCH,
         Event.NEW: State.FOLLOW,
-        Event.LAST: State.END,
-        Event.ANCHOR: State.END,
         Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.PROBE,
+        Event.STUCK: State.REPAIR,
+        Event.STOPPED: State.END,
     },
     State.BEHIND: {
+        **_ENDS,
         Event.EMPTY: State.CONFIRM,
         Event.UNKNOWN: State.FOLLOW,
         Event.NEW: State.FOLLOW,
-        Event.LAST: State.END,
-        Event.ANCHOR: State.END,
         Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.PROBE,
+        Event.STUCK: State.REPAIR,
+        Event.STOPPED: State.END,
     },
     State.CONFIRM: {
+        **_ENDS,
         Event.EMPTY: State.SEARCH,
         Event.UNKNOWN: State.SEARCH,
         Event.NEW: State.FOLLOW,
-        Event.LAST: State.END,
-        Event.ANCHOR: State.END,
         Event.ANCHOR_AND_MORE: State.END,
         Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.PROBE,
+        Event.STUCK: State.REPAIR,
+        Event.STOPPED: State.END,
     },
     State.PROBE: {
         Event.REPEATED: State.END,
         Event.OTHER: State.FOLLOW,
+        Event.STUCK: State.REPAIR,
+        Event.STOPPED: State.END,
     },
     State.SEARCH: {
+        **_ENDS,
         Event.EMPTY: State.SEARCH,
         Event.UNKNOWN: State.SEARCH,
         Event.NEW: State.FOLLOW,
-        Event.LAST: State.END,
-        Event.ANCHOR: State.END,
         Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.FOLLOW,
+        Event.NOT_FOUND: State.RESTART,
+        Event.STUCK: State.REPAIR,
+        Event.STOPPED: State.END,
     },
     State.RESTART: {
-        # An error, see above.
-        Event.EMPTY: State.END,
+        **_ENDS,
         Event.NEW: State.FOLLOW,
         Event.SINGLE: State.BEHIND,
-        Event.LAST: State.END,
-        Event.ANCHOR: State.END,
         Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.FOLLOW,
+        Event.STOPPED: State.END,
+    },
+    State.RECOUNT: {
+        Event.NEW: State.RECOUNT,
+        Event.LAST: State.END,
+        Event.SHORT: State.REPAIR,
+        Event.STOPPED: State.END,
+    },
+    State.REPAIR: {
+        Event.NEW: State.REPAIR,
+        Event.LAST: State.END,
+        Event.SHORT: State.REPAIR,
+        Event.STOPPED: State.END,
     },
 }

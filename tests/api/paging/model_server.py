@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from airflow_provider_ip1.api.page_body import RawPage, read_link
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.api.requests import Order, conversation_request
+
+#: The order among rows of the same creation time: always the same, another one for each offset, limit and order (such
+#: as MariaDB's), or another one for each request.
+TiedOrder = Literal["rows", "request", "time"]
 
 LINK_STYLES = ("rfc8288", "no-semicolon", "swallowed", "none", "requested-limit", "nonsense", "always-next")
 
@@ -29,6 +34,9 @@ class ModelServer:
     base: int = 0
     link_style: str = "rfc8288"
     changes: Callable[[ModelServer, int], None] = lambda server, request: None
+    #: How many rows each were created at the same time, and what the order among those depends on.
+    tied: int = 1
+    tied_order: TiedOrder = "rows"
     requests: list[tuple[int, int]] = field(default_factory=list)
     ever_removed: set[str] = field(default_factory=set)
     added: int = 0
@@ -47,16 +55,32 @@ class ModelServer:
         self.ever_removed.update(self.rows[index : index + count])
         del self.rows[index : index + count]
 
-    def respond(self, start: int, limit: int) -> Outcome:
+    def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
         self.changes(self, len(self.requests))
         if len(self.requests) >= self.clamp_from:
             self.clamp = self.clamp_later
         self.requests.append((start, limit))
         assert limit >= 2, "a page of one row cannot overlap"
-        listed = self.rows if self.order == "ASC" else self.rows[::-1]
+        listed = self.listed(order or self.order, start, limit)
         offset = max(start - self.base, 0)
         ids = listed[offset : offset + min(limit, self.clamp)]
         return RawPage(ids, [key.encode() for key in ids], (), read_link(self.link(start, limit, len(listed))))
+
+    def listed(self, order: Order, start: int, limit: int) -> list[str]:
+        """Return the rows in the order in which one request lists them."""
+        rows = self.rows
+        if self.tied_order != "rows":
+            # A row's time is in its id. Rows that were inserted have the time of the row before.
+            seed = f"{order} {max(start - self.base, 0)} {min(limit, self.clamp)}"
+            shuffle = random.Random(seed if self.tied_order == "request" else f"{seed} {len(self.requests)}")
+            time, groups = 0, defaultdict(list)
+            for row in rows:
+                time = int(row[3:]) // self.tied if row.startswith("row") else time
+                groups[time].append(row)
+            for group in groups.values():
+                shuffle.shuffle(group)
+            rows = [row for time in sorted(groups) for row in groups[time]]
+        return rows if order == "ASC" else rows[::-1]
 
     def link(self, start: int, limit: int, total: int) -> str | None:
         # A server that computes links from the requested limit grants at least iP.1's default of 50 rows.
@@ -111,7 +135,7 @@ def pages_of(
     for _ in range(20_000):
         for request in ahead.next_requests():
             # The server answers at once; the answer may arrive much later.
-            in_flight.append((request, servers[name_of(request)].respond(request.start, request.limit)))
+            in_flight.append((request, servers[name_of(request)].respond(request.start, request.limit, request.order)))
         assert len(in_flight) <= concurrency
         if shuffle is not None:
             shuffle.shuffle(in_flight)

@@ -16,6 +16,7 @@ from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import AccountMessages, account_messages
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
+from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 from tests.api.paging.model_server import ModelServer, name_of, pages_of
 from tests.api.paging.test_misbehaving_servers import COMMON, READS, MisbehavingServer, servers
@@ -32,15 +33,15 @@ def as_batches(outcome: Outcome) -> Outcome:
 class BatchServer(ModelServer):
     """A list of batches."""
 
-    def respond(self, start: int, limit: int) -> Outcome:
-        return as_batches(super().respond(start, limit))
+    def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+        return as_batches(super().respond(start, limit, order))
 
 
 class MisbehavingBatchServer(MisbehavingServer):
     """A list of batches that come and go."""
 
-    def respond(self, start: int, limit: int) -> Outcome:
-        return as_batches(super().respond(start, limit))
+    def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+        return as_batches(super().respond(start, limit, order))
 
 
 class Account(Mapping[str | None, ModelServer]):
@@ -173,8 +174,8 @@ def test_only_the_batches_of_about_one_page_are_in_memory() -> None:
 
 def test_an_error_in_the_list_of_batches_comes_after_the_messages_before_it() -> None:
     class Failing(BatchServer):
-        def respond(self, start: int, limit: int) -> Outcome:
-            outcome = super().respond(start, limit)
+        def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+            outcome = super().respond(start, limit, order)
             return outcome if start == 0 else IP1ResponseError("It is broken.")
 
     names = [f"batch{number}" for number in range(300)]
@@ -210,8 +211,8 @@ def test_batches_without_messages_count_as_read() -> None:
 )
 def test_batches_of_the_other_direction_are_left_out(wanted: str | None, read_batches: list[str] | None) -> None:
     class Mixed(ModelServer):
-        def respond(self, start: int, limit: int) -> Outcome:
-            outcome = super().respond(start, limit)
+        def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+            outcome = super().respond(start, limit, order)
             assert isinstance(outcome, RawPage)
             directions = {"sent": "MT", "received": "mo", "unknown": 1}
             raws = [json.dumps({"id": key, "direction": directions[key]}).encode() for key in outcome.ids]

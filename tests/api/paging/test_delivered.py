@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_ip1.api.paging.delivered import REMEMBERED_ROWS, DeliveredRows
+from airflow_provider_ip1.api.paging.delivered import RECENT_ROWS, DeliveredRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,37 +31,29 @@ def test_it_counts_all() -> None:
     assert len(delivered(12_345)) == 12_345
 
 
-@pytest.mark.parametrize(("at_least", "remembered"), [(0, REMEMBERED_ROWS), (1000, 1000), (5000, 5000)])
-def test_it_remembers_at_least_so_many(at_least: int, remembered: int) -> None:
-    for count in (1, remembered, remembered + 1, 2 * remembered + 1, 7 * remembered):
+@pytest.mark.parametrize(("at_least", "recent"), [(0, RECENT_ROWS), (1000, 1000), (5000, 5000)])
+def test_it_knows_the_order_of_at_least_so_many(at_least: int, recent: int) -> None:
+    for count in (1, recent, recent + 1, 2 * recent + 1, 7 * recent):
         rows = delivered(count, at_least=at_least)
-        last = keys(max(count - remembered, 0), count)
-        assert rows.missing_from(last) == []
-        assert rows.remembered >= {*last}
-        # Half of what is remembered is forgotten at once.
-        assert len(rows.remembered) <= 2 * (remembered + 100)
-
-
-def test_it_tells_when_ids_were_forgotten() -> None:
-    counts = [count for count in range(100, 3000, 100) if not delivered(count).has_forgotten]
-    assert counts == [*range(100, 2200, 100)]
-    assert all(len(delivered(count).remembered) == count for count in counts)
-    assert not delivered(1000, per_page=500).has_forgotten
-    rows = delivered(2200)
-    assert rows.has_forgotten and rows.remembered == {*keys(1100, 2200)}
-    rows.add(keys(2200, 2300))
-    assert rows.has_forgotten
+        first = max(count - recent, 0)
+        assert [rows.number(key) for key in keys(first, count)] == [*range(first, count)]
+        # Half of them is forgotten at once.
+        assert min(recent, count) <= rows.recent <= 2 * (recent + 100)
+    assert rows.number("row0") == -1
+    assert rows.number("other") == -1
 
 
 def test_disjoint() -> None:
     rows = delivered(2300)
     assert rows.is_disjoint([])
-    assert rows.is_disjoint(["other", "row0"])
-    # One that is remembered for long, and one of the last.
+    assert rows.is_disjoint(["other", "another"])
+    # One that lost its number, one that has it for long, and one of the last.
+    assert not rows.is_disjoint(["other", "row1099"]) or not rows.missing_from(["row1099"])
     assert not rows.is_disjoint(["other", "row1100"])
     assert not rows.is_disjoint(["other", "row2299"])
 
 
+@pytest.mark.parametrize("count", [10, 2200, 30_000])
 @pytest.mark.parametrize(
     ("page", "missing"),
     [
@@ -67,25 +61,41 @@ def test_disjoint() -> None:
         (["row0", "row1"], []),
         (["new0", "row0", "new1", "row1", "new2"], [0, 2, 4]),
         (["new0", "new1"], [0, 1]),
+        (["a", "row9", "z"], [0, 2]),
     ],
 )
-def test_what_a_page_adds(page: Sequence[str], missing: list[int]) -> None:
-    assert delivered(10).missing_from(page) == missing
+def test_what_a_page_adds(count: int, page: Sequence[str], missing: list[int]) -> None:
+    assert delivered(count).missing_from(page) == missing
 
 
-@pytest.mark.parametrize(
-    ("page", "missing"),
-    [
-        # None of these can have been delivered and forgotten: their neighbors were delivered long after.
-        (["a", "row1103", "b"], [0, 2]),
-        (["a", "row1110", "b", "row1105", "c"], [0, 2, 4]),
-        # The first one may have been.
-        (["a", "row1102", "b"], [2]),
-        (["a", "row1110", "b", "row1104", "row1103", "c", "d"], [5, 6]),
-        (["row1100", "a"], [1]),
-        (["row1100", "row1101"], []),
-        (["a", "b"], [0, 1]),
-    ],
-)
-def test_what_a_page_adds_if_rows_were_forgotten(page: Sequence[str], missing: list[int]) -> None:
-    assert delivered(2200).missing_from(page) == missing
+@pytest.mark.parametrize("seed", range(5))
+def test_any_row_is_known_in_any_order(seed: int) -> None:
+    choose = random.Random(seed)
+    every = keys(0, 20_000)
+    choose.shuffle(every)
+    rows = DeliveredRows(0)
+    for start in range(0, len(every), 100):
+        page = every[start : start + 100]
+        assert rows.is_disjoint(page)
+        rows.add(page)
+        asked = [f"row{number}" for number in choose.sample(range(25_000), 20)]
+        known = {*every[: start + 100]}
+        assert rows.missing_from(asked) == [at for at, key in enumerate(asked) if key not in known]
+        assert rows.is_disjoint(asked) is known.isdisjoint(asked)
+
+
+def test_a_million_rows_take_eight_bytes_each() -> None:
+    def taken(shuffled: bool) -> int:
+        tracemalloc.start()
+        try:
+            rows = DeliveredRows(0)
+            for start in range(0, 1_000_000, 1000):
+                rows.add([f"{number:012}" for number in range(start, start + 1000)])
+            if shuffled:
+                assert rows.missing_from(["000000000001"]) == []
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    assert 8_000_000 < taken(shuffled=False) < 9_500_000
+    assert 8_000_000 < taken(shuffled=True) < 9_500_000

@@ -8,7 +8,9 @@ import pytest
 from airflow_provider_ip1.api.page_body import LinkHint, RawPage
 from airflow_provider_ip1.api.paging import link_evidence
 from airflow_provider_ip1.api.paging.link_evidence import UNREACHABLE_START, LinkEvidence
+from airflow_provider_ip1.api.paging.listing import PageRequest
 from airflow_provider_ip1.exceptions import IP1PagingError
+from tests.api.paging.model_server import a_list
 
 
 def page(rows: int = 0, *, has_next: bool = False, start: int | None = None, limit: int | None = None) -> RawPage:
@@ -16,10 +18,14 @@ def page(rows: int = 0, *, has_next: bool = False, start: int | None = None, lim
 
 
 def noted(limit: int, *pages: RawPage) -> LinkEvidence:
-    found = LinkEvidence(limit)
+    found = LinkEvidence()
     for each in pages:
-        found.note(each)
+        found.note(requested(0, limit), each)
     return found
+
+
+def requested(start: int, limit: int) -> PageRequest:
+    return PageRequest(a_list(), start, limit, "ASC")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_no_header_promises_nothing() -> None:
     ],
 )
 def test_the_end_that_a_page_and_its_header_agree_on(limit: int, last: RawPage, is_end: bool) -> None:
-    assert LinkEvidence(limit).ends_with(last, start=10) is is_end
+    assert LinkEvidence().ends_with(requested(10, limit), last) is is_end
 
 
 def test_growth(monkeypatch: pytest.MonkeyPatch) -> None:

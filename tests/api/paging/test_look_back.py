@@ -52,12 +52,12 @@ class MovingServer(ModelServer):
     #: Requests, by their number from 0, for which the response is empty.
     empty: tuple[int, ...] = ()
 
-    def respond(self, start: int, limit: int) -> Outcome:
+    def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
         number = len(self.requests)
         if number == 2:
             self.rows.insert(12, self.rows.pop(25))
             self.clamp = self.clamp_then or self.clamp
-        outcome = super().respond(start, limit)
+        outcome = super().respond(start, limit, order)
         return RawPage() if number in self.empty else outcome
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
+from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 from tests.api.paging.model_server import LINK_STYLES, ModelServer, read
 
@@ -49,14 +50,14 @@ class MisbehavingServer(ModelServer):
     states: list[list[str]] = field(default_factory=list)
     cache: dict[tuple[int, int], Outcome] = field(default_factory=dict)
 
-    def respond(self, start: int, limit: int) -> Outcome:
+    def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
         number = len(self.requests)
         for kind, index, amount in self.plan.get(number, []):
             getattr(self, kind)(min(index, len(self.rows)), amount)
         self.clamp = self.clamps.get(number, self.clamp)
         self.states.append(list(self.rows))
         present, self.rows = self.rows, self.states[max(0, number - self.lags.get(number, 0))]
-        page = super().respond(start, limit)
+        page = super().respond(start, limit, order)
         self.rows = present
         if self.repeated_row is not None and isinstance(page, RawPage) and page.ids:
             place = self.repeated_row % len(page.ids)

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
+
+from airflow_provider_ip1.api.requests import Order
 
 
 def search_offsets(
@@ -33,3 +36,27 @@ def search_offsets(
             elif direction == "ahead" and not is_behind_the_end():
                 ahead += step
                 yield ahead
+
+
+#: How often a list is read again before rows that are missing are an error.
+MAX_PASSES: Final = 10
+
+
+def repair_pass(number: int, order: Order, largest: int) -> tuple[Order, int, float]:
+    """
+    Choose how to read a list again whose pages did not fit together.
+
+    Rows that change places do so within rows of the same creation time. The fewer pages there are, and the more their
+    borders differ, the fewer rows can stay hidden. If the whole list fits on one page, none can. So the first and the
+    last reading request pages as large as the server grants, and the others somewhat smaller ones.
+
+    :param number: how often the list was read again already, from 0 to ``MAX_PASSES - 1``.
+    :param order: how it was read first.
+    :param largest: the most rows per page that the server grants, as far as known.
+    :return: the order, the rows to request per page, and by what part of a page the second page begins before its
+        place, so that the borders differ.
+    """
+    if number == MAX_PASSES - 1:
+        return order, largest, 0.0
+    other: Order = "DESC" if order == "ASC" else "ASC"
+    return other if number % 2 else order, max(largest - number * largest // 20, 2), number / 11

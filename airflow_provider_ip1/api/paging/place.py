@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a list was read: the delivered rows, the anchor, and how many rows the list must have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.delivered import DeliveredRows
+from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT
+from airflow_provider_ip1.api.paging.listing import PageRequest
+
+
+class Place:
+    """
+    The place in a list up to which it was read.
+
+    :param limit: rows requested per page.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.delivered = DeliveredRows(at_least=2 * limit)
+        #: The delivered rows that are listed, as far as known. The others were removed.
+        self.listed = self.delivered
+        self.anchor: str | None = None
+        #: Offset of the anchor, by the server's own count.
+        self.position = 0
+        #: The most rows that a page has had.
+        self.capacity = 0
+        #: Offset and rows of the last page that joined.
+        self.previous: tuple[int, Sequence[str]] = (0, ())
+        #: Whether known rows came in another order than before.
+        self.has_other_order = False
+        #: Rows that their page listed twice. The count of the list includes both.
+        self.listed_twice = 0
+        #: Whether ``start`` counts from 0 or from 1. The API's default is 0, so 1 takes a proof.
+        self.base = 0
+        #: The rows at offset 0, and how many were requested.
+        self.first_page: Sequence[str] = ()
+        self._first_limit = 0
+
+    def new_rows(self, page: RawPage) -> Sequence[int]:
+        """
+        Return the positions of the rows that were not delivered.
+
+        :param page: the page.
+        """
+        ids = page.ids
+        if not self.delivered:
+            return range(len(ids))
+        if ids and ids[0] == self.anchor and self.delivered.is_disjoint(ids[1:]):
+            return range(1, len(ids))
+        return self.delivered.missing_from(ids)
+
+    def join(self, request: PageRequest, page: RawPage) -> None:
+        """
+        Continue behind the last row of a page.
+
+        :param request: the request for the page.
+        :param page: the page. It has rows.
+        """
+        self.anchor = page.ids[-1]
+        self.position = request.start + len(page.ids) - 1
+        self.previous = (request.start, page.ids)
+
+    def note_base(self, request: PageRequest, page: RawPage, at_least: int = 3) -> None:
+        """
+        Note whether the server counts from 1: whether the same rows are at offsets 0 and 1.
+
+        :param request: the request for the page.
+        :param page: the page.
+        :param at_least: how many rows have to be the same at offsets 0 and 1.
+        """
+        if request.start == 0:
+            self.first_page, self._first_limit = page.ids, request.limit
+        elif request.start == 1 and self._first_limit == request.limit:
+            # Two rows of one creation time may be the same by chance.
+            if len(page.ids) >= at_least or len(page.ids) < min(DEFAULT_LIMIT, request.limit):
+                self.base = int(self.first_page == page.ids)
+
+    def may_count_from_one(self, request: PageRequest, page: RawPage) -> bool:
+        """
+        Return whether the second page begins one row earlier than it should, and is as it should be otherwise.
+
+        :param request: the request for the page.
+        :param page: the page.
+        """
+        start, ids = self.previous
+        return start == 0 and request.start == self.position > 1 and page.ids[:2] == ids[-2:]
+
+    def counts_from_one(self, rows: Sequence[str]) -> bool:
+        """
+        Decide that the server counts from 1 if one long page shows the rows of two pages, one of which began too early.
+
+        Otherwise it shows the row that moved to the head, or that is in another order there.
+
+        :param rows: the rows of both pages.
+        """
+        compared = min(len(self.first_page), len(rows))
+        self.base = int(compared > self.position + 1 and [*self.first_page[:compared]] == [*rows[:compared]])
+        return bool(self.base)
+
+    def is_next(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
+        """
+        Return whether a page begins with the anchor in its place, and shows no other delivered row.
+
+        A row can only get to a place that was read, without being seen, by pushing other rows out of their places.
+
+        :param request: the request for the page.
+        :param page: the page. It has a delivered row.
+        :param new: positions of the rows that were not delivered.
+        """
+        is_known_alone = len(page.ids) - len(new) == 1 and page.ids[0] == self.anchor
+        if is_known_alone and request.start == self.position:
+            return True
+        # Rows that arrived at an end of the list, or disappeared, leave the known rows in order and in front.
+        known = sorted(set(range(len(page.ids))).difference(new))
+        numbers = [self.delivered.number(page.ids[position]) for position in known]
+        if numbers != sorted(numbers) or known[-1] >= len(known):
+            self.has_other_order = True
+        return False
+
+    def end_of(self, request: PageRequest, page: RawPage) -> int:
+        """
+        Return where a page ends, by the server's own count.
+
+        :param request: the request for the page.
+        :param page: the page.
+        """
+        return (request.start or self.base) + len(page.ids)
+
+    def missing(self, request: PageRequest, page: RawPage, new: Sequence[int] = ()) -> int:
+        """
+        Return how many of the rows up to the end of a page were not delivered.
+
+        It is negative if rows were removed.
+
+        :param request: the request for the page.
+        :param page: the page.
+        :param new: positions of rows that are about to be delivered.
+        """
+        return self.end_of(request, page) - self.base - self.listed_twice - len(self.listed) - len(new)
