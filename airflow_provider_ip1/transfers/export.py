@@ -101,7 +101,15 @@ class Export:
         if report.messages and redaction is not None and redaction.unmatched:
             self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
         self._log.info(report.final_line(reader.description, size, seconds, store.uri))
-        return {"uri": store.uri, **reader.counts, "bytes": size, "seconds": round(seconds, 3), **report.result}
+        since = options.window.since
+        return {
+            "uri": store.uri,
+            **reader.counts,
+            "bytes": size,
+            "since": since and since.isoformat(),
+            "seconds": round(seconds, 3),
+            **report.result,
+        }
 
     def cancel(self, *, interrupt: bool = False) -> None:
         """

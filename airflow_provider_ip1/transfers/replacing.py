@@ -65,12 +65,13 @@ class ObjectState:
         Return whether the object contains messages.
 
         Exports store their number of messages in the metadata, unless the object has several parts. An object without
-        that metadata contains messages if it is larger than an empty file.
+        that metadata contains messages unless it has the size of an empty file: it may have another format, in which
+        messages take less than an empty file of this one.
 
         :param empty_size: size in bytes of an empty file in the format of the export.
         """
         count = self.metadata.get("ip1-messages", "")
-        return int(count) > 0 if count.isdecimal() else self.size > empty_size
+        return int(count) > 0 if count.isdecimal() else self.size not in (0, empty_size)
 
 
 @dataclass(frozen=True)

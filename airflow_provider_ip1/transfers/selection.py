@@ -95,15 +95,15 @@ class Selection:
         if window.is_open:
             return page, False
         times = [time if is_plausible(time, self._latest) else None for time in page.modified]
-        end = None
+        is_last = False
         if window.since is not None and window.lookback is not None:
             if page.number == 0 or self._newest_first is None:
                 self._newest_first = NewestFirst(window.since, window.lookback)
-            end = self._newest_first.end_in(times)
-        times = times[:end]
+            is_last = self._newest_first.end_in(times) is not None
         self.undated += times.count(None)
+        # Of the last page, too, all messages: a server may sort the pages in one order, and each page in the other.
         indexes = [index for index, time in enumerate(times) if window.contains(time)]
-        return page.only(indexes), end is not None
+        return page.only(indexes), is_last
 
     def warnings(self) -> Iterator[str]:
         """Warn about the messages that no window contains."""

@@ -44,10 +44,11 @@ class S3Proxy:
 
     :param url: its endpoint.
     :param answer: called with each request; returns a status, an S3 error code and perhaps more of the error in XML, or
-        ``None`` to forward the request.
+        ``None`` to forward the request. Without a code, the response is empty, and status 0 closes the connection.
     :param before: called with each request that is forwarded.
     :param ignores_conditions: whether to forward requests without their conditions.
-    :param loses_responses_of: operations whose response is replaced by a 500 after the server has executed them.
+    :param loses_responses_of: operations whose next response is lost after the server has executed them.
+    :param instead: what the client gets instead, as from ``answer``.
     :param requests: all requests, in their order.
     """
 
@@ -56,6 +57,7 @@ class S3Proxy:
     before: Callable[[S3Request], None] = lambda request: None
     ignores_conditions: bool = False
     loses_responses_of: set[str] = field(default_factory=set)
+    instead: tuple[int, str] = (500, "InternalError")
     requests: list[S3Request] = field(default_factory=list)
 
     def calls(self) -> list[str]:
@@ -107,7 +109,7 @@ def s3_proxy(server: stack.S3Server) -> Iterator[S3Proxy]:
                 content = response.read()
                 if request.call in proxy.loses_responses_of:
                     proxy.loses_responses_of.discard(request.call)
-                    self.respond_with_error(500, "InternalError")
+                    self.respond_with_error(*proxy.instead)
                     return
                 self.send_response(response.status)
                 for name, value in response.getheaders():
@@ -123,7 +125,11 @@ def s3_proxy(server: stack.S3Server) -> Iterator[S3Proxy]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 - names of the standard library
 
         def respond_with_error(self, status: int, code: str, more: str = "") -> None:
-            content = b"" if self.command == "HEAD" else f"<Error><Code>{code}</Code>{more}</Error>".encode()
+            if not status:
+                self.close_connection = True
+                return
+            has_content = code and self.command != "HEAD"
+            content = f"<Error><Code>{code}</Code>{more}</Error>".encode() if has_content else b""
             self.send_response(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(content)))

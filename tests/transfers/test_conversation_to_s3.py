@@ -82,8 +82,15 @@ def test_the_result_describes_the_object(export: Export, sandbox: SandboxServer,
         "last_modified": times[-1].isoformat(),
         "pending": 0,
         "oldest_pending": None,
+        "since": None,
     }
     json.dumps(result)
+
+
+@pytest.mark.parametrize("since", ["2026-10-20T02:00:00+02:00", datetime(2026, 10, 20, tzinfo=UTC)])
+def test_the_result_contains_the_start_of_the_window(export: Export, since: Any) -> None:
+    assert export(since=since)["since"] == "2026-10-20T00:00:00+00:00"
+    assert export(since=" ", until="2030-01-01", replace="always")["since"] is None
 
 
 def read_ids(key: str, stored: bytes) -> list[str]:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, SEVEN
@@ -121,8 +121,12 @@ def test_an_object_that_is_deleted_during_the_export_stays_deleted(
     assert bucket.get("out.jsonl") is None
 
 
+LOST = {"error": (500, "InternalError"), "closed": (0, ""), "empty": (200, ""), "late error": (200, "InternalError")}
+
+
 @SIZES
 @pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("instead", LOST.values(), ids=LOST)
 def test_a_write_whose_response_is_lost_succeeds(
     monkeypatch: pytest.MonkeyPatch,
     operator: Operator,
@@ -131,14 +135,65 @@ def test_a_write_whose_response_is_lost_succeeds(
     proxy: S3Proxy,
     export: dict[str, Any],
     is_new: bool,
+    instead: tuple[int, str],
 ) -> None:
     """The write is repeated, and the repetition would conflict with the first one."""
     if not is_new:
         bucket.put("out.jsonl", b"from yesterday")
     use_proxy(monkeypatch, bucket, proxy, attempts=3)
-    proxy.loses_responses_of = set(VISIBLE_BY)
+    proxy.loses_responses_of, proxy.instead = {*VISIBLE_BY, "UploadPart"}, instead
     result = operator(**export).execute({})
     assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
+
+
+@SIZES
+def test_a_response_without_an_etag_is_not_taken_for_success(
+    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
+) -> None:
+    """Something between the task and S3 answered, and S3 got nothing."""
+    proxy.answer = lambda request: (200, "") if request.call in VISIBLE_BY else None
+    with pytest.raises(HTTPClientError, match="has no ETag"):
+        operator(**export).execute({})
+    assert bucket.get("out.jsonl") is None
+
+
+def test_an_object_that_the_credentials_show_only_now_has_appeared(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    """Without s3:ListBucket, S3 returns 403 for an object that does not exist."""
+
+    def answer(request: S3Request) -> tuple[int, str] | None:
+        return (403, "AccessDenied") if request.call == "HEAD" and bucket.get("out.jsonl") is None else None
+
+    proxy.answer = answer
+    assert operator(**SMALL).execute({})["messages"] == 7
+    bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl")
+    heads = 0
+
+    def appear_before_the_write(request: S3Request) -> tuple[int, str] | None:
+        nonlocal heads
+        heads += request.call == "HEAD"
+        if heads == 3 and request.call == "HEAD":
+            bucket.put("out.jsonl", b"newer")
+        return answer(request)
+
+    proxy.answer = appear_before_the_write
+    with pytest.raises(ObjectChangedError):
+        operator(**SMALL).execute({})
+    assert bucket.get("out.jsonl") == b"newer"
+
+
+def test_a_store_without_conditions_is_not_written_to_blindly(
+    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
+) -> None:
+    """Neither a condition nor a comparison would protect the object."""
+    bucket.put("out.jsonl", b"from yesterday")
+    proxy.answer = lambda request: (
+        (403, "AccessDenied") if request.call == "HEAD" else NOT_IMPLEMENTED[0] if request.is_conditional else None
+    )
+    with pytest.raises(ClientError, match="NotImplemented"):
+        operator(**SMALL, replace=False).execute({})
+    assert bucket.get("out.jsonl") == b"from yesterday"
 
 
 def use_proxy(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, proxy: S3Proxy, *, attempts: int) -> None:
@@ -238,6 +293,7 @@ ONCE = [
     (400, "InvalidRequest"),
     (400, "RequestTimeout"),
     (400, "InvalidArgument", "<ArgumentName>x-amz-acl</ArgumentName>"),
+    (400, "InvalidDigest", "<Resource>/lake/if-match/out.jsonl</Resource>"),
     (403, "AccessDenied"),
     (500, "InternalError"),
     (501, "InternalError"),
@@ -274,7 +330,7 @@ def test_a_write_that_fails_once_does_not_replace_a_newer_object(
     assert bucket.get("out.jsonl") == b"newer"
 
 
-@pytest.mark.parametrize("error", ONCE[:6], ids=[one[1] for one in ONCE[:6]])
+@pytest.mark.parametrize("error", ONCE[:7], ids=[one[1] for one in ONCE[:7]])
 def test_a_write_keeps_its_condition(
     operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, error: tuple[int, str]
 ) -> None:
@@ -342,10 +398,11 @@ def test_protect_recognizes_objects_of_other_writers_by_their_size(
     bucket.put(key, empty_file)
     assert metadata(bucket, key) == {}
     assert empty.execute({})["messages"] == 0
-    bucket.put(key, empty_file + b"x")
-    with pytest.raises(IP1NoMessagesError):
-        empty.execute({})
-    assert bucket.get(key) == empty_file + b"x"
+    for archive in (empty_file + b"x", b"{}\n"):
+        bucket.put(key, archive)
+        with pytest.raises(IP1NoMessagesError):
+            empty.execute({})
+        assert bucket.get(key) == archive
 
 
 def test_protect_trusts_the_count_in_the_metadata_before_the_size(

@@ -163,6 +163,7 @@ def test_the_result_describes_the_object(export: Export, account: Account, bucke
         "last_modified": times[-1].isoformat(),
         "pending": 2,
         "oldest_pending": pending[0].isoformat(),
+        "since": None,
     }
     json.dumps(result)
 

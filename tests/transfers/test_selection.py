@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.transfers.selection import Window
+from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.transfers.selection import Selection, Window
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -54,3 +55,18 @@ def test_the_window_includes_its_start_and_excludes_its_end() -> None:
     times = [NOON - timedelta(microseconds=1), NOON, NOON + second - timedelta(microseconds=1), NOON + second, None]
     assert [window.contains(time) for time in times] == [False, True, True, False, False]
     assert Window().contains(None)
+
+
+def test_pages_from_newest_to_oldest_that_are_each_sorted_the_other_way_lose_no_message() -> None:
+    """The page on which reading ends starts with an old message and ends with a wanted one."""
+    selection = Selection(Window(NOON - timedelta(hours=210), None, timedelta(hours=1)), NOON)
+    written = 0
+    for number in range(30):
+        hours = [*range(number * 20, number * 20 + 20)][::-1]
+        times = tuple((NOON - timedelta(hours=hour)).isoformat() for hour in hours)
+        ids = tuple(map(str, hours))
+        selected, is_last = selection.select(Page("46701740606", None, number, 0, ids, (b"{}",) * 20, None, times))
+        written += len(selected)
+        if is_last:
+            break
+    assert (number, written) == (10, 211)

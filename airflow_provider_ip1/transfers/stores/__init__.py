@@ -40,7 +40,7 @@ class Store(Protocol):
         Write the object, completely or not at all, if the existing one is still what it was.
 
         :param chunks: the bytes, cut anywhere. They are consumed while they are written.
-        :param replaces: what must be there instead; unknown for anything.
+        :param replaces: what must be there instead; unknown for anything that the credentials do not show.
         :param conflict: the error to raise if something else is there.
         :param metadata: returns the object's metadata. Called with true if all chunks were consumed before.
         :return: number of bytes written.

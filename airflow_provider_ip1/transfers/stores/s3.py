@@ -53,6 +53,14 @@ _LONGEST_PAUSE: Final = 20.0
 _UPLOAD: Final = "ip1-upload"
 _TRANSIENT_STATUSES: Final = frozenset((408, 429, 500, 502, 503, 504))
 _TRANSIENT_CODES: Final = frozenset(("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"))
+# What S3's response always has. Without it, another server or nobody has answered.
+_ANSWERS: Final = {
+    "create_multipart_upload": "UploadId",
+    "upload_part": "ETag",
+    "complete_multipart_upload": "ETag",
+    "put_object": "ETag",
+    "head_object": "ETag",
+}
 _CONSOLES: Final = {
     "aws": "https://console.aws.amazon.com",
     "aws-cn": "https://console.amazonaws.cn",
@@ -223,7 +231,7 @@ class S3Store:
                 raise
             return ObjectState(is_known=_status(error) == 404)
         return ObjectState(
-            etag=found.get("ETag", ""),
+            etag=found["ETag"],
             size=found["ContentLength"],
             metadata={name.lower(): value for name, value in found.get("Metadata", {}).items()},
         )
@@ -318,9 +326,9 @@ class S3Store:
         from botocore.exceptions import BotoCoreError, ClientError
 
         condition: dict[str, str] = {}
-        if replaces.etag:
+        if replaces.etag is not None:
             condition = {"IfMatch": replaces.etag}
-        elif replaces.etag is None and replaces.is_known:
+        elif replaces.is_known:
             condition = {"IfNoneMatch": "*"}
         rejection, has_conflict, attempt = "", False, 1
         while True:
@@ -328,14 +336,16 @@ class S3Store:
             if now.metadata.get(_UPLOAD) == self._upload:
                 # An attempt before wrote it, and its response was lost.
                 break
-            # The comparison before every attempt protects the object in stores without conditions.
-            if has_conflict or (replaces.is_known and now.is_known and now.etag != replaces.etag):
+            # The comparison before every attempt protects the object in stores without conditions. An object that the
+            # credentials show only now has appeared, and one that they no longer show is gone.
+            if has_conflict or now.etag != replaces.etag:
                 raise conflict
             try:
                 self._send(method, **arguments, **condition)
                 break
             except (BotoCoreError, ClientError) as error:
-                if condition and _lacks_conditions(error):
+                # Without a condition, only the comparison protects the object, so the credentials must show it.
+                if condition and now.is_known and _lacks_conditions(error):
                     rejection, condition = _code(error), {}
                 elif _is_conflict(error):
                     has_conflict = True
@@ -367,7 +377,11 @@ class S3Store:
 
     def _send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Send a request for the object once."""
+        from botocore.exceptions import HTTPClientError
+
         response: dict[str, Any] = getattr(self._s3.get_conn(), method)(**self._usual(method) | arguments)
+        if (needed := _ANSWERS.get(method)) and not response.get(needed):
+            raise HTTPClientError(error=f"the response to {method} has no {needed}, so it is unknown what S3 did")
         return response
 
     def _usual(self, method: str) -> dict[str, Any]:
@@ -415,17 +429,27 @@ def _part(number: int, done: Mapping[str, Any]) -> dict[str, Any]:
     return {"PartNumber": number, "ETag": done["ETag"], **checksums}
 
 
+def _response(error: Exception) -> Mapping[str, Any]:
+    """Return S3's response; nothing if there was none, where botocore sets it to ``None``."""
+    return getattr(error, "response", None) or {}
+
+
 def _code(error: Exception) -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    return str(_response(error).get("Error", {}).get("Code", ""))
 
 
 def _status(error: Exception) -> int:
-    return int(getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return int(_response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _lacks_conditions(error: Exception) -> bool:
     """Return whether S3 says that it does not implement conditions: ``NotImplemented``, or a 400 that names them."""
-    details = " ".join(map(str, getattr(error, "response", {}).get("Error", {}).values())).lower()
+    details = " ".join(
+        # The address of the object may contain anything.
+        str(value).lower()
+        for name, value in _response(error).get("Error", {}).items()
+        if name not in ("Key", "Resource")
+    )
     names_condition = "if-match" in details or "if-none-match" in details
     return _code(error) == "NotImplemented" or (_status(error) == 400 and names_condition)
 
