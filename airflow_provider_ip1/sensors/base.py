@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
+# Seconds.
+_LAST_MOMENT = 2.0
 _STATE_KEY = "ip1_wait"
 _ERRORS: Mapping[str, type[IP1Error]] = {
     name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
@@ -92,11 +94,12 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         if not self._pokes_again:
             wait.poll_at = 0.0
         self._pokes_again = False
-        result = self._poll(wait)
-        self._remember(context, wait)
-        if result is None:
-            return PokeReturnValue(False)
-        # BaseSensorOperator would notice a timeout too, but treats never_fail differently then.
+        while (result := self._poll(wait)) is None:
+            self._remember(context, wait)
+            # BaseSensorOperator notices a timeout too, but treats never_fail differently then. So a last poll that is
+            # due in a moment is not left to the next poke, before which the time could run out.
+            if wait.deadline - time.time() > _LAST_MOMENT:
+                return PokeReturnValue(False)
         return PokeReturnValue(True, self._finish(result.status, result.text, result.as_dicts()))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:

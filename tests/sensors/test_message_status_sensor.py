@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.compat import AirflowFailException
+from airflow_provider_ip1.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -129,6 +129,17 @@ def test_reschedule_remembers_the_search(run: Run, mode: str, server: SandboxSer
     MessageStatusSensor(**arguments, message_id="another").poke({"task_state_store": store})
     assert int(server.requests[-1].query["start"]) > 200
     assert MAIN not in json.dumps(store)
+
+
+@pytest.mark.parametrize("mode", ["reschedule"])
+def test_a_poke_just_before_the_end_makes_the_last_poll_itself(run: Run, mode: str, clock: Clock) -> None:
+    """BaseSensorOperator could find that time is up as soon as the poke returns, and would ignore never_fail then."""
+    sensor = MessageStatusSensor(task_id="wait", mode=mode, deferrable=False, batch_id=UNKNOWN, timeout=60)
+    sensor._begin({})
+    clock.sleep(59)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor.poke({})
+    assert clock.elapsed >= 60
 
 
 class TestStatuses:
