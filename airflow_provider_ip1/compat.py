@@ -16,48 +16,22 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage as OperatorLineage
     from airflow.sdk import (
         Asset as Asset,
-    )
-    from airflow.sdk import (
         BaseHook as BaseHook,
-    )
-    from airflow.sdk import (
         BaseNotifier as BaseNotifier,
-    )
-    from airflow.sdk import (
         BaseOperator as BaseOperator,
-    )
-    from airflow.sdk import (
         BaseOperatorLink as BaseOperatorLink,
-    )
-    from airflow.sdk import (
         BaseSensorOperator as BaseSensorOperator,
-    )
-    from airflow.sdk import (
         Connection as Connection,
-    )
-    from airflow.sdk import (
         Context as Context,
-    )
-    from airflow.sdk import (
         PokeReturnValue as PokeReturnValue,
     )
     from airflow.sdk.configuration import conf as conf
     from airflow.sdk.exceptions import (
         AirflowException as AirflowException,
-    )
-    from airflow.sdk.exceptions import (
         AirflowFailException as AirflowFailException,
-    )
-    from airflow.sdk.exceptions import (
         AirflowNotFoundException as AirflowNotFoundException,
-    )
-    from airflow.sdk.exceptions import (
         AirflowOptionalProviderFeatureException as AirflowOptionalProviderFeatureException,
-    )
-    from airflow.sdk.exceptions import (
         AirflowSensorTimeout as AirflowSensorTimeout,
-    )
-    from airflow.sdk.exceptions import (
         AirflowSkipException as AirflowSkipException,
     )
     from airflow.sdk.execution_time.xcom import XCom as XCom
@@ -67,11 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey as TaskInstanceKey
     from airflow.triggers.base import (
         BaseEventTrigger as BaseEventTrigger,
-    )
-    from airflow.triggers.base import (
         BaseTrigger as BaseTrigger,
-    )
-    from airflow.triggers.base import (
         TriggerEvent as TriggerEvent,
     )
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from airflow_provider_ip1.compat import find
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG as DAG
-    from airflow.sdk import AssetAlias as AssetAlias
-    from airflow.sdk.exceptions import AirflowRescheduleException as AirflowRescheduleException
-    from airflow.sdk.exceptions import TaskDeferred as TaskDeferred
+    from airflow.sdk import DAG as DAG, AssetAlias as AssetAlias
+    from airflow.sdk.exceptions import (
+        AirflowRescheduleException as AirflowRescheduleException,
+        TaskDeferred as TaskDeferred,
+    )
     from airflow.sdk.log import redact as redact  # type: ignore[attr-defined]
 else:
     AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")

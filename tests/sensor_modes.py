@@ -23,8 +23,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors import base as sensor_module
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
-from airflow_provider_ip1.triggers import base as trigger_module
-from airflow_provider_ip1.triggers import incoming_sms as event_trigger_module
+from airflow_provider_ip1.triggers import base as trigger_module, incoming_sms as event_trigger_module
 from airflow_provider_ip1.triggers.base import BasePollingTrigger
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 from dev import stack

@@ -11,8 +11,7 @@ from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.transfers.export import Export
 from airflow_provider_ip1.transfers.options import ExportArguments, ExportOptions, with_options
 from airflow_provider_ip1.transfers.readers import ConversationReader
-from airflow_provider_ip1.transfers.stores.s3 import S3Store
-from airflow_provider_ip1.transfers.stores.s3 import s3_hook as make_s3_hook
+from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook as make_s3_hook
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

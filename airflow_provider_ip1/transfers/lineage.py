@@ -24,8 +24,7 @@ def lineage_of_export(
     :return: an ``OperatorLineage`` of the OpenLineage provider.
     """
     from openlineage.client.event_v2 import OutputDataset
-    from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
-    from openlineage.client.facet_v2 import schema_dataset as schema
+    from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics, schema_dataset as schema
 
     from airflow_provider_ip1.compat import OperatorLineage
 

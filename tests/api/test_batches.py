@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
 from airflow_provider_ip1.api.decoding import decode_batch

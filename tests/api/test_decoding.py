@@ -8,8 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_provider_ip1.api import decoding
 from airflow_provider_ip1.api.decoding import (

@@ -11,8 +11,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.page_body import NO_HINT, LinkHint, read_link, urls_by_relation
 

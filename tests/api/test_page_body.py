@@ -4,8 +4,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_provider_ip1.api.decoding import decode_messages
 from airflow_provider_ip1.api.json_text import UnreadableBody

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.phone import is_meant_as_number, normalise
 from airflow_provider_ip1.exceptions import IP1ParticipantError

@@ -2,13 +2,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.phone import NumberFinder, has_number, mask_conversation_paths, mask_number
 from tests.api.json_values import OTHER_NUMBER, PARTICIPANT
-from tests.api.test_phone_search import NOTATIONS, digits_in_any_script
-from tests.api.test_phone_search import SEPARATORS as GAPS
+from tests.api.test_phone_search import NOTATIONS, SEPARATORS as GAPS, digits_in_any_script
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.phone import NumberFinder, PhoneNumber
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.requests import (
     Request,

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.sending import OutgoingBatch, default_reference
 from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError

@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.messages import Message, MessageStatus

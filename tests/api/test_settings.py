@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.extras import EXTRAS
 from airflow_provider_ip1.api.settings import CHECKS, Settings, check_argument, read_settings

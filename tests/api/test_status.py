@@ -5,8 +5,7 @@ import json
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.status import (
     CATEGORIES,

@@ -4,8 +4,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.timestamps import earliest_and_latest, parse_timestamp, read_timestamps
 from tests.api.json_values import texts, timestamps

@@ -9,8 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 

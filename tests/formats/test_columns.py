@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.paging.page import Direction

@@ -4,8 +4,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.formats.compression import choose_compression, compress, in_blocks
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.formats.encode import encode, one_line
 from tests.formats.odd_messages import ODD_RAWS

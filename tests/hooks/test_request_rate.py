@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import heapq
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.client.shared_rate import SharedRate
 

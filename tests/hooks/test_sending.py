@@ -18,8 +18,7 @@ from airflow_provider_ip1.client import send_once
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ReferenceError, IP1SendUnknownError
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from tests.api.test_phone import NOT_A_NUMBER
-from tests.hooks.hook_clients import Client, RawServer, SyncClient
-from tests.hooks.hook_clients import send as send_response
+from tests.hooks.hook_clients import Client, RawServer, SyncClient, send as send_response
 from tests.operators.sent_batches import NUMBER, OTHER, TEXT, posts
 
 Connect = Callable[..., str]

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.sandbox.faults import Hits
 from airflow_provider_ip1.sandbox.paging import MAX_LIMIT, PageQuery

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow
 from airflow_provider_ip1.api.paging.newest_first import NewestBatchesFirst, NewestFirst

@@ -11,8 +11,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging import link_evidence, pager

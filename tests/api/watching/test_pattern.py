@@ -8,8 +8,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_provider_ip1.api.watching.pattern import TIME_LIMIT, Pattern
 from airflow_provider_ip1.exceptions import IP1Error

@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.status import CATEGORIES, status_category
 from airflow_provider_ip1.api.watching.status_rule import StatusRule

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.messages import MessageStatus
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch, WatchedMessage
