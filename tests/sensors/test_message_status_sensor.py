@@ -131,10 +131,12 @@ def test_reschedule_remembers_the_search(run: Run, mode: str, server: SandboxSer
     assert MAIN not in json.dumps(store)
 
 
-@pytest.mark.parametrize("mode", ["reschedule"])
-def test_a_poke_just_before_the_end_makes_the_last_poll_itself(run: Run, mode: str, clock: Clock) -> None:
+def test_a_poke_just_before_the_end_makes_the_last_poll_itself(
+    server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """BaseSensorOperator could find that time is up as soon as the poke returns, and would ignore never_fail then."""
-    sensor = MessageStatusSensor(task_id="wait", mode=mode, deferrable=False, batch_id=UNKNOWN, timeout=60)
+    clock.rule(monkeypatch)
+    sensor = MessageStatusSensor(task_id="wait", mode="reschedule", deferrable=False, batch_id=UNKNOWN, timeout=60)
     sensor._begin({})
     clock.sleep(59)
     with pytest.raises(AirflowSensorTimeout):
