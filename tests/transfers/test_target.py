@@ -71,6 +71,7 @@ def test_objects_with_odd_keys_are_written_to_those_keys(export: Callable[..., d
         *(("lake", key) for key in ("s3://lake/a", "s3a://lake/a", "s3:/lake/a", "s3:a", "gs://lake/a", "file:/a")),
         *((None, f"{scheme}lake/a") for scheme in ("", "s3:/", "s3:", "gs://", "https://", "s3x://", " s3://")),
         *((None, url) for url in ("s3://", "s3://lake", "s3://lake/", "s3:///a", "s3://lake//a", "s3://la?ke/a")),
+        *((None, url) for url in ("s3://lake/None", "s3://None/a", "s3a://lake/ None", "s3://lake/ ")),
         (None, "https://lake.s3.eu-north-1.amazonaws.com/a"),
         *((bucket, "a") for bucket in ("", "None", "{{ x }}", "la ke", "lake/b", "s3://lake", 5.5, "la#ke")),
         ("lake", None),

@@ -96,7 +96,7 @@ class S3Object:
         if url := _URL.fullmatch(s3_key):
             if bucket is not None:
                 raise ValueError("s3_bucket, s3_key: set s3_bucket, or make s3_key an s3:// URL, but not both.")
-            bucket, key = url["bucket"], url["key"]
+            bucket, key = (required_text(part, "s3_key") for part in url.groups())
         elif _LIKE_A_URL.match(s3_key):
             raise ValueError("s3_key: is a URL, but not of the form s3://bucket/key.")
         elif bucket is None:
