@@ -92,6 +92,16 @@ _ENDS: Final = {
     Event.CUT: State.FOLLOW,
     Event.OUTDATED: State.FOLLOW,
     Event.SHORT: State.RECOUNT,
+    Event.STOPPED: State.END,
+}
+#: What a page means that joins what was read, in whatever state.
+_JOINS: Final = {
+    **_ENDS,
+    Event.NEW: State.FOLLOW,
+    Event.KNOWN: State.FOLLOW,
+    Event.ANCHOR_AND_MORE: State.BEHIND,
+    Event.REPEATED: State.PROBE,
+    Event.STUCK: State.REPAIR,
 }
 
 #: The state after an event. A pair that is missing cannot occur.
@@ -103,38 +113,14 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.LAST: State.END,
         Event.STOPPED: State.END,
     },
-    State.FOLLOW: {
-        **_ENDS,
-        Event.EMPTY: State.SEARCH,
-        Event.UNKNOWN: State.SEARCH,
-        Event.NEW: State.FOLLOW,
-        Event.ANCHOR_AND_MORE: State.BEHIND,
-        Event.KNOWN: State.FOLLOW,
-        Event.REPEATED: State.PROBE,
-        Event.STUCK: State.REPAIR,
-        Event.STOPPED: State.END,
-    },
-    State.BEHIND: {
-        **_ENDS,
-        Event.EMPTY: State.CONFIRM,
-        Event.UNKNOWN: State.FOLLOW,
-        Event.NEW: State.FOLLOW,
-        Event.ANCHOR_AND_MORE: State.BEHIND,
-        Event.KNOWN: State.FOLLOW,
-        Event.REPEATED: State.PROBE,
-        Event.STUCK: State.REPAIR,
-        Event.STOPPED: State.END,
-    },
+    State.FOLLOW: {**_JOINS, Event.EMPTY: State.SEARCH, Event.UNKNOWN: State.SEARCH},
+    State.BEHIND: {**_JOINS, Event.EMPTY: State.CONFIRM, Event.UNKNOWN: State.FOLLOW},
     State.CONFIRM: {
-        **_ENDS,
+        **_JOINS,
         Event.EMPTY: State.SEARCH,
         Event.UNKNOWN: State.SEARCH,
-        Event.NEW: State.FOLLOW,
+        # Nothing is behind the anchor, as the response before has shown.
         Event.ANCHOR_AND_MORE: State.END,
-        Event.KNOWN: State.FOLLOW,
-        Event.REPEATED: State.PROBE,
-        Event.STUCK: State.REPAIR,
-        Event.STOPPED: State.END,
     },
     State.PROBE: {
         Event.REPEATED: State.END,
@@ -143,25 +129,19 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.STOPPED: State.END,
     },
     State.SEARCH: {
-        **_ENDS,
+        **_JOINS,
         Event.EMPTY: State.SEARCH,
         Event.UNKNOWN: State.SEARCH,
-        Event.NEW: State.FOLLOW,
-        Event.ANCHOR_AND_MORE: State.BEHIND,
-        Event.KNOWN: State.FOLLOW,
         Event.REPEATED: State.FOLLOW,
         Event.NOT_FOUND: State.RESTART,
-        Event.STUCK: State.REPAIR,
-        Event.STOPPED: State.END,
     },
     State.RESTART: {
         **_ENDS,
         Event.NEW: State.FOLLOW,
         Event.SINGLE: State.BEHIND,
-        Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.KNOWN: State.FOLLOW,
+        Event.ANCHOR_AND_MORE: State.BEHIND,
         Event.REPEATED: State.FOLLOW,
-        Event.STOPPED: State.END,
     },
     State.RECOUNT: {
         Event.NEW: State.RECOUNT,
