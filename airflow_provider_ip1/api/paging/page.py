@@ -34,6 +34,8 @@ class Page:
         header; ``None`` without one.
     :param modified_values: each message's ``modified`` as iP.1 sent it, for :attr:`modified`.
     :param batch: the batch that the messages belong to, if it was found in the list of batches.
+    :param is_late: whether these messages belong among those of earlier pages: they arrived, or changed places, while
+        the list was read, or only the count of the list revealed them.
     :param status_codes: the code of each message's status; ``None`` for a message that does not have exactly one. Empty
         if they were not read.
     """
@@ -48,6 +50,7 @@ class Page:
     modified_values: tuple[Any, ...] = field(default=(), repr=False)
     batch: Batch | None = None
     status_codes: tuple[int | None, ...] = ()
+    is_late: bool = False
 
     @cached_property
     def modified(self) -> tuple[datetime | None, ...]:

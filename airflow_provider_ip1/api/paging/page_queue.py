@@ -208,7 +208,7 @@ class PageQueue:
             knows_total = self.listing.order == "ASC" and self._link.total_hint is not None
             self._window = self._max_window if knows_total else min(2, self._max_window)
 
-    def _deliver(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
+    def _deliver(self, request: PageRequest, page: RawPage, new: Sequence[int], *, is_late: bool = False) -> bool:
         """Hand out the new rows, each id once. Returns whether there were any."""
         chosen = once_each(page.ids, new)
         if not chosen:
@@ -231,6 +231,7 @@ class PageQueue:
                 modified_values=values_at(chosen, page.modified),
                 status_codes=values_at(chosen, page.status_codes),
                 batch=self.listing.batch,
+                is_late=is_late,
             )
         )
         self._pages += 1

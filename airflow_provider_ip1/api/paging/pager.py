@@ -234,7 +234,8 @@ class Pager(PageQueue):
         if waiting is not None and isinstance(waiting.outcome, RawPage) and end <= waiting.request.start:
             later.update(waiting.outcome.ids)
         last = max(end - request.start, *set(range(len(page.ids))).difference(new))
-        if self._deliver(request, page, [at for at in new if at < last and page.ids[at] not in later]):
+        found = [at for at in new if at < last and page.ids[at] not in later]
+        if self._deliver(request, page, found, is_late=True):
             for later_page in self._queue:
                 later_page.is_outdated = True
         reached = request.start + len(page.ids)
@@ -325,7 +326,7 @@ class Pager(PageQueue):
         self._link.note(request, page)
         place.note_base(request, page, at_least=3 if place.has_other_order else 2)
         place.capacity = max(place.capacity, len(ids))
-        self._deliver(request, page, place.delivered.missing_from(ids))
+        self._deliver(request, page, place.delivered.missing_from(ids), is_late=True)
         if place.listed is not place.delivered:
             place.listed.add(values_at(once_each(ids, place.listed.missing_from(ids)), ids))
         is_alone = len(ids) == 1 and place.capacity > 1 and not page.link.has_next

@@ -240,6 +240,9 @@ class _Read:
         """Add the next page."""
         for message in page.messages:
             received, digest = received_at(message, self._latest), _digest(message.id)
+            if page.is_late and self._first_old is not None and digest not in self._seen:
+                # It belongs further up, among or above the known rows, where the next poll finds it.
+                continue
             is_before_start = self._since is not None and received is not None and received < self._since
             place = len(self.rows)
             self.rows.append(_Row(place, digest, message, received, digest in self._seen, is_before_start))

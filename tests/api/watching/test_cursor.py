@@ -21,6 +21,7 @@ from airflow_provider_ip1.api.page_body import RawPage, read_link
 from airflow_provider_ip1.api.paging.listing import conversation_lists
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
+from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.cursor import (
     GUARD,
@@ -67,11 +68,11 @@ class Inbox:
         self.rows.insert(place, (second, message_id))
         return message_id
 
-    def respond(self, start: int, limit: int) -> RawPage:
+    def respond(self, start: int, limit: int, order: Order = "DESC") -> RawPage:
         self.changes()
         self.limits.append(limit)
         limit = min(limit, self.clamp)
-        rows = self.rows[::-1][start : start + limit]
+        rows = self.rows[:: -1 if order == "DESC" else 1][start : start + limit]
         texts = [
             message_json(self.received.get(message_id, second), message_id, self.bodies.get(message_id, "Hej"))
             for second, message_id in rows
@@ -115,7 +116,7 @@ def pages_of(ahead: ReadAhead, inbox: Inbox) -> Any:
         if isinstance(step, Page):
             yield step
         elif step is not None:
-            ahead.receive(step, inbox.respond(step.start, step.limit))
+            ahead.receive(step, inbox.respond(step.start, step.limit, step.order))
 
 
 def restarted(cursor: Cursor, start: Any) -> Cursor:
