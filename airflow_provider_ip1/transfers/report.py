@@ -229,8 +229,11 @@ class TotalCheck:
         Compare, after everything was read.
 
         :raises IP1PagingError: a conversation has another number of messages, and new messages cannot explain that.
+        :raises IP1ResponseError: there is nothing to compare.
         :raises IP1Error: iP.1 did not return a summary.
         """
+        if not self._read:
+            raise _cannot_verify("The batches contain no message, so there is no conversation to compare with.")
         for participant, read in self._read.items():
             before = self._before.get(participant)
             if read == before:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import example, given, strategies as st
 
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.exceptions import IP1ResponseError
-from airflow_provider_ip1.transfers.report import Report, pending_indexes
+from airflow_provider_ip1.transfers.report import Report, TotalCheck, pending_indexes
 from tests.formats.odd_messages import ODD, PARTICIPANT, message, raw
 from tests.formats.pages import page_of
 
@@ -88,3 +89,9 @@ def test_counts_the_implausible_times_that_parsing_every_time_finds(page: Page) 
     warnings = [text for text in report.warnings() if "a time of modification" in text]
     assert len(warnings) == bool(implausible)
     assert all(f"for {implausible:,} message" in text for text in warnings)
+
+
+def test_the_total_of_an_account_whose_batches_contain_no_message_cannot_be_verified() -> None:
+    """The hook is not asked for anything, because no conversation is known."""
+    with pytest.raises(IP1ResponseError, match=r"^verify_total: .*cannot be verified"):
+        TotalCheck(cast("Any", None), (), None).verify()
