@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import quote
 
-from airflow_provider_ip1.api.phone import NumberFinder
+from airflow_provider_ip1.api.phone import has_number
 from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 
@@ -103,13 +103,13 @@ class Origin:
 
         :param settings: of the connection to iP.1. Another connection or base URL is another source.
         :param reader: of its participants, 16 bits of a hash are kept: enough to notice that they are others, and too
-            few to find out who they are. A run id that contains one of their numbers is left out.
+            few to find out who they are. A run id that may contain a phone number is left out.
         :param options: the options of the export.
         :param context: context of the task's run; may be empty.
         """
         ti, run_id = context.get("ti"), context.get("run_id")
         about, run = {}, None
-        if run_id and not any(map(NumberFinder(run_id).contains, reader.participants)):
+        if run_id and not has_number(run_id):
             about["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
         if ti is not None:
             about["ip1-try"] = str(ti.try_number)
