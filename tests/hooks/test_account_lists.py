@@ -51,7 +51,9 @@ def test_each_number_is_returned_once(serve: Serve, make_client: MakeClient, fau
         server.blacklist.add(number)
     read = [entry.msisdn for entry in make_client().iterate("iter_blacklist", page_size=100)]
     assert read == sorted(NUMBERS)
-    assert {request.query["limit"] for request in server.requests if request.path == "/v2/blacklist"} == {"100"}
+    limits = [request.query["limit"] for request in server.requests if request.path == "/v2/blacklist"]
+    # One longer page shows whether the server counts from 1.
+    assert set(limits) <= {"100", "198"} and limits.count("198") <= ("start=1-based" in faults)
 
 
 @pytest.mark.parametrize("method", METHODS)
