@@ -118,6 +118,12 @@ def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.
     return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
 
 
+def read_pages(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random) -> list[Page]:
+    """Read the model as :func:`read` does. Returns the pages."""
+    ahead = read_ahead([a_list(order=server.order)], page_size, concurrency)
+    return pages_of(ahead, {None: server}, concurrency, shuffle)
+
+
 def name_of(request: PageRequest) -> str | None:
     """Return what tells the lists of one read apart."""
     batch = request.listing.batch

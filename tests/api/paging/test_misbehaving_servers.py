@@ -21,7 +21,7 @@ from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
-from tests.api.paging.model_server import LINK_STYLES, ModelServer, read
+from tests.api.paging.model_server import LINK_STYLES, ModelServer, read_pages
 
 READS = int(os.environ.get("IP1_READS", "2000"))
 
@@ -130,16 +130,19 @@ def check(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
     rows = len(server.rows)
     smallest_page = min([page_size, server.clamp, *server.clamps.values()])
     try:
-        delivered = read(server, page_size, concurrency, shuffle)
+        pages = read_pages(server, page_size, concurrency, shuffle)
     except (IP1PagingError, IP1ResponseError):
-        delivered = None
-    if delivered is not None:
+        pages = None
+    if pages is not None:
+        delivered = [key for page in pages for key in page.ids]
         throughout = server.throughout
         assert len(delivered) == len(set(delivered)), "delivered twice"
         # docs/paging.md promises nothing about rows that move by a page or more.
         promised = {key for key in throughout if server.crossed[key] < smallest_page}
         assert promised <= set(delivered), "lost"
-        unmoved = [key for key in throughout if key not in server.crossed]
+        # Rows that only the count revealed come after the rest.
+        late = {key for page in pages if page.is_late for key in page.ids}
+        unmoved = [key for key in throughout if key not in server.crossed and key not in late]
         assert [key for key in delivered if key in set(unmoved)] == unmoved, "out of order"
     # Never stuck: a page per request, and a bounded number of requests that deliver nothing.
     step = max(smallest_page - 1, 1)
