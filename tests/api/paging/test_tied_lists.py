@@ -51,7 +51,8 @@ def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> None
     try:
         delivered = read(server, page_size, choose.choice([1, 2, 4, 16]), choose)
     except IP1PagingError:
-        assert kinds, (seed, "an error, although nothing changed")
+        # Rows of a tie that is longer than a page may stay hidden from every request.
+        assert kinds or server.tied > server.clamp, (seed, "an error, although nothing changed")
         return
     assert len(delivered) == len(set(delivered)), (seed, "twice")
     assert set(server.throughout) <= set(delivered), (seed, "lost")
