@@ -41,6 +41,7 @@ class Server:
         if model.name == "HeadObject":
             response = {"ETag": '"1"', "ContentLength": 1} if self.stored is not None else {"Error": {"Code": "404"}}
         elif model.name == "PutObject":
+            response = {"ETag": '"1"'}
             self.stored = body
         elif model.name == "CreateMultipartUpload":
             response = {"UploadId": str(len(self.uploads))}
@@ -52,6 +53,7 @@ class Server:
             response = {"ETag": '"part"'}
             self.uploads[query["uploadId"]][int(query["partNumber"])] = body
         elif model.name == "CompleteMultipartUpload":
+            response = {"ETag": '"1"'}
             parts = self.uploads.pop(query["uploadId"])
             self.stored = b"".join(parts[number] for number in sorted(parts))
         elif model.name == "AbortMultipartUpload":
