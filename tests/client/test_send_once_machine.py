@@ -179,11 +179,12 @@ class SendingTask(RuleBasedStateMachine):
         start, limit = int(query["start"]), int(query["limit"])
         rows: list[dict[str, Any]]
         if request.path == "/v2/batches":
-            assert query["order"] == "DESC"
+            # Newest first, unless the pager counts a list that changed while it was read.
+            newest_first = reversed(self.batches) if query["order"] == "DESC" else self.batches
             rows = [
                 batch.fields
                 | {"id": batch.id, "reference": batch.reference, "status": 203 if batch.is_canceled else 101}
-                for batch in reversed(self.batches)
+                for batch in newest_first
                 if batch.listed_at <= self.now
             ]
         else:
