@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 from airflow_provider_ip1.api.phone import mask_number
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-#: The latest plausible time where nobody knows what time it is.
+#: The latest plausible time for code that has no clock.
 LATEST_TIME: Final = datetime.max.replace(tzinfo=UTC)
 _BETWEEN_DATE_AND_TIME: Final = frozenset("Tt ")
 _from_iso_format = datetime.fromisoformat

@@ -97,7 +97,7 @@ class ExportOptions:
     Those that are not templated are checked here, which an operator does when the DAG is parsed. The properties check
     the others, once they are rendered.
 
-    :raises ValueError: an option is invalid. The message names it.
+    :raises ValueError: an option is invalid. The message names the option.
     :raises AirflowOptionalProviderFeatureException: the format is parquet, and pyarrow is not installed.
     """
 

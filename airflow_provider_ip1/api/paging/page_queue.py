@@ -246,7 +246,7 @@ def once_each(ids: Sequence[str], positions: Sequence[int]) -> Sequence[int]:
 
 
 def values_at(positions: Sequence[int], values: Sequence[T]) -> tuple[T, ...]:
-    """Return the values at these positions, or none if there are no values at all."""
+    """Return the values at these positions, or an empty tuple if there are no values."""
     if isinstance(positions, range):
         return tuple(values[positions.start : positions.stop])
     return tuple(values[position] for position in positions) if values else ()

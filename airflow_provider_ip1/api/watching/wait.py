@@ -167,7 +167,7 @@ class Wait(Generic[WatchT]):
 
         :param description: what :meth:`to_dict` returned. 0.2.0 described waits in the same way.
         :param watch_class: makes the watch from its entries.
-        :raises ValueError: an entry is invalid; the error names it.
+        :raises ValueError: an entry is invalid; the message names the entry.
         :raises TypeError: an entry is missing or unknown.
         """
         own = {field.name for field in fields(cls)} & description.keys()
