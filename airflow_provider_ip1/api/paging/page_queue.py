@@ -216,7 +216,8 @@ class PageQueue:
         self._stalled = 0
         place = self._place
         ids = values_at(chosen, page.ids)
-        place.listed_twice += len(new) - len(chosen)
+        if place.listed is place.delivered:
+            place.listed_twice += len(new) - len(chosen)
         place.delivered.add(ids)
         self._link.check_growth(len(place.delivered))
         self._ready.append(

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.delivered import DeliveredRows
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.offsets import MAX_PASSES, repair_pass, search_offsets
@@ -114,7 +113,7 @@ class Pager(PageQueue):
         if self._place.has_other_order and (self._end < self._largest or missing < 0 or self._searched):
             # If rows were removed, more are missing than the count says. So count those that are listed now, which
             # takes one request unless the list is very long.
-            self._place.listed = DeliveredRows(at_least=0)
+            self._place.count_again()
             return Event.SHORT
         return Event.SHORT if missing > 0 else event
 
@@ -146,7 +145,7 @@ class Pager(PageQueue):
             case State.REPAIR:
                 if event is Event.STUCK:
                     # How many rows were removed is unknown, so count those that are listed now.
-                    self._place.listed = DeliveredRows(at_least=0)
+                    self._place.count_again()
                 self._begin_pass()
             case State.END:
                 if event is Event.REPEATED:
@@ -328,7 +327,10 @@ class Pager(PageQueue):
         place.capacity = max(place.capacity, len(ids))
         self._deliver(request, page, place.delivered.missing_from(ids), is_late=True)
         if place.listed is not place.delivered:
-            place.listed.add(values_at(once_each(ids, place.listed.missing_from(ids)), ids))
+            listed = place.listed.missing_from(ids)
+            once = once_each(ids, listed)
+            place.listed_twice += len(listed) - len(once)
+            place.listed.add(values_at(once, ids))
         is_alone = len(ids) == 1 and place.capacity > 1 and not page.link.has_next
         if ids and not is_alone and not self._link.ends_with(request, page):
             self._enter(request, page, Event.NEW)
@@ -337,7 +339,8 @@ class Pager(PageQueue):
         may_have_shrunk = missing < 0 or end < self._end or (not self._end and request.start > 0)
         if place.has_other_order and may_have_shrunk and self._passes < MAX_PASSES:
             # Rows may have been removed while they were read. Count those that are listed from now on.
-            place.listed, missing = DeliveredRows(at_least=0), end
+            place.count_again()
+            missing = end
         self._end = end
         self._enter(request, page, Event.SHORT if missing > 0 else Event.LAST)
 

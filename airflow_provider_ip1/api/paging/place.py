@@ -31,7 +31,7 @@ class Place:
         self.previous: tuple[int, Sequence[str]] = (0, ())
         #: Whether known rows came in another order than before.
         self.has_other_order = False
-        #: Rows that their page listed twice. The count of the list includes both.
+        #: Rows of :attr:`listed` that their page listed twice. The count of the list includes both.
         self.listed_twice = 0
         #: Whether ``start`` counts from 0 or from 1. The API's default is 0, so 1 takes a proof.
         self.base = 0
@@ -51,6 +51,11 @@ class Place:
         if ids and ids[0] == self.anchor and self.delivered.is_disjoint(ids[1:]):
             return range(1, len(ids))
         return self.delivered.missing_from(ids)
+
+    def count_again(self) -> None:
+        """Count the rows that are listed from now on, because some of those that were delivered have been removed."""
+        self.listed = DeliveredRows(at_least=0)
+        self.listed_twice = 0
 
     def join(self, request: PageRequest, page: RawPage) -> None:
         """

@@ -178,3 +178,16 @@ def test_rows_that_change_places(scenario: tuple[MisbehavingServer, int, int, ra
     b, and the server then returns "bc" and "c".
     """
     check(scenario)
+
+
+def test_a_row_that_was_listed_twice_only_once_does_not_count_forever() -> None:
+    # One response repeats a row, and four rows arrive at the head: the list ends behind the rows it has, then before.
+    server = MisbehavingServer(
+        rows=[f"row{number}" for number in range(46)],
+        clamp=2,
+        plan={1: [("repeat", 1, 1)], 2: [("insert", 0, 4)]},
+    )
+    delivered = [key for page in read_pages(server, 2, 1, random.Random(0)) for key in page.ids]
+    assert sorted(delivered) == sorted(server.rows)
+    # Read once, and twice again to find and to confirm the rows that arrived, a row per request.
+    assert len(server.requests) < 3 * 51
