@@ -9,9 +9,9 @@ slower, which accepts further fields and values that are unusual but clear, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,8 @@ from airflow_provider_ip1.api.messages import (
 )
 from airflow_provider_ip1.api.timestamps import parse_timestamp
 from airflow_provider_ip1.exceptions import IP1ResponseError
+
+T = TypeVar("T")
 
 
 class StatusRow(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -235,13 +237,18 @@ def _decode_by_field(raw: bytes, other_side: str | None, endpoint: str | None, o
 
 
 def _statuses(fields: Fields) -> tuple[MessageStatus, ...]:
+    return _whole(fields, "statuses", lambda: tuple([_status(report) for report in fields.objects("statuses")])) or ()
+
+
+def _whole(fields: Fields, name: str, read: Callable[[], T]) -> T | None:
+    """Read a field with fields of its own. If one of them is odd, the whole field is."""
     try:
-        return tuple([_status(report) for report in fields.objects("statuses")])
+        return read()
     except IP1ResponseError:
         if fields.odd is None:
             raise
-    fields.odd.add("statuses")
-    return ()
+    fields.odd.add(name)
+    return None
 
 
 def _status(report: Fields) -> MessageStatus:
@@ -272,19 +279,22 @@ def decode_summary(raw: BytesLike | str | Mapping[str, Any]) -> ConversationSumm
     )
 
 
-def decode_batch(raw: BytesLike | str | Mapping[str, Any]) -> Batch:
+def decode_batch(raw: BytesLike | str | Mapping[str, Any], *, odd: set[str] | None = None) -> Batch:
     """
     Decode a batch.
 
     :param raw: the JSON object, as text or as a mapping.
+    :param odd: if given, collects the names of fields that do not have the documented type. They then count as missing,
+        but odd delivery windows are one window of unknown times. Default: such a field is an error.
     :return: the batch.
     :raises UnreadableBody: the text is not JSON, or is truncated.
     :raises IP1ResponseError: the JSON is not a batch. The error names the field.
     """
     text = to_json_text(raw)
-    fields = Fields(text, "A batch")
+    fields = Fields(text, "A batch", odd=odd)
     batch_id = fields.id()
     fields.subject = f"Batch {batch_id[:48]!r}"
+    windows = _whole(fields, "deliveryWindows", lambda: tuple(map(_window, fields.objects("deliveryWindows"))))
     return Batch(
         id=batch_id,
         sender=fields.text("sender"),
@@ -295,18 +305,18 @@ def decode_batch(raw: BytesLike | str | Mapping[str, Any]) -> Batch:
         priority=name_or_value(fields.scalar("priority"), PRIORITIES),
         templated=fields.flag("templated"),
         status=fields.int32("status"),
-        delivery_windows=tuple(
-            [
-                DeliveryWindow(window.timestamp("opens"), window.timestamp("closes"))
-                for window in fields.objects("deliveryWindows")
-            ]
-        ),
+        # Without windows, the batch would count as delivered at once.
+        delivery_windows=(DeliveryWindow(),) if odd and "deliveryWindows" in odd else windows or (),
         reference=fields.text("reference"),
         tags=fields.texts("tags"),
-        message_summary=_counts(fields, "messageSummary"),
-        price_summary=_price_summary(fields),
+        message_summary=_whole(fields, "messageSummary", lambda: _counts(fields, "messageSummary")),
+        price_summary=_whole(fields, "priceSummary", lambda: _price_summary(fields)),
         raw_json=text,
     )
+
+
+def _window(fields: Fields) -> DeliveryWindow:
+    return DeliveryWindow(fields.timestamp("opens"), fields.timestamp("closes"))
 
 
 def _price_summary(fields: Fields) -> PriceSummary | None:

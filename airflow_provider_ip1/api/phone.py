@@ -19,6 +19,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 from urllib.parse import quote, unquote
 
+from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
 #: iP.1's page "Sending SMS", and ITU-T E.164.
@@ -197,7 +198,7 @@ def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
     if not tails:
         return False
     if b"\\u" in json_text:
-        json_text = json.dumps(json.loads(json_text), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        json_text = json.dumps(parse_json(json_text), ensure_ascii=False).encode("utf-8", "surrogatepass")
     digits = json_text.translate(None, _NO_DIGITS)
     for tail in tails:
         if tail in digits:

@@ -16,6 +16,7 @@ from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.messages import StatusCount
 from airflow_provider_ip1.exceptions import IP1ResponseError
+from tests.api.json_values import anything, dumps, outcome
 
 NUMBER = "46701740605"
 DOCUMENTED: dict[str, Any] = {
@@ -122,6 +123,34 @@ def test_an_error_names_the_field_and_not_its_content(field: str, value: Any) ->
 def test_rejects_what_is_not_an_object(body: str) -> None:
     with pytest.raises(UnreadableBody if body not in ("[]", "null") else IP1ResponseError):
         decode_batch(body)
+
+
+def test_odd_values_can_count_as_missing() -> None:
+    odd: set[str] = set()
+    batch = decode_batch(
+        DOCUMENTED
+        | {"templated": 0, "tags": "a,b", "status": "Delivered", "deliveryWindows": [{"opens": "08:00"}]}
+        | {"messageSummary": {"many": {}}, "priceSummary": {"total": "free"}},
+        odd=odd,
+    )
+    assert odd == {"templated", "tags", "status", "deliveryWindows", "messageSummary", "priceSummary"}
+    assert (batch.templated, batch.tags, batch.status) == (None, (), None)
+    assert batch.delivery_windows == (DeliveryWindow(),), "without a window, it would count as sent at once"
+    assert batch.message_summary is batch.price_summary is None
+    assert (batch.sender, batch.reference, batch.direction) == (NUMBER, "order 17", "mt")
+    assert decode_batch({"id": "b", "deliveryWindows": "08:00"}, odd=odd).delivery_windows == (DeliveryWindow(),)
+
+
+@given(
+    st.fixed_dictionaries({"id": st.text(min_size=1)}, optional={name: anything for name in set(DOCUMENTED) - {"id"}})
+)
+def test_any_object_with_an_id_is_a_batch_if_odd_values_count_as_missing(value: dict[str, Any]) -> None:
+    text, odd = dumps(value), set[str]()
+    batch = decode_batch(text, odd=odd)
+    assert batch.raw_json == text
+    assert odd <= value.keys()
+    strict = outcome(decode_batch, text)
+    assert strict == batch if not odd else isinstance(strict, tuple)
 
 
 json_values = st.recursive(

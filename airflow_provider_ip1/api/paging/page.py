@@ -88,9 +88,11 @@ class Page:
         """
         The batches of a list of batches, decoded from :attr:`raws` on first use.
 
-        :raises IP1ResponseError: one of them cannot be a batch; the error names its field and id.
+        Odd values count as missing, because the messages of the batch do not depend on them.
+
+        :raises IP1ResponseError: one of them is not an object, or has no usable id.
         """
-        return tuple(map(decode_batch, self.raws))
+        return tuple([decode_batch(raw, odd=set()) for raw in self.raws])
 
     def only(self, positions: Sequence[int]) -> Page:
         """
