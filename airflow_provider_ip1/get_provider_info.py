@@ -7,10 +7,12 @@ Airflow loads this module before its own configuration is complete. Importing Ai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.extras import EXTRAS
+
+_NAME: Final = "iP.1 SMS"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -22,54 +24,28 @@ def get_provider_info() -> dict[str, Any]:
     """
     return {
         "package-name": "airflow-provider-ip1",
-        "name": "iP.1 SMS",
+        "name": _NAME,
         "description": "Export SMS conversations from `iP.1 <https://www.ip1sms.com/>`__, send SMS, and wait for "
         "deliveries and replies.",
         "versions": [__version__],
         "integrations": [
             {
-                "integration-name": "iP.1 SMS",
+                "integration-name": _NAME,
                 "external-doc-url": "https://www.ip1sms.com/en/developer/",
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {
-                "integration-name": "iP.1 SMS",
-                "python-modules": ["airflow_provider_ip1.hooks.ip1", "airflow_provider_ip1.hooks.ip1_async"],
-            }
-        ],
-        "operators": [{"integration-name": "iP.1 SMS", "python-modules": ["airflow_provider_ip1.operators.send_sms"]}],
-        "sensors": [
-            {
-                "integration-name": "iP.1 SMS",
-                "python-modules": [
-                    "airflow_provider_ip1.sensors.message_status",
-                    "airflow_provider_ip1.sensors.incoming_sms",
-                ],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": "iP.1 SMS",
-                "python-modules": [
-                    "airflow_provider_ip1.triggers.message_status",
-                    "airflow_provider_ip1.triggers.incoming_sms",
-                    "airflow_provider_ip1.triggers.incoming_sms_wait",
-                ],
-            }
-        ],
+        "hooks": _modules("hooks.ip1", "hooks.ip1_async"),
+        "operators": _modules("operators.send_sms"),
+        "sensors": _modules("sensors.message_status", "sensors.incoming_sms"),
+        "triggers": _modules("triggers.message_status", "triggers.incoming_sms", "triggers.incoming_sms_wait"),
         "transfers": [
             {
-                "source-integration-name": "iP.1 SMS",
+                "source-integration-name": _NAME,
                 "target-integration-name": "Amazon Simple Storage Service (S3)",
-                "python-module": "airflow_provider_ip1.transfers.conversation_to_s3",
-            },
-            {
-                "source-integration-name": "iP.1 SMS",
-                "target-integration-name": "Amazon Simple Storage Service (S3)",
-                "python-module": "airflow_provider_ip1.transfers.messages_to_s3",
-            },
+                "python-module": f"airflow_provider_ip1.transfers.{module}",
+            }
+            for module in ("conversation_to_s3", "messages_to_s3")
         ],
         "notifications": ["airflow_provider_ip1.notifications.ip1.IP1Notifier"],
         "extra-links": ["airflow_provider_ip1.links.s3.S3ObjectLink"],
@@ -77,7 +53,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "connection-type": "ip1",
                 "hook-class-name": "airflow_provider_ip1.hooks.ip1.IP1Hook",
-                "hook-name": "iP.1 SMS",
+                "hook-name": _NAME,
                 "ui-field-behaviour": {
                     # iP.1 has no login. The base URL contains scheme and port, and separate fields could contradict it.
                     # Connection URIs may still set them.
@@ -96,3 +72,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    return [{"integration-name": _NAME, "python-modules": [f"airflow_provider_ip1.{name}" for name in names]}]

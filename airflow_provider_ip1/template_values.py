@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_ip1.api.timestamps import read_time
+from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.compat import AirflowFailException
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
@@ -24,13 +25,6 @@ class RejectedArgument(ValueError, AirflowFailException):
 
 class RejectedParticipant(IP1ParticipantError, AirflowFailException):
     """A number or participant among the arguments of a task cannot be used. Airflow does not retry the task."""
-
-
-class Log(Protocol):
-    """What a text with braces is reported to."""
-
-    def warning(self, event: Any, /, *args: Any) -> Any:
-        """Log a line at WARNING."""
 
 
 @contextmanager
