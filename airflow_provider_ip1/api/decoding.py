@@ -16,24 +16,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
-from airflow_provider_ip1.api.enums import (
-    DATACODINGS,
-    PRIORITIES,
-    TYPES,
-    direction_of,
-    name_or_value,
-    normalize_address,
-)
 from airflow_provider_ip1.api.json_fields import Fields, Int32, parse_decimal
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json, to_json_text
 from airflow_provider_ip1.api.messages import (
+    DATACODINGS,
     DOCUMENTED_FIELDS,
     DOCUMENTED_STATUS_FIELDS,
+    PRIORITIES,
+    TYPES,
     ConversationSummary,
     Message,
     MessageStatus,
     StatusCount,
+    name_or_value,
 )
+from airflow_provider_ip1.api.routes import direction_of, normalize_address
 from airflow_provider_ip1.api.timestamps import parse_timestamp
 from airflow_provider_ip1.exceptions import IP1ResponseError
 

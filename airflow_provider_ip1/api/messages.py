@@ -8,6 +8,7 @@ GetConversationMessages). :mod:`airflow_provider_ip1.api.decoding` reads these t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -21,6 +22,22 @@ from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
 
 Scalar: TypeAlias = str | int | float
 """A value that iP.1 does not document, kept as sent."""
+
+# iP.1's schema specifies enums as integers, while the human documentation
+# (https://www.ip1sms.com/en/developer/readinsms) shows them as strings in mixed case. Both are accepted.
+_Names: TypeAlias = Mapping[Scalar | None, str]
+
+TYPES: Final[_Names] = {0: "flash", 1: "sms", "0": "flash", "1": "sms", "flash": "flash", "sms": "sms"}
+DATACODINGS: Final[_Names] = {0: "gsm", 2: "ucs", "0": "gsm", "2": "ucs", "gsm": "gsm", "ucs": "ucs"}
+PRIORITIES: Final[Mapping[Scalar | None, int]] = {1: 1, 2: 2, "1": 1, "2": 2, "normal": 1, "high": 2}
+
+
+def name_or_value(value: Scalar | None, names: Mapping[Scalar | None, Any]) -> Any:
+    """Return the name of an enum value; the value itself if iP.1 does not document it."""
+    if isinstance(value, bool):
+        # A dictionary considers true equal to 1, but true is not an enum value.
+        return value
+    return names.get(value.casefold() if isinstance(value, str) else value, value)
 
 
 class MessageStatus(msgspec.Struct, frozen=True, gc=False):

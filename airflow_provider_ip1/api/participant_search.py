@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from airflow_provider_ip1.api.enums import normalize_address
 from airflow_provider_ip1.api.paging.newest_first import NewestBatchesFirst
 from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.timestamps import is_plausible, read_time
 from airflow_provider_ip1.exceptions import IP1ResponseError
 

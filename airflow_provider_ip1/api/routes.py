@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import decode_leniently
-from airflow_provider_ip1.api.enums import direction_of, normalize_address
+from airflow_provider_ip1.api.json_fields import Fields
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
-from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.messages import Scalar
 from airflow_provider_ip1.api.page_body import MessageHead
 
 
@@ -45,15 +46,20 @@ def routes_of(raws: Sequence[BytesLike], *, participant: str | None, direction: 
 
 
 def _route(raw: BytesLike, participant: str | None, other_side: str | None, endpoint: str | None) -> Route:
-    message: MessageHead | Message
+    value, sender, recipient = _addresses(raw)
+    direction = direction_of(value, endpoint, other_side, sender, recipient)
+    return Route(direction, other_side_of(direction, sender, recipient) if participant is None else participant)
+
+
+def _addresses(raw: BytesLike) -> tuple[Scalar | None, str | None, str | None]:
     try:
-        message = _HEAD.decode(raw)
+        head = _HEAD.decode(raw)
+        return head.direction, head.sender, head.recipient
     except UNDECODABLE:
-        message, _ = decode_leniently(raw)
-    direction = direction_of(message.direction, endpoint, other_side, message.sender, message.recipient)
-    if participant is None:
-        participant = other_side_of(direction, message.sender, message.recipient)
-    return Route(direction, participant)
+        pass
+    fields = Fields(raw, "A message", odd=set())
+    fields.id()  # raises without one
+    return fields.scalar("direction"), fields.text("sender"), fields.text("recipient")
 
 
 def other_side_of(direction: str | None, sender: str | None, recipient: str | None) -> str | None:
@@ -61,3 +67,39 @@ def other_side_of(direction: str | None, sender: str | None, recipient: str | No
     if direction == "mt":
         return recipient
     return sender if direction == "mo" else None
+
+
+def direction_of(
+    value: Scalar | None, endpoint: str | None, other_side: str | None, sender: str | None, recipient: str | None
+) -> str | None:
+    """
+    Determine the direction of a message, as :class:`~airflow_provider_ip1.api.messages.Message` documents it.
+
+    :param value: iP.1's value.
+    :param endpoint: ``mt`` or ``mo`` if the endpoint returns only these.
+    :param other_side: the participant of the conversation, from :func:`normalize_address`.
+    :param sender: the message's sender.
+    :param recipient: the message's recipient.
+    """
+    if isinstance(value, str) and value and not value.isdigit():
+        known = value.casefold()
+        return known if known in ("mt", "mo") else value
+    if endpoint is not None:
+        return endpoint
+    if other_side is not None:
+        is_recipient = recipient is not None and normalize_address(recipient) == other_side
+        is_sender = sender is not None and normalize_address(sender) == other_side
+        if is_recipient != is_sender:
+            return "mt" if is_recipient else "mo"
+    return None
+
+
+@lru_cache(maxsize=1024)
+def normalize_address(text: str) -> str:
+    """
+    Return the form in which different spellings of one number or name are equal.
+
+    :param text: a phone number or an alphanumeric name.
+    """
+    digits = re.sub(r"[\s().\-/+]", "", text)
+    return digits.removeprefix("00") if digits.isdigit() else text.strip().casefold()

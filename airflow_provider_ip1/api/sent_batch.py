@@ -19,9 +19,9 @@ import msgspec
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.decoding import decode_batch
-from airflow_provider_ip1.api.enums import normalize_address
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
 from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.segments import count_segments
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.exceptions import IP1ResponseError

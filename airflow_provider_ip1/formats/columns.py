@@ -19,25 +19,12 @@ from typing import Any, Final, TypeGuard
 
 import msgspec
 
-from airflow_provider_ip1.api.decoding import (
-    MessageRow,
-    StatusRow,
-    decode_documented,
-    decode_leniently,
-)
-from airflow_provider_ip1.api.enums import (
-    DATACODINGS,
-    PRIORITIES,
-    TYPES,
-    direction_of,
-    name_or_value,
-    normalize_address,
-)
+from airflow_provider_ip1.api.decoding import MessageRow, StatusRow, decode_documented, decode_leniently
 from airflow_provider_ip1.api.json_fields import parse_decimal
 from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike
-from airflow_provider_ip1.api.messages import Scalar
+from airflow_provider_ip1.api.messages import DATACODINGS, PRIORITIES, TYPES, Scalar, name_or_value
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.routes import other_side_of
+from airflow_provider_ip1.api.routes import direction_of, normalize_address, other_side_of
 from airflow_provider_ip1.api.status import latest_report, status_category, status_name
 from airflow_provider_ip1.api.timestamps import parse_timestamp
 from airflow_provider_ip1.formats.redaction import RedactedPage

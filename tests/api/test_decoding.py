@@ -19,7 +19,6 @@ from airflow_provider_ip1.api.decoding import (
     decode_summary,
     undocumented_names,
 )
-from airflow_provider_ip1.api.enums import normalize_address
 from airflow_provider_ip1.api.json_text import UnreadableBody
 from airflow_provider_ip1.api.messages import (
     DOCUMENTED_FIELDS,
@@ -28,6 +27,7 @@ from airflow_provider_ip1.api.messages import (
     MessageStatus,
     StatusCount,
 )
+from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from tests.api.json_values import (
     ID,
