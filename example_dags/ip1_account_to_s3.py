@@ -40,7 +40,7 @@ with DAG(
     MessagesToS3Operator(
         task_id="export_account",
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
-        s3_key="account/{{ run_id }}.jsonl.gz",
+        s3_key="account/{{ run_id | replace(':', '') | replace('+', '') }}.jsonl.gz",
         # The first run, and manual runs without a logical date, start at the parameter.
         since="{{ prev_data_interval_end_success | default(params.since, true) }}",
         on_empty="skip",

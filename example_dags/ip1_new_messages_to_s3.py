@@ -33,7 +33,7 @@ with DAG(
         task_id="export_new_messages",
         participant=os.environ.get("IP1_PARTICIPANT", "46701740605"),
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
-        s3_key="new-messages/customer-000/{{ run_id }}.jsonl.gz",
+        s3_key="new-messages/customer-000/{{ run_id | replace(':', '') | replace('+', '') }}.jsonl.gz",
         # Empty in the first run and in manual runs without a logical date, which export the entire conversation.
         since="{{ prev_data_interval_end_success | default('', true) }}",
         on_empty="skip",

@@ -32,7 +32,8 @@ OnEmpty = Literal["protect", "write", "skip", "fail"]
 ON_EMPTY: Final = get_args(OnEmpty)
 
 _WAYS_OUT: Final = (
-    "Use a key per run, such as one with {{ run_id }}, or set replace='always' to replace the object anyway."
+    "Use a key per run, such as one with {{ run_id | replace(':', '') | replace('+', '') }}, or set "
+    "replace='always' to replace the object anyway."
 )
 _WINDOW_LOSES: Final = (
     "This export has a window (since or until), so it may lack messages of the object, and would delete them. "
