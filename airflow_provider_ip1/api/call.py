@@ -138,6 +138,10 @@ class Call(Generic[T]):
         self.may_have_taken_effect = False
         #: Whether the server has responded 2xx, readable or not.
         self.was_accepted = False
+        #: Why the last attempt had no usable response, for the log.
+        self.problem = ""
+        #: Seconds for which no request with the key should be sent, because the last one was one too many.
+        self.key_pause = 0.0
         self._base_url = base_url
         self._connection = f"connection {conn_id!r}"
         self._read = read
@@ -166,6 +170,7 @@ class Call(Generic[T]):
         :return: seconds to wait before the request is sent to :attr:`url` again; ``None`` when the call is finished.
         :raises IP1Error: the call has failed for good.
         """
+        self.key_pause = 0.0
         if isinstance(outcome, Response) and outcome.status in REDIRECT_STATUSES:
             return self._redirect(outcome)
         self.attempts += 1
@@ -180,6 +185,9 @@ class Call(Generic[T]):
         is_retried = outcome.status in RETRIED_STATUSES
         pause = retry_after_seconds(outcome.headers, now) if is_retried else None
         error = self._error_for_status(outcome.status, pause)
+        if outcome.status == 429:
+            pause = pause or self._policy.backoff(self.attempts)
+            self.key_pause = min(pause, MAX_RETRY_AFTER)
         # A server that refuses a request with a 4xx has not processed it. After a 408 or 5xx nobody can tell.
         took_no_effect = 400 <= outcome.status < 500 and outcome.status != 408
         return self._retry(error, pause, is_retried=is_retried, took_no_effect=took_no_effect)
@@ -234,12 +242,13 @@ class Call(Generic[T]):
             )
         if self._redirects > MAX_REDIRECTS:
             raise IP1ResponseError(self._unusable(f"more than {MAX_REDIRECTS} redirects"))
-        self.url = target
+        self.url, self.problem = target, f"{response.status}, a redirect"
         return 0.0
 
     # -- errors: iP.1 documents 400 and 404 for conversations, RFC 9110 the other statuses
 
     def _unusable(self, what: str) -> str:
+        self.problem = what
         tries = "attempt" if self.attempts == 1 else "attempts"
         return f"No usable response from iP.1 for {self.request.label} after {self.attempts} {tries}: {what}."
 

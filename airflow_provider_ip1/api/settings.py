@@ -162,7 +162,7 @@ def _base_url(connection: ConnectionFields, allow_http: bool, refuse: Callable[[
         raise refuse("port", f"is {port}, but the host says {named_port}. Keep one of them.")
     if port and not 1 <= port <= 65535:
         raise refuse("port", "must be a whole number from 1 to 65535.")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(name):
+    if parts.scheme == "http" and not allow_http and not is_loopback(name):
         raise refuse(
             "host",
             "is http://, which would send the API key in clear text. Use https://, or set the extra allow_http to "
@@ -176,7 +176,12 @@ def _base_url(connection: ConnectionFields, allow_http: bool, refuse: Callable[[
     return f"{parts.scheme}://{shown}{f':{final_port}' if final_port else ''}{prefix}"
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """
+    Return whether a host is this machine.
+
+    :param name: host name or IP address, without brackets.
+    """
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ MAX_CONNECTIONS: Final = 64
 CHUNK_BYTES: Final = 256 * 1024
 #: Seconds between two lines in the task's log.
 PROGRESS_INTERVAL = 10.0
+#: Reasons of repeated requests that one line lists.
+MAX_REASONS: Final = 5
 
 
 Flow: TypeAlias = Generator[Call[Any] | float, Response | TransportFailure | None, T]
@@ -87,6 +90,7 @@ class BaseClient:
         self.retries = 0
         self._counting = threading.Lock()
         self._rate = SharedRate.of(settings)
+        self._retry_log = RetryLog(log)
         # Whether the server has given a response that only iP.1's API gives.
         self._is_proven = False
 
@@ -178,12 +182,15 @@ class BaseClient:
         progress = Progress(time.monotonic())
         # Only then is the total of a page the total of the read.
         has_total = not isinstance(lists, AccountMessages) and len(lists) == 1
-        for step in ahead.steps():
-            if isinstance(step, Page):
-                line = progress.add(len(step), step.total_hint if has_total else None, time.monotonic())
-                if line:
-                    self.log.info("Reading from iP.1: %s.", line)
-            yield step
+        try:
+            for step in ahead.steps():
+                if isinstance(step, Page):
+                    line = progress.add(len(step), step.total_hint if has_total else None, time.monotonic())
+                    if line:
+                        self.log.info("Reading from iP.1: %s.", line)
+                yield step
+        finally:
+            self._retry_log.finish()
 
     # -- calls
 
@@ -230,19 +237,21 @@ class BaseClient:
         :raises IP1Error: the call failed.
         """
         while True:
-            yield from pause(self._rate.reserve())
-            yield from pause(self._rate.confirm())
+            yield from self._rate.turn(self.settings.requests_per_second)
             outcome = yield call
             with self._counting:
                 self.requests_sent += 1
             if outcome is None:
                 raise RuntimeError("A client must resume the generator with the outcome of each call.")
-            delay = call.receive(outcome, datetime.now(UTC))
+            try:
+                delay = call.receive(outcome, datetime.now(UTC))
+            finally:
+                self._rate.hold(call.key_pause)
             if delay is None:
                 return
             with self._counting:
                 self.retries += 1
-            self.log.info("Requesting %s again in %.1f s.", call.request.label, delay)
+            self._retry_log.add(call.request.label, delay, call.problem)
             yield from pause(delay)
 
 
@@ -254,6 +263,50 @@ def pause(seconds: float) -> Flow[None]:
     """
     if seconds > 0:
         yield seconds
+
+
+class RetryLog:
+    """
+    Says why requests are repeated: one line at once, and one for all further ones at intervals and at the end.
+
+    :param log: gets the lines.
+    :param clock: seconds of a monotonic clock; tests replace it.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._counting = threading.Lock()
+        self._next = 0.0
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, label: str, seconds: float, reason: str) -> None:
+        """
+        Count a request that will be repeated.
+
+        :param label: what is requested.
+        :param seconds: how long its client waits before.
+        :param reason: why its last attempt had no usable response.
+        """
+        with self._counting:
+            now = self._clock()
+            is_due = now >= self._next
+            if is_due:
+                self._next = now + PROGRESS_INTERVAL
+            else:
+                self._reasons[reason] += 1
+        if is_due:
+            self.finish()
+            self._log.info("Requesting %s again in %.1f s: %s.", label, seconds, reason)
+
+    def finish(self) -> None:
+        """Write the line for requests that have none, if there are any."""
+        with self._counting:
+            reasons, self._reasons = self._reasons, Counter()
+        if reasons:
+            counts = [f"{reason} ({count}x)" for reason, count in reasons.most_common(MAX_REASONS)]
+            rest = f", and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
+            self._log.info("Requested %d more times again: %s%s.", reasons.total(), ", ".join(counts), rest)
 
 
 class Progress:

@@ -4,81 +4,95 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Generator
+from functools import lru_cache
+from typing import ClassVar, Final, Literal
 from weakref import WeakValueDictionary
 
-from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.api.call import origin
+from airflow_provider_ip1.api.settings import Settings, is_loopback
 
-
-class RequestRate:
-    """
-    Hands out evenly spaced moments for sending, so that no second has more requests than the limit.
-
-    It has no lock: call it from one thread, or hold a lock around :meth:`reserve`.
-
-    :param per_second: most requests per second, above 0; 0 for no limit.
-    """
-
-    def __init__(self, per_second: float) -> None:
-        self._interval = 1.0 / per_second if per_second else 0.0
-        self._next = 0.0
-
-    def reserve(self, now: float) -> float:
-        """
-        Take the next free moment.
-
-        :param now: seconds of a monotonic clock.
-        :return: seconds to wait from now until sending, 0 or more.
-        """
-        moment = max(self._next, now)
-        self._next = moment + self._interval
-        return moment - now
+#: Rates that are remembered although no client uses them, those of the keys that were used last.
+MAX_REMEMBERED: Final = 256
 
 
 class SharedRate:
     """
-    The request rate of all clients of a process that use the same key, in any thread.
+    The request rate of all clients of a process that use the same key, in any thread and event loop.
 
-    Before sending, wait as long as :meth:`reserve` says, then as long as :meth:`confirm` says. Waiters delayed by a
-    blocked event loop would otherwise all send at once.
+    It spaces requests evenly and allows no burst.
 
-    :param per_second: most requests per second; 0 for no limit.
-    :param clock: seconds of a monotonic clock; tests replace it.
+    :param clock: seconds of a monotonic clock, 0 or more; tests replace it.
     """
 
-    _shared: ClassVar[WeakValueDictionary[tuple[str, str, float], SharedRate]] = WeakValueDictionary()
-    _sharing: ClassVar = threading.Lock()
+    # One lock for all, so that a forked process can replace it. The other threads that may hold it do not exist there.
+    _lock: ClassVar = threading.Lock()
 
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._planned = RequestRate(per_second)
-        self._sent = RequestRate(per_second)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._free = {"planned": 0.0, "sent": 0.0}
+        self._held_until = 0.0
 
-    @classmethod
-    def of(cls, settings: Settings) -> SharedRate:
+    @staticmethod
+    def of(settings: Settings) -> SharedRate:
         """
-        Return the rate for a connection.
+        Return the rate of a connection's key. It outlives the clients that use it.
 
         :param settings: of the connection.
         """
-        key_digest = hashlib.sha256(settings.api_key.encode()).hexdigest()
-        name = (settings.base_url, key_digest, settings.requests_per_second)
-        with cls._sharing:
-            shared = cls._shared.get(name)
-            if shared is None:
-                shared = cls._shared[name] = cls(settings.requests_per_second)
-            return shared
+        _, host, port = origin(settings.base_url)
+        host = "localhost" if is_loopback(host) else host.rstrip(".")
+        return _remember((host, port, hashlib.sha256(settings.api_key.encode()).hexdigest()))
 
-    def reserve(self) -> float:
-        """Take the next free moment. Returns the seconds until then."""
-        with self._lock:
-            return self._planned.reserve(self._clock())
+    def turn(self, per_second: float) -> Generator[float, None, None]:
+        """
+        Take a turn to send one request: yield the seconds to wait, until there is nothing to wait for.
 
-    def confirm(self) -> float:
-        """Take a moment again, now that the reserved one has come. Returns the seconds until then, mostly 0."""
+        :param per_second: most requests per second, above 0; 0 for no limit. It sets the distance to the next request,
+            so clients with different limits never exceed the highest.
+        """
+        if per_second:
+            yield from self._wait("planned", 1 / per_second)
+            # Waiters delayed by a blocked event loop would otherwise all send at once.
+            yield from self._wait("sent", 1 / per_second)
+        while self._held_until > self._clock():
+            yield from self._wait("sent", 1 / per_second if per_second else 0.0)
+
+    def hold(self, seconds: float) -> None:
+        """
+        Let no request have its turn for a while, because the server has refused one as too many.
+
+        :param seconds: how long, from now.
+        """
         with self._lock:
-            return self._sent.reserve(self._clock())
+            self._held_until = max(self._held_until, self._clock() + seconds)
+
+    def _wait(self, queue: Literal["planned", "sent"], interval: float) -> Generator[float, None, None]:
+        with self._lock:
+            now = self._clock()
+            moment = max(now, self._held_until)
+            if interval:
+                moment = max(moment, self._free[queue])
+                self._free[queue] = moment + interval
+        if moment > now:
+            yield moment - now
+
+
+_in_use: WeakValueDictionary[tuple[str, int | None, str], SharedRate] = WeakValueDictionary()
+
+
+@lru_cache(MAX_REMEMBERED)
+def _remember(key: tuple[str, int | None, str]) -> SharedRate:
+    with SharedRate._lock:
+        # A client may still use the rate of a key that the cache has forgotten.
+        return _in_use.setdefault(key, SharedRate())
+
+
+def _after_fork() -> None:
+    SharedRate._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 
 from airflow_provider_ip1.api.requests import normalize_participant
-from airflow_provider_ip1.client.shared_rate import RequestRate
+from airflow_provider_ip1.client.shared_rate import SharedRate
 from dev.live.exchange import Exchange, Key
 
 BASE_URL = "https://api.ip1sms.com"
@@ -51,7 +51,8 @@ class Api:
         if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
             raise CannotCheck("IP1_BASE_URL must start with https://, so that nobody can read the key on its way.")
         self._session = requests.Session()
-        self._rate = RequestRate(0 if is_local else RATE)
+        self._rate = SharedRate()
+        self._per_second = 0 if is_local else RATE
 
     def get(self, path: str, *, key: Key = "right", **query: object) -> Exchange:
         """
@@ -70,7 +71,8 @@ class Api:
                 request.headers["Authorization"] = sent
             return request
 
-        time.sleep(self._rate.reserve(time.monotonic()))
+        for seconds in self._rate.turn(self._per_second):
+            time.sleep(seconds)
         problem = None
         try:
             response = self._session.get(

@@ -26,6 +26,7 @@ from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient, Flow
 from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
 NUMBER, OTHER, STRANGER = "46701740605", "46701740606", "46701740607"
@@ -111,6 +112,7 @@ class SendingTask(RuleBasedStateMachine):
             log=log,
         )
         self.now = 0.0
+        self.client._rate = SharedRate(clock=lambda: self.now)
         self.batches: list[Accepted] = []
         self.accepted_ever = 0
         self.tries = 0
