@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_ip1.api.json_text import parse_json
-from airflow_provider_ip1.api.messages import Scalar, StatusCount
+from airflow_provider_ip1.api.messages import ApiObject, Scalar, StatusCount
 from airflow_provider_ip1.api.phone import mask_number
 
 
@@ -44,7 +43,7 @@ class PriceSummary(msgspec.Struct, frozen=True, gc=False):
     average: Decimal | None = None
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(ApiObject, frozen=True, gc=False):
     """
     The messages that were sent with one request. A field that iP.1 leaves out or sends as null is ``None``.
 
@@ -81,13 +80,6 @@ class Batch(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     message_summary: dict[int, StatusCount] | None = None
     price_summary: PriceSummary | None = None
-    raw_json: bytes = b"{}"
-
-    @property
-    def raw(self) -> dict[str, Any]:
-        """iP.1's JSON object, complete, with the text. Each access parses it again."""
-        fields: dict[str, Any] = parse_json(self.raw_json)
-        return fields
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [
@@ -96,7 +88,3 @@ class Batch(msgspec.Struct, frozen=True):
             ("status", self.status),
             ("reference", self.reference and mask_number(self.reference)),
         ]
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={item!r}" for name, item in self.__rich_repr__())
-        return f"Batch({shown})"

@@ -198,7 +198,7 @@ def _decode_fast(raw: BytesLike, other_side: str | None, endpoint: str | None) -
             row.reference,
             str(mcc) if isinstance(mcc, int) else mcc,
             str(mnc) if isinstance(mnc, int) else mnc,
-            bytes(raw),
+            raw_json=bytes(raw),
         )
     except UNDECODABLE:
         return None

@@ -40,7 +40,35 @@ def name_or_value(value: Scalar | None, names: Mapping[Scalar | None, Any]) -> A
     return names.get(value.casefold() if isinstance(value, str) else value, value)
 
 
-class MessageStatus(msgspec.Struct, frozen=True, gc=False):
+class Shown(msgspec.Struct, frozen=True, gc=False):
+    """An object whose texts for people contain only what its class lists for them."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={item!r}" for name, item in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+class ApiObject(Shown, frozen=True, gc=False, kw_only=True):
+    """
+    An object that iP.1 sent.
+
+    :param raw_json: the JSON object, byte for byte as iP.1 sent it.
+    """
+
+    raw_json: bytes = b"{}"
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """
+        iP.1's JSON object, complete. Each access parses it again, so changing the result changes no object.
+
+        A number that Python cannot represent, such as 1e400 or an integer of 5,000 digits, is a text.
+        """
+        fields: dict[str, Any] = parse_json(self.raw_json)
+        return fields
+
+
+class MessageStatus(Shown, frozen=True, gc=False):
     """
     One delivery report of a message.
 
@@ -67,11 +95,8 @@ class MessageStatus(msgspec.Struct, frozen=True, gc=False):
             ("created", self.created and self.created.isoformat()),
         ]
 
-    def __repr__(self) -> str:
-        return _repr(self)
 
-
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(ApiObject, frozen=True, gc=False):
     """
     One SMS of a conversation or batch. A field that iP.1 omits or sends as null is ``None``.
 
@@ -120,17 +145,6 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     reference: str | None = None
     mcc: str | None = None
     mnc: str | None = None
-    raw_json: bytes = b"{}"
-
-    @property
-    def raw(self) -> dict[str, Any]:
-        """
-        iP.1's JSON object, complete. Each access parses it again, so changing the result changes no message.
-
-        A number that Python cannot represent, such as 1e400 or an integer of 5,000 digits, is a text.
-        """
-        fields: dict[str, Any] = parse_json(self.raw_json)
-        return fields
 
     @property
     def extra_fields(self) -> dict[str, Any]:
@@ -213,9 +227,6 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             ("modified", self.modified and self.modified.isoformat()),
         ]
 
-    def __repr__(self) -> str:
-        return _repr(self)
-
 
 DOCUMENTED_FIELDS: Final = frozenset(
     "batchId" if name == "batch_id" else name for name in Message.__struct_fields__ if name != "raw_json"
@@ -238,7 +249,7 @@ class StatusCount(msgspec.Struct, frozen=True, gc=False):
     sms: int | None = None
 
 
-class ConversationSummary(msgspec.Struct, frozen=True):
+class ConversationSummary(ApiObject, frozen=True, gc=False):
     """
     The counts that GET /v2/conversations/{participant}/summary returns. A message counts under its latest status only.
 
@@ -257,13 +268,6 @@ class ConversationSummary(msgspec.Struct, frozen=True):
     total_sms: int | None = None
     mobile_terminated: dict[int, StatusCount] = {}
     mobile_originated: dict[int, StatusCount] = {}
-    raw_json: bytes = b"{}"
-
-    @property
-    def raw(self) -> dict[str, Any]:
-        """iP.1's JSON object, complete. Each access parses it again."""
-        fields: dict[str, Any] = parse_json(self.raw_json)
-        return fields
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [
@@ -273,11 +277,3 @@ class ConversationSummary(msgspec.Struct, frozen=True):
             ("mobile_terminated", self.mobile_terminated),
             ("mobile_originated", self.mobile_originated),
         ]
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-def _repr(value: MessageStatus | Message | ConversationSummary) -> str:
-    shown = ", ".join(f"{name}={item!r}" for name, item in value.__rich_repr__())
-    return f"{type(value).__name__}({shown})"
