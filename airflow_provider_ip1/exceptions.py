@@ -31,9 +31,6 @@ class _RetryableError(IP1Error):
         super().__init__(message)
         self.retry_after = retry_after
 
-    def __reduce__(self) -> tuple[type[_RetryableError], tuple[str, float | None]]:
-        return type(self), (str(self), self.retry_after)
-
 
 class IP1RateLimitError(_RetryableError):
     """

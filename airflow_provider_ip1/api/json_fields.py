@@ -118,10 +118,6 @@ class Fields:
         """Return a time in UTC."""
         return self._read(name, lambda raw: parse_timestamp(_TEXT.decode(raw)), "a date and time (RFC 3339)")
 
-    def items(self, name: str) -> list[msgspec.Raw]:
-        """Return the items of a list; an empty list if the field is missing or null."""
-        return self._read(name, _LIST.decode, "a list") or []
-
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; an empty one if the field is missing or null."""
         return self._read(name, lambda raw: tuple(_TEXTS.decode(raw)), "a list of texts") or ()
@@ -130,7 +126,7 @@ class Fields:
         """Return the objects in a list; an empty list if the field is missing or null."""
         return [
             Fields(item, self.subject, f"{self.path}{name}[{position}].")
-            for position, item in enumerate(self.items(name))
+            for position, item in enumerate(self._read(name, _LIST.decode, "a list") or ())
         ]
 
     def object(self, name: str) -> Fields | None:

@@ -156,13 +156,7 @@ def conversation_request(participant: str, direction: Direction | None = None) -
     :param participant: normalized, see :func:`normalize_participant`.
     :param direction: ``"mt"`` for messages that you sent, ``"mo"`` for messages that you received, ``None`` for both.
     """
-    suffix = f"/{direction}" if direction else ""
-    return Request(
-        f"/v2/conversations/{_segment(participant)}{suffix}",
-        label=f"/v2/conversations/{mask_number(participant)}{suffix}",
-        empty_on_404=True,
-        names_participant=True,
-    )
+    return _conversation_request(participant, f"/{direction}" if direction else "")
 
 
 def summary_request(participant: str) -> Request:
@@ -171,9 +165,13 @@ def summary_request(participant: str) -> Request:
 
     :param participant: normalized, see :func:`normalize_participant`.
     """
+    return _conversation_request(participant, "/summary")
+
+
+def _conversation_request(participant: str, suffix: str) -> Request:
     return Request(
-        f"/v2/conversations/{_segment(participant)}/summary",
-        label=f"/v2/conversations/{mask_number(participant)}/summary",
+        f"/v2/conversations/{_segment(participant)}{suffix}",
+        label=f"/v2/conversations/{mask_number(participant)}{suffix}",
         empty_on_404=True,
         names_participant=True,
     )

@@ -51,22 +51,18 @@ STATUS_NAMES: Final[Mapping[int, str]] = MappingProxyType(
 _UNNAMED_CODES = (405, 406, 407, 408, 409, 500, 501, 502, 503, 511, 512, 513, 514, 515, 516, 599)
 
 KNOWN_CODES: Final[frozenset[int]] = frozenset(STATUS_NAMES).union(_UNNAMED_CODES)
-"""
-Every code that iP.1 documents: the enum of the API's schema (operation GetConversationMessages), and 114.
-"""
+"""Every code that iP.1 documents: the enum of the API's schema (operation GetConversationMessages), and 114."""
 
 _DELIVERED: Final = 201
 
-_CATEGORY_OF_GROUP: Final[Mapping[int, Category]] = MappingProxyType(
-    {
-        1: "pending",
-        # iP.1 describes this group as "Success: ended in a way the user defined", which includes Expired and Canceled.
-        # So every 2xx is final, but only 201 is a delivery. An unknown 2xx must not count as one.
-        2: "undelivered",
-        4: "rejected",
-        5: "failed",
-    }
-)
+_CATEGORY_OF_GROUP: Final[Mapping[int, Category]] = {
+    1: "pending",
+    # iP.1 describes this group as "Success: ended in a way the user defined", which includes Expired and Canceled.
+    # So every 2xx is final, but only 201 is a delivery. An unknown 2xx must not count as one.
+    2: "undelivered",
+    4: "rejected",
+    5: "failed",
+}
 
 
 def status_name(code: int) -> str | None:

@@ -23,7 +23,7 @@ from airflow_provider_ip1.exceptions import IP1ResponseError
         (Fields.flag, "yes", "is a text, not true or false"),
         (Fields.decimal, "dear", "is a text, not a decimal number within range"),
         (Fields.timestamp, "soon", "is a text, not a date and time (RFC 3339)"),
-        (Fields.items, {}, "is an object, not a list"),
+        (Fields.objects, {}, "is an object, not a list"),
         (Fields.texts, [1], "is a list, not a list of texts"),
         (Fields.object, [], "is a list, not an object"),
     ],
