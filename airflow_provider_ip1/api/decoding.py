@@ -9,7 +9,7 @@ slower, which accepts further fields and values that are unusual but clear, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ import msgspec
 
 from airflow_provider_ip1.api.batches import Batch, DeliveryWindow, PriceSummary
 from airflow_provider_ip1.api.json_fields import Fields, Int32, parse_decimal
-from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json, to_json_text
+from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_json, trimmed
 from airflow_provider_ip1.api.messages import (
     DATACODINGS,
     DOCUMENTED_FIELDS,
@@ -92,14 +92,11 @@ def decode_messages(
     return [_decode(raw, other_side, direction) for raw in raws]
 
 
-def decode_message(
-    raw: BytesLike | str | Mapping[str, Any], *, participant: str | None = None, direction: str | None = None
-) -> Message:
+def decode_message(raw: BytesLike, *, participant: str | None = None, direction: str | None = None) -> Message:
     """
     Decode one message.
 
-    :param raw: the JSON object, as text or as a mapping. A mapping is encoded as JSON first, which turns a float that
-        is not a number (NaN) into null.
+    :param raw: the JSON object.
     :param participant: the participant of the conversation, to derive the direction from the addresses.
     :param direction: ``mt`` or ``mo`` if the endpoint returns only these.
     :return: the message.
@@ -107,7 +104,7 @@ def decode_message(
     :raises IP1ResponseError: the value is not a message. The error names the field and the message id.
     :raises ValueError: ``direction`` is neither ``mt`` nor ``mo``.
     """
-    return decode_messages([to_json_text(raw)], participant=participant, direction=direction)[0]
+    return decode_messages([trimmed(raw)], participant=participant, direction=direction)[0]
 
 
 def decode_leniently(
@@ -255,16 +252,16 @@ def _status(report: Fields) -> MessageStatus:
     return MessageStatus(code, report.scalar("duration"), report.timestamp("created"))
 
 
-def decode_summary(raw: BytesLike | str | Mapping[str, Any]) -> ConversationSummary:
+def decode_summary(raw: BytesLike) -> ConversationSummary:
     """
     Decode the summary of a conversation.
 
-    :param raw: the JSON object, as text or as a mapping.
+    :param raw: the JSON object.
     :return: the summary.
     :raises UnreadableBody: the text is not JSON, or is truncated.
     :raises IP1ResponseError: the JSON is not a summary. The error names the field.
     """
-    text = to_json_text(raw)
+    text = trimmed(raw)
     fields = Fields(text, "The summary of a conversation")
     return ConversationSummary(
         participant=fields.text("participant"),
@@ -276,18 +273,18 @@ def decode_summary(raw: BytesLike | str | Mapping[str, Any]) -> ConversationSumm
     )
 
 
-def decode_batch(raw: BytesLike | str | Mapping[str, Any], *, odd: set[str] | None = None) -> Batch:
+def decode_batch(raw: BytesLike, *, odd: set[str] | None = None) -> Batch:
     """
     Decode a batch.
 
-    :param raw: the JSON object, as text or as a mapping.
+    :param raw: the JSON object.
     :param odd: if given, collects the names of fields that do not have the documented type. They then count as missing,
         but odd delivery windows are one window of unknown times. Default: such a field is an error.
     :return: the batch.
     :raises UnreadableBody: the text is not JSON, or is truncated.
     :raises IP1ResponseError: the JSON is not a batch. The error names the field.
     """
-    text = to_json_text(raw)
+    text = trimmed(raw)
     fields = Fields(text, "A batch", odd=odd)
     batch_id = fields.id()
     fields.subject = f"Batch {batch_id[:48]!r}"

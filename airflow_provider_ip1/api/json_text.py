@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -24,7 +23,6 @@ UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, Recursi
 _MAX_DEPTH: Final = 100
 
 _ANY_VALUE = msgspec.json.Decoder(msgspec.Raw)
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
 # Matches every escape, so that an escaped backslash before "u" is not mistaken for one. A pair is one character.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
@@ -84,21 +82,13 @@ def replace_lone_surrogates(text: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
 
 
-def to_json_text(value: BytesLike | str | Mapping[str, Any]) -> bytes:
+def trimmed(text: BytesLike) -> bytes:
     """
-    Return the JSON text of a single object, without byte order mark and surrounding white space.
+    Return the JSON text of a whole response without the byte order mark and white space around it.
 
-    :param value: the object as text or as a mapping. In a mapping, NaN becomes null.
+    :param text: the text.
     """
-    if isinstance(value, Mapping):
-        try:
-            return _ENCODER.encode(dict(value))
-        except UnicodeEncodeError:
-            pass
-        # Half a UTF-16 pair in a text can only be written as an escape.
-        return json.dumps(dict(value), default=str).encode()
-    text = value.encode() if isinstance(value, str) else bytes(value)
-    return text.removeprefix(BYTE_ORDER_MARK).strip(b" \t\r\n")
+    return bytes(text).removeprefix(BYTE_ORDER_MARK).strip(b" \t\r\n")
 
 
 def kind_of(raw: BytesLike) -> str:

@@ -5,7 +5,6 @@ import json
 import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import MappingProxyType
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -82,8 +81,8 @@ def test_the_documented_message():
 
 
 def test_absent_and_null_fields_are_none():
-    absent = decode_message({"id": ID})
-    null = decode_message({"id": ID} | dict.fromkeys(DOCUMENTED_FIELDS - {"id"}))
+    absent = decode_message(dumps({"id": ID}))
+    null = decode_message(dumps({"id": ID} | dict.fromkeys(DOCUMENTED_FIELDS - {"id"})))
     for message in (absent, null):
         for name in set(Message.__struct_fields__) - {"id", "statuses", "raw_json"}:
             assert getattr(message, name) is None, name
@@ -223,7 +222,7 @@ def test_decoding_leniently_needs_an_object_with_an_id(raw):
     ],
 )
 def test_every_spelling_of_an_enum_value(field, sent, decoded):
-    message = decode_message({"id": ID, field: sent})
+    message = decode_message(dumps({"id": ID, field: sent}))
     assert message.to_dict()[field] == decoded
 
 
@@ -237,20 +236,20 @@ def test_unusual_messages_keep_their_place():
 
 @pytest.mark.parametrize("direction", [0, 1, 7, "0", "", None, True])
 def test_a_direction_without_a_name_comes_from_the_endpoint_or_the_addresses(direction):
-    sent = {"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": direction}
-    received = {"id": ID, "sender": PARTICIPANT, "recipient": OTHER_NUMBER, "direction": direction}
+    sent = dumps({"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": direction})
+    received = dumps({"id": ID, "sender": PARTICIPANT, "recipient": OTHER_NUMBER, "direction": direction})
     assert decode_message(sent, participant="+46 70-174 06 05").direction == "mt"
     assert decode_message(received, participant=f"00{PARTICIPANT}").direction == "mo"
     assert decode_message(sent, participant="IP1").direction == "mo"
     assert decode_message(sent, participant=PARTICIPANT, direction="mo").direction == "mo"
     assert decode_message(sent, participant=OTHER_NUMBER).direction is None
     assert decode_message(sent).direction is None
-    to_self = sent | {"sender": PARTICIPANT}
+    to_self = dumps({"id": ID, "sender": PARTICIPANT, "recipient": PARTICIPANT, "direction": direction})
     assert decode_message(to_self, participant=PARTICIPANT).direction is None
 
 
 def test_a_direction_by_name_wins():
-    sent = {"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": "MO"}
+    sent = dumps({"id": ID, "sender": "iP1", "recipient": PARTICIPANT, "direction": "MO"})
     assert decode_message(sent, participant=PARTICIPANT, direction="mt").direction == "mo"
 
 
@@ -265,17 +264,12 @@ def test_half_a_utf16_pair_is_replaced_in_the_text_and_kept_in_raw():
     assert message.body == "x\ufffd"
     assert message.raw["body"] == "x\ud83d"
     assert message.raw_json == row
-    assert decode_message({"id": "a", "body": "x\ud83d"}).raw["body"] == "x\ud83d"
     # A whole pair is one character.
     assert decode_message(rb'{"id": "a", "body": "\ud83d\ude00"}').body == "😀"
 
 
-def test_any_mapping_and_text_are_read():
-    fields = {"id": ID, "price": Decimal("0.10"), "modified": datetime(2020, 1, 1, tzinfo=UTC)}
-    message = decode_message(MappingProxyType(fields))
-    assert str(message.price) == "0.10"
-    assert message.modified == fields["modified"]
-    assert decode_message(OUTGOING.decode()) == decode_message(memoryview(OUTGOING)) == decode_message(OUTGOING)
+def test_any_bytes_are_read():
+    assert decode_message(memoryview(OUTGOING)) == decode_message(OUTGOING)
     assert decode_message(b"\xef\xbb\xbf" + OUTGOING + b"\r\n").raw_json == OUTGOING
 
 
@@ -347,7 +341,7 @@ def test_an_error_names_field_and_id_and_not_the_content(field, value):
 )
 def test_an_error_in_a_status_names_its_position(report, field):
     with pytest.raises(IP1ResponseError) as caught:
-        decode_message({"id": ID, "body": SECRET, "statuses": [{"code": 101}, report]})
+        decode_message(dumps({"id": ID, "body": SECRET, "statuses": [{"code": 101}, report]}))
     assert_names(caught.value, ID, field)
 
 
@@ -357,7 +351,7 @@ def test_an_unusable_id_is_an_error(value):
         decode_message(dumps({"id": value, "body": SECRET}))
     assert_names(caught.value, "field id")
     with pytest.raises(IP1ResponseError):
-        decode_message({"body": SECRET})
+        decode_message(dumps({"body": SECRET}))
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"17", b"true"])
@@ -402,7 +396,6 @@ def test_summary():
     )
     assert summary.raw == SUMMARY
     assert pickle.loads(pickle.dumps(summary)) == summary  # noqa: S301
-    assert decode_summary(SUMMARY).raw == SUMMARY
     assert PARTICIPANT not in str(summary)
     assert repr(summary) == (
         "ConversationSummary(participant='46***05', total_messages=6, total_sms=9, "
@@ -433,5 +426,5 @@ def test_a_summary_with_nothing_in_it():
 )
 def test_a_summary_that_cannot_be_read(fields, name):
     with pytest.raises(IP1ResponseError) as caught:
-        decode_summary(SUMMARY | fields)
+        decode_summary(dumps(SUMMARY | fields))
     assert_names(caught.value, name)

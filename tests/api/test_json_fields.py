@@ -73,9 +73,9 @@ def test_the_error_says_where_a_nested_field_is() -> None:
         ),
     ],
 )
-def test_the_error_says_what_the_field_belongs_to(decode: Callable[[str], Any], value: Any, beginning: str) -> None:
+def test_the_error_says_what_the_field_belongs_to(decode: Callable[[bytes], Any], value: Any, beginning: str) -> None:
     with pytest.raises(IP1ResponseError) as caught:
-        decode(json.dumps(value))
+        decode(json.dumps(value).encode())
     assert str(caught.value).startswith(beginning)
 
 

@@ -14,7 +14,7 @@ from airflow_provider_ip1.api.json_text import (
     kind_of,
     parse_json,
     replace_lone_surrogates,
-    to_json_text,
+    trimmed,
 )
 from tests.api.json_values import anything, assert_names, dumps
 
@@ -112,6 +112,4 @@ def test_names_the_kind_of_a_value(raw: bytes, kind: str) -> None:
 
 
 def test_the_text_of_an_object_has_nothing_around_it() -> None:
-    assert to_json_text(b"\xef\xbb\xbf {} \r\n") == b"{}"
-    assert to_json_text('{"x": "å"}') == '{"x": "å"}'.encode()
-    assert to_json_text({"x": float("nan")}) == b'{"x":null}'
+    assert trimmed(b"\xef\xbb\xbf {} \r\n") == b"{}"

@@ -15,6 +15,7 @@ from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch, check_require, check_selection
 from airflow_provider_ip1.api.watching.watch import PollResult, ReadBatch, ReadConversation, ReadMessage
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError
+from tests.api.json_values import dumps
 from tests.api.watching.watched_messages import NUMBER, make_message, make_page, make_watch, poll
 
 REFERENCE = {"participant": NUMBER, "reference": "r"}
@@ -31,13 +32,15 @@ def in_another_process(watch: StatusWatch) -> StatusWatch:
 class TestVerdict:
     def test_the_latest_status_is_the_latest_by_time(self) -> None:
         swapped = decode_message(
-            {
-                "id": "m",
-                "statuses": [
-                    {"code": 201, "created": "2026-11-01T10:05:00Z"},
-                    {"code": 112, "created": "2026-11-01T10:00:00Z"},
-                ],
-            }
+            dumps(
+                {
+                    "id": "m",
+                    "statuses": [
+                        {"code": 201, "created": "2026-11-01T10:05:00Z"},
+                        {"code": 112, "created": "2026-11-01T10:00:00Z"},
+                    ],
+                }
+            )
         )
         assert look(make_watch(), swapped).verdict == "reached"
 
@@ -47,7 +50,7 @@ class TestVerdict:
     def test_an_impossible_time_hides_no_delivery(self, impossible: str, wrong_code: int, is_first: bool) -> None:
         wrong = {"code": wrong_code, "created": impossible}
         good = {"code": 313 - wrong_code, "created": "2026-11-01T10:00:00Z"}
-        message = decode_message({"id": "m", "statuses": [wrong, good] if is_first else [good, wrong]})
+        message = decode_message(dumps({"id": "m", "statuses": [wrong, good] if is_first else [good, wrong]}))
         steps = make_watch().poll(datetime(2026, 11, 3, tzinfo=UTC))
         next(steps)
         steps.send(make_page(message))
@@ -176,7 +179,7 @@ class TestResult:
         assert message.as_dict() == {
             "message_id": "m", "batch_id": "b", "code": None, "category": None, "created": None
         }  # fmt: skip
-        undated = decode_message({"id": "m", "statuses": [{"code": 201}]})
+        undated = decode_message(dumps({"id": "m", "statuses": [{"code": 201}]}))
         (message,) = look(make_watch(), undated).messages
         assert message.as_dict()["created"] is None
         assert message.recipient is None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -19,18 +20,16 @@ def make_message(
     message_id: str, *codes: int, batch_id: str | None = "b", reference: str | None = None, **status: Any
 ) -> Message:
     """Make a message whose statuses are one second apart."""
-    return decode_message(
-        {
-            "id": message_id,
-            "batchId": batch_id,
-            "recipient": NUMBER,
-            "reference": reference,
-            "statuses": [
-                {"code": code, "created": f"2026-11-01T10:00:{second:02}Z", **status}
-                for second, code in enumerate(codes)
-            ],
-        }
-    )
+    fields = {
+        "id": message_id,
+        "batchId": batch_id,
+        "recipient": NUMBER,
+        "reference": reference,
+        "statuses": [
+            {"code": code, "created": f"2026-11-01T10:00:{second:02}Z", **status} for second, code in enumerate(codes)
+        ],
+    }
+    return decode_message(json.dumps(fields).encode())
 
 
 def make_page(*messages: Message) -> Page:
