@@ -31,7 +31,7 @@ from airflow_provider_ip1.client.base_client import (
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
-from airflow_provider_ip1.client.tls import proxy_and_certificates, ssl_context
+from airflow_provider_ip1.client.tls import Trust, find_proxy
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
 T = TypeVar("T")
@@ -56,7 +56,8 @@ class AsyncClient(BaseClient):
 
     session: aiohttp.ClientSession
     _headers: Mapping[str, str]
-    _options: Mapping[str, Any]
+    _proxy: str | None
+    _trust: Trust
 
     @classmethod
     async def open(cls, settings: Settings, *, user_agent: str, log: Log) -> AsyncClient:
@@ -70,9 +71,9 @@ class AsyncClient(BaseClient):
         """
         mask_http_logs()
         client = cls(settings, user_agent=user_agent, log=log)
-        proxy, verify = await asyncio.to_thread(proxy_and_certificates, settings)
-        certificates = ssl_context(verify) if isinstance(verify, str) else verify
-        client._options = {"proxy": proxy, "ssl": certificates}
+        client._proxy = await asyncio.to_thread(find_proxy, settings)
+        client._trust = Trust(settings)
+        await asyncio.to_thread(client._trust.context)
         # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
         # belong to the requests, and the session has none.
         client._headers = {
@@ -134,7 +135,8 @@ class AsyncClient(BaseClient):
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
-                **self._options,
+                proxy=self._proxy,
+                ssl=self._trust.context(),
             ) as response:
                 status = response.status
                 if not _is_well_formed(response):

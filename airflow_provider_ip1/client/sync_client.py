@@ -31,7 +31,7 @@ from airflow_provider_ip1.client.base_client import (
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
-from airflow_provider_ip1.client.tls import proxy_and_certificates
+from airflow_provider_ip1.client.tls import Trust, find_proxy
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
 T = TypeVar("T")
@@ -51,11 +51,13 @@ class SyncClient(BaseClient):
             {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
         )
         session.auth = _BearerAuth(self.settings)
-        proxy, session.verify = proxy_and_certificates(self.settings)
+        proxy = find_proxy(self.settings)
         session.proxies = {"all": proxy} if proxy else {}
         # Otherwise requests would take proxies from the environment for plain http, too.
         session.trust_env = False
-        adapter = DeadlineAdapter(MAX_CONNECTIONS, self.settings.timeout[1] * self.max_response_timeouts)
+        trust = Trust(self.settings)
+        trust.context()
+        adapter = _Adapter(trust, self.settings.timeout[1] * self.max_response_timeouts)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -110,11 +112,7 @@ class SyncClient(BaseClient):
             # Session.send would add cookies, hooks and redirects, none of which are used here, at a third of the cost
             # of a request.
             with session.get_adapter(call.url).send(
-                request,
-                timeout=self.settings.timeout,
-                stream=True,
-                verify=True if session.verify is None else session.verify,
-                proxies=session.proxies,
+                request, timeout=self.settings.timeout, stream=True, proxies=session.proxies
             ) as response:
                 status = response.status_code
                 return self._receive(response)
@@ -261,6 +259,34 @@ class _BearerAuth(AuthBase):
         if origin(request.url or "") == origin(self._settings.base_url):
             request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
         return request
+
+
+class _Adapter(DeadlineAdapter):
+    """
+    Verifies the server's certificate as the connection says, whatever a request says.
+
+    :param trust: which certificates the server may have.
+    :param seconds: for a whole response.
+    """
+
+    def __init__(self, trust: Trust, seconds: float) -> None:
+        self._trust = trust
+        super().__init__(MAX_CONNECTIONS, seconds)
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> tuple[Any, Any]:
+        """Return what a connection is kept for. With another context, a request opens another connection."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {"ssl_context": self._trust.context()}
+
+    def cert_verify(self, *args: object) -> None:
+        """Do nothing, because the context verifies the certificate."""
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        """Make the pools of connections through a proxy, again if its certificate is verified in another way."""
+        context, known = self._trust.context(), self.proxy_manager.get(proxy)
+        if known is not None and known.proxy_ssl_context is not context:
+            self.proxy_manager.pop(proxy, None)
+        return super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
 
 
 class _Session(requests.Session):

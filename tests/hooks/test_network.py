@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+import requests
 import trustme
 
 from airflow_provider_ip1.client import base_client
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from tests.hooks.hook_clients import Client, RawServer, SyncClient, send
+from tests.hooks.hook_clients import CONN_ID, Client, RawServer, SyncClient, send
 from tests.hooks.recording_proxy import RecordingProxy
 
 MakeClient = Callable[..., Client]
@@ -25,6 +30,14 @@ Connect = Callable[..., str]
 
 
 # -- certificates
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@pytest.fixture(autouse=True)
+def no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +78,6 @@ def test_a_certificate_of_the_environments_authority(
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
 ) -> None:
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, ca_file)
     with tls_server(authority) as server:
         connect(server.url)
@@ -109,8 +121,119 @@ def test_a_file_that_holds_no_certificates(
     path.write_text(content)
     with tls_server(authority) as server:
         connect(server.url, verify=str(path))
-        with pytest.raises(IP1ConnectionError, match="'ip1_test'.*verify.*PEM"):
+        with pytest.raises(IP1ConnectionError, match=f"'ip1_test': {path}, from the extra 'verify', .*PEM"):
             make_client().call("get_summary", MAIN)
+
+
+def test_a_file_of_the_environment_that_is_missing(
+    connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    connect("https://127.0.0.1:1")
+    with pytest.raises(IP1ConnectionError, match="'ip1_test': /nowhere/ca.pem, from REQUESTS_CA_BUNDLE, "):
+        make_client().call("get_summary", MAIN)
+
+
+@pytest.mark.parametrize("store", ["system file", "system folder", "certifi"])
+def test_an_authority_that_only_one_of_the_usual_stores_has(
+    authority: trustme.CA,
+    ca_file: str,
+    connect: Connect,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
+) -> None:
+    with tls_server(authority) as server:
+        connect(server.url)
+        client = make_client()
+        with pytest.raises(IP1ConnectionError, match="certificate is not trusted"):
+            client.call("get_summary", MAIN)
+        if store == "certifi":
+            monkeypatch.setattr("certifi.where", lambda: ca_file)
+        elif store == "system file":
+            monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+        else:
+            rehashed(Path(ca_file))
+            monkeypatch.setenv("SSL_CERT_DIR", str(Path(ca_file).parent))
+        # The same hook, because the certificates are read again when they change.
+        assert client.call("test_connection")[0]
+    assert len(server.seen) == 1
+
+
+def rehashed(ca_file: Path) -> None:
+    """Give a file with one certificate the name by which OpenSSL finds it in a folder."""
+    command = ["openssl", "x509", "-noout", "-hash", "-in", str(ca_file)]
+    name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    ca_file.rename(ca_file.with_name(f"{name}.0"))
+
+
+def test_a_folder_of_authorities(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient
+) -> None:
+    rehashed(Path(ca_file))
+    with tls_server(authority) as server:
+        connect(server.url, verify=str(Path(ca_file).parent))
+        assert make_client().call("test_connection")[0]
+
+
+@pytest.mark.parametrize("is_behind_tls_proxy", [False, True], ids=["direct", "proxy"])
+@pytest.mark.parametrize("where", ["verify", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_that_are_replaced_are_read_again(
+    authority: trustme.CA,
+    ca_file: str,
+    connect: Connect,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    is_behind_tls_proxy: bool,
+) -> None:
+    proxy_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        send(request, Connection="close")
+
+    def present(certificate: trustme.LeafCert) -> None:
+        for context in (proxy_tls, server_tls):
+            certificate.configure_cert(context)
+
+    present(authority.issue_cert("127.0.0.1", "api.example"))
+    with RawServer(answer, server_tls) as server, RecordingProxy(server.port, proxy_tls) as proxy:
+        extras: dict[str, object] = {}
+        if where == "verify":
+            extras["verify"] = ca_file
+        else:
+            monkeypatch.setenv(where, ca_file)
+        if is_behind_tls_proxy:
+            connect("https://api.example", proxies={"https": f"https://{proxy.address}"}, **extras)
+        else:
+            connect(server.url, **extras)
+        client = make_client()
+        assert client.call("test_connection")[0]
+        successor = trustme.CA()
+        # Half a file, as a writer may leave it for a moment, changes nothing. OpenSSL ignores such a system file.
+        if where != "SSL_CERT_FILE":
+            Path(ca_file).write_bytes(successor.cert_pem.bytes()[:100])
+            assert client.call("test_connection")[0]
+        successor.cert_pem.write_to_path(ca_file)
+        worked, text = client.call("test_connection")
+        assert not worked and "certificate is not trusted" in text
+        present(successor.issue_cert("127.0.0.1", "api.example"))
+        assert client.call("test_connection")[0]
+        assert make_client().call("test_connection")[0]
+
+
+def test_the_session_of_the_hook_verifies_as_the_connection_says(
+    authority: trustme.CA, ca_file: str, connect: Connect
+) -> None:
+    """Not as a request says, because all requests share the connections."""
+    with tls_server(authority) as server:
+        connect(server.url)
+        with IP1Hook(CONN_ID) as hook, pytest.raises(requests.exceptions.SSLError):
+            hook.get_conn().get(server.url, verify=False, timeout=10)
+        connect(server.url, verify=ca_file)
+        with IP1Hook(CONN_ID) as hook:
+            assert hook.get_conn().get(server.url, timeout=10).ok
 
 
 def test_a_handshake_that_is_cut_is_tried_again(connect: Connect, make_client: MakeClient) -> None:
@@ -283,16 +406,49 @@ def test_a_proxy_of_the_connection_for_plain_requests_is_refused(
     assert proxy.clear == b"" and server.seen == [] and "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("where", ["HTTPS_PROXY", "ALL_PROXY", "https", "all"])
-@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "ftp"])
+@pytest.mark.parametrize(
+    "where", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "https", "all", "https://api.example"]
+)
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS5H", "socks4", "socks4a", "socks", "ftp"])
 def test_other_proxies_are_refused(
     connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, where: str, scheme: str
 ) -> None:
     with RecordingProxy(0) as proxy:
         connect("https://api.example", **set_proxy(monkeypatch, where, f"{scheme}://u:hunter2@{proxy.address}"))
-        with pytest.raises(IP1ConnectionError, match="'ip1_test': its proxy") as caught:
-            make_client().call("get_summary", MAIN)
+        source = "HTTPS_PROXY or ALL_PROXY" if where.lower() in PROXY_VARIABLES else "the extra 'proxies'"
+        refusal = re.escape(f"'ip1_test': its proxy {scheme}://{proxy.address}, from {source}, ")
+        client = make_client()
+        with pytest.raises(IP1ConnectionError, match=refusal) as caught:
+            client.call("get_summary", MAIN)
+        assert client.call("test_connection") == (False, str(caught.value))
     assert proxy.clear == b"" and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "other.example,127.0.0.1", "127.0.0.0/8"])
+def test_a_proxy_that_cannot_be_used_does_not_matter_where_none_is_used(
+    authority: trustme.CA,
+    ca_file: str,
+    connect: Connect,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    exempt: str,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1")
+    monkeypatch.setenv(variable, exempt)
+    with tls_server(authority) as server:
+        connect(server.url, verify=ca_file)
+        assert make_client().call("test_connection")[0]
+
+
+def test_a_proxy_of_the_connection_comes_before_one_that_cannot_be_used(
+    authority: trustme.CA, ca_file: str, connect: Connect, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(authority, "api.example") as server, RecordingProxy(server.port) as proxy:
+        monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1")
+        connect("https://api.example", verify=ca_file, proxies={"https": f"http://{proxy.address}"})
+        assert make_client().call("test_connection")[0]
 
 
 @pytest.mark.parametrize("address", ["", "[::1", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1: 80", "127.0.0.1:x"])
