@@ -85,6 +85,11 @@ class NewestFirst:
             )
         return None
 
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the times so far show that the list has the oldest first."""
+        return _descent(self._sample) <= -_CERTAIN
+
     def _add_to_sample(self, time: datetime) -> None:
         """Keep up to 64 times, evenly spaced over all of them, so that bursts of equal age do not hide the order."""
         if self._seen % self._stride == 0:
