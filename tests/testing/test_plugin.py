@@ -151,15 +151,26 @@ def test_a_signal_leaves_neither_the_s3_server_nor_its_files(pytester: pytest.Py
     with tempfile.TemporaryDirectory(prefix="ip1-") as folder:
         command = [sys.executable, "-m", "pytest", *OPTIONS, "-s"]
         env = {**os.environ, "TMPDIR": folder}
-        with subprocess.Popen(command, cwd=pytester.path, env=env, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            while "running" not in process.stdout.readline():
-                assert process.poll() is None
-            servers = psutil.Process(process.pid).children(recursive=True)
-            assert len(servers) >= 1
-            assert os.listdir(folder)
-            process.send_signal(number)
-            assert process.wait(60) == pytest.ExitCode.INTERRUPTED
+        with subprocess.Popen(
+            command,
+            cwd=pytester.path,
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+            # A parent that ignores the signal, such as nohup, would hand that down.
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        ) as process:
+            try:
+                assert process.stdout is not None
+                while "running" not in process.stdout.readline():
+                    assert process.poll() is None
+                servers = psutil.Process(process.pid).children(recursive=True)
+                assert len(servers) >= 1
+                assert os.listdir(folder)
+                process.send_signal(number)
+                assert process.wait(60) == pytest.ExitCode.INTERRUPTED
+            finally:
+                process.kill()
         _, running = psutil.wait_procs(servers, timeout=30)
         assert running == []
         assert os.listdir(folder) == []
@@ -173,6 +184,7 @@ def test_a_project_keeps_its_own_handler_of_signals(pytester: pytest.Pytester) -
         def handle(number, frame): pass
 
         signal.signal(signal.SIGTERM, handle)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
         def test_s3(ip1_s3):
             assert signal.getsignal(signal.SIGTERM) is handle
