@@ -72,6 +72,7 @@ class Case:
     :param name: for ``--only``.
     :param title: its heading in the results.
     :param concurrency: the number of requests in flight of the contenders that can send several at once.
+    :param has_defaults: whether the operator uses its default page size and request rate.
     :param rounds: how often it runs at most; ``None`` for as often as the benchmark was told.
     """
 
@@ -83,6 +84,7 @@ class Case:
     page_size: int = 200
     file_format: str = "jsonl"
     rounds: int | None = None
+    has_defaults: bool = False
 
     @property
     def modules(self) -> dict[str, str]:
@@ -109,7 +111,8 @@ class Case:
         return replace(self, source=source)
 
     def __str__(self) -> str:
-        return f"{self.source}, pages of {self.page_size}, {self.concurrency} requests in flight, {self.file_type}"
+        pages = "default settings" if self.has_defaults else f"pages of {self.page_size}"
+        return f"{self.source}, {pages}, {self.concurrency} requests in flight, {self.file_type}"
 
 
 #: A conversation of this many messages fits into one page.
@@ -118,6 +121,13 @@ _LONG, _NIGHT = Source(100_000), Source(5, conversations=1000, latency=0.05)
 
 #: Compared with other ways to do the same.
 SPEED_CASES: Final = (
+    Case(
+        "defaults",
+        "One long conversation at the default settings",
+        Source(100_000, latency=0.05),
+        (OPERATOR, HANDWRITTEN),
+        has_defaults=True,
+    ),
     Case("many", "1,000 short conversations", _NIGHT, concurrency=8),
     Case(
         "many-without-links",

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_ip1.api.extras import EXTRAS
 from benchmarks.cases import Case, Source
 from benchmarks.contenders.common import Job
 from dev import PROJECT, stack
@@ -85,16 +86,18 @@ class Bench:
             page_size=case.page_size,
             concurrency=case.concurrency,
             file_format=case.file_format,
+            has_defaults=case.has_defaults,
         )
         served = requests_served(url)
-        found = self.run(f"benchmarks.contenders.{module}", case.source, json.dumps(asdict(job)))
+        rate = EXTRAS["requests_per_second"].default if case.has_defaults else 0
+        found = self.run(f"benchmarks.contenders.{module}", case.source, json.dumps(asdict(job)), rate=rate)
         return Run(**found, requests=requests_served(url) - served)
 
-    def run(self, module: str, source: Source, *arguments: str) -> Any:
+    def run(self, module: str, source: Source, *arguments: str, rate: float = 0) -> Any:
         """Run a module in a process with Airflow connections to the servers. Returns what it reports."""
         url = self.ip1[source]
         env = stack.airflow_environment(self.home) | {
-            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=0),
+            "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=rate),
             "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps({"conn_type": "http", "host": url}),
             "AIRFLOW_CONN_AWS_DEFAULT": stack.aws_connection(self.s3),
         }

@@ -70,6 +70,12 @@ def _import_time(results: Results) -> float:
 
 _MIB = " MiB"
 TARGETS = [
+    Target(
+        "100,000 messages at 50 ms, default settings: speed relative to requests + S3Hook",
+        4,
+        _speed("defaults", HANDWRITTEN),
+    ),
+    Target("the same: requests", 110, _requests("defaults"), at_most=True),
     Target("1,000 short conversations: speed relative to the ceiling", 0.9, _speed_without_start("many")),
     Target("the same: requests per conversation", 1.05, _requests("many"), at_most=True),
     Target("the same without `Link`: speed relative to the ceiling", 0.42, _speed_without_start("many-without-links")),

@@ -48,7 +48,11 @@ EXTRAS: Final = {
         "Seconds to wait for the server, above 0: one number, or [connect, read]. Default: [10, 60].",
         (10.0, 60.0),
     ),
-    "page_size": _number("Page size", "Messages per request.", "integer", 200, minimum=1, maximum=10_000),
+    "page_size": Extra(
+        "Page size",
+        "Messages per request. Default: 200, then up to 1000.",
+        {"type": ["integer", "null"], "minimum": 1, "maximum": 10_000},
+    ),
     "concurrency": _number(
         "Concurrency", "Maximum number of requests in flight per task.", "integer", 4, minimum=1, maximum=64
     ),

@@ -30,7 +30,8 @@ class Settings:
     :param base_url: scheme, host, optional port and path prefix, without a slash at the end.
     :param api_key: sent as a Bearer token (iP.1's introduction page).
     :param timeout: seconds above 0 to wait for a TCP connection, and for the next bytes of a response.
-    :param page_size: messages per request, 1 to 10000.
+    :param page_size: messages per request, 1 to 10000; ``None`` for 200 in the first page of a list, and up to 1000
+        after a full page if the server grants it.
     :param concurrency: maximum number of requests in flight, 1 to 64.
     :param max_attempts: maximum number of attempts per request, 1 to 20.
     :param requests_per_second: maximum rate of the process, 0 for no limit.
@@ -46,7 +47,7 @@ class Settings:
     base_url: str
     api_key: str = field(repr=False)
     timeout: tuple[float, float] = EXTRAS["timeout"].default
-    page_size: int = EXTRAS["page_size"].default
+    page_size: int | None = None
     concurrency: int = EXTRAS["concurrency"].default
     max_attempts: int = EXTRAS["max_attempts"].default
     requests_per_second: float = EXTRAS["requests_per_second"].default

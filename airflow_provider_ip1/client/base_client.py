@@ -26,6 +26,7 @@ from airflow_provider_ip1.api.decoding import decode_batch, decode_message, deco
 from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
+from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
@@ -93,6 +94,7 @@ class BaseClient:
         self._retry_log = RetryLog(log)
         # Whether the server has given a response that only iP.1's API gives.
         self._is_proven = False
+        self._larger_pages = LargerPages()
 
     # -- operations
 
@@ -170,7 +172,12 @@ class BaseClient:
         :param lists: the lists, in order; or the messages of the account.
         :param concurrency: most requests in flight; ``None`` for the connection's setting.
         """
-        return ReadAhead(lists, page_size=self.settings.page_size, concurrency=concurrency or self.settings.concurrency)
+        return ReadAhead(
+            lists,
+            page_size=self.settings.page_size,
+            concurrency=concurrency or self.settings.concurrency,
+            larger=self._larger_pages,
+        )
 
     def read(self, ahead: ReadAhead, lists: Lists) -> Iterator[PageRequest | Page | None]:
         """

@@ -65,8 +65,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
 
     :param ip1_conn_id: Airflow connection with the API key in *password* and the base URL in *host*.
     :param timeout: seconds above 0 to wait for the server, or (connect, read). Default (10, 60).
-    :param page_size: messages per request, 1 to 10000. Default 200. iP.1 does not document its maximum. If iP.1 returns
-        fewer messages, the hook continues after the last one.
+    :param page_size: messages per request, 1 to 10000. iP.1 does not document its maximum. If iP.1 returns fewer
+        messages, the hook continues after the last one. Default: 200 for the first page of a list, then up to 1000 if
+        iP.1 returns as many.
     :param concurrency: maximum number of requests in flight, 1 to 64. Default 4.
     :param max_attempts: maximum number of attempts per request, 1 to 20. Default 5.
     :param requests_per_second: maximum rate of this process with this key, 0 for no limit. Default 20.

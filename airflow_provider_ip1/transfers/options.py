@@ -66,7 +66,8 @@ class ExportArguments(TypedDict, total=False):
         ``status_lookback=None``.
     :param extra_args: arguments of the S3 write, as for ``S3Hook``, such as ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``ACL``, ``StorageClass``, ``Tagging`` or ``RequestPayer``. Default none.
-    :param page_size: messages per request, 1 to 10000; default from the connection, otherwise 200.
+    :param page_size: messages per request, 1 to 10000; default from the connection, otherwise 200,
+        then up to 1000.
     :param concurrency: maximum number of requests in flight, 1 to 64; default from the connection, otherwise 4.
     :param ip1_conn_id: Airflow connection to iP.1, default ``ip1_default``. (templated)
     :param aws_conn_id: Airflow connection to AWS or another S3 store, default ``aws_default``; ``None`` for boto3's own

@@ -26,6 +26,7 @@ class Job:
     :param conversations: how many conversations to read.
     :param messages: messages in each conversation.
     :param concurrency: the number of requests in flight, for contenders that can send several at once.
+    :param has_defaults: whether the operator chooses the size of its pages.
     """
 
     ip1_url: str
@@ -40,6 +41,7 @@ class Job:
     page_size: int
     concurrency: int
     file_format: str
+    has_defaults: bool
 
     @property
     def total(self) -> int:

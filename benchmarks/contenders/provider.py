@@ -25,7 +25,7 @@ def export(job: Job) -> None:
         s3_bucket=job.bucket,
         s3_key=job.key,
         file_format=job.file_format,  # type: ignore[arg-type]  # text from the command line
-        page_size=job.page_size,
+        page_size=None if job.has_defaults else job.page_size,
         concurrency=job.concurrency,
     )
     result = operator.execute({})

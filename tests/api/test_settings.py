@@ -176,7 +176,7 @@ def test_defaults() -> None:
     settings = read()
     assert settings.conn_id == "ip1_test"
     assert settings.timeout == (10.0, 60.0)
-    assert settings.page_size == 200
+    assert settings.page_size is None
     assert settings.concurrency == 4
     assert settings.max_attempts == 5
     assert settings.requests_per_second == 20

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from airflow_provider_ip1.api.batches import Batch
@@ -33,7 +33,7 @@ class Listing:
     :param participant: whose conversation it is, normalized; ``None`` for a list that is not a conversation.
     :param direction: ``"mt"`` or ``"mo"`` if the list has only these; ``None`` for both, or if unknown.
     :param order: by creation, ``"ASC"`` (oldest first) or ``"DESC"``.
-    :param page_size: rows to request per page, from 1; ``None`` for the connection's setting.
+    :param page_size: rows to request per page, from 1; ``None`` for the connection's setting, or the growing default.
     :param batch: the batch whose messages it lists, if it was found in the list of batches.
     """
 
@@ -80,7 +80,7 @@ Lists: TypeAlias = Sequence[Listing] | AccountMessages
 """What one read reads: lists that are known, or those that the list of batches leads to."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PageRequest:
     """
     A page that should be requested now.
@@ -89,17 +89,20 @@ class PageRequest:
     :param start: offset in rows, from 0.
     :param limit: rows, from 2.
     :param order: of the rows. Rows that are missing are also looked for in the other order.
+    :param is_trial: whether a server may refuse it. Then it is not repeated after a 5xx.
     """
 
     listing: Listing
     start: int
     limit: int
     order: Order
+    is_trial: bool = False
 
     @property
     def request(self) -> Request:
         """The request to send."""
-        return self.listing.request.page(self.start, self.limit, self.order)
+        request = self.listing.request.page(self.start, self.limit, self.order)
+        return replace(request, retry="unless_sent") if self.is_trial else request
 
 
 def conversation_lists(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import LinkEvidence
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
@@ -57,17 +58,23 @@ class PageQueue:
     comes before it, and counts only if it joins that.
 
     :param listing: the list.
-    :param page_size: rows to request per page, from 1. A page of 1 could not overlap, so 1 requests 2.
+    :param page_size: rows to request per page, from 1. A page of 1 could not overlap, so 1 requests 2. ``None`` for
+        200, and more after a full page if the server grants it.
     :param window: most pages to request ahead, from 1. A list that is read newest first is usually left early, so it is
         read ahead more cautiously.
+    :param larger: what is known about larger pages.
     """
 
-    def __init__(self, listing: Listing, *, page_size: int, window: int = 1) -> None:
+    def __init__(
+        self, listing: Listing, *, page_size: int | None, window: int = 1, larger: LargerPages | None = None
+    ) -> None:
         self.listing = listing
-        self.limit = max(page_size, 2)
+        self._larger = larger or LargerPages()
+        self.limit = max(page_size or self._larger.first, 2)
+        self._may_grow = page_size is None
         self.state = State.START
         self._link = LinkEvidence()
-        self._place = Place(self.limit)
+        self._place = Place(self._larger.larger if self._may_grow else self.limit)
         self._max_window = window
         self._window = 1
         self._queue: deque[Pending] = deque()
@@ -95,11 +102,24 @@ class PageQueue:
                 start = self._start_of_next_page()
                 if start is None:
                     break
-                pending = Pending(PageRequest(self.listing, start, self._limit, self._order))
+                pending = Pending(
+                    self._larger_page(start) or PageRequest(self.listing, start, self._limit, self._order)
+                )
                 self._queue.append(pending)
             pending.is_sent = True
             requests.append(pending.request)
         return requests
+
+    def _larger_page(self, start: int) -> PageRequest | None:
+        is_due = self._may_grow and self.state is State.FOLLOW and self._place.capacity >= self._limit == self.limit
+        return self._larger.request(self.listing, start, self._order) if is_due else None
+
+    def _note_larger_page(self, request: PageRequest, page: RawPage) -> None:
+        """Go on with larger pages if the first one has more rows than those before it."""
+        self._larger.note(request, page, self._place.capacity)
+        self._may_grow = len(page.ids) > self._place.capacity
+        if self._may_grow:
+            self._limit = request.limit
 
     def _start_of_next_page(self) -> int | None:
         if self.state is State.END:
@@ -107,7 +127,9 @@ class PageQueue:
         if not self._queue:
             return self._next_start
         last = self._queue[-1]
-        if len(self._queue) >= self._window or self._place.capacity < 2 or self._queue[0].look_back_end is not None:
+        # How many rows the first larger page will have is unknown, so nothing can join it yet.
+        is_unknown = self._place.capacity < 2 or last.request.limit > self._limit
+        if len(self._queue) >= self._window or is_unknown or self._queue[0].look_back_end is not None:
             return None
         start = last.request.start + self._place.capacity - 1
         most = self._link.total_hint or self._end
@@ -187,7 +209,11 @@ class PageQueue:
             return RawPage()
         if request.limit > self.limit and isinstance(error, (IP1ParticipantError, IP1ResponseError, IP1ServerError)):
             # The pager's own choice, too: go on with pages that this server is known to return.
+            if self._may_grow and request.limit == self._larger.larger:
+                self._larger.refuse()
+                self._may_grow = False
             self._largest = self._limit = self.limit
+            self._place.capacity = min(self._place.capacity, self.limit)
             self._queue = deque(later for later in self._queue if later.request.limit <= self.limit)
             pending.request = PageRequest(self.listing, request.start, self.limit, request.order)
             pending.is_sent, pending.outcome = False, None

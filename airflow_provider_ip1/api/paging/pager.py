@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.offsets import MAX_PASSES, repair_pass, search_offsets
@@ -31,8 +32,10 @@ MAX_SEARCH_REQUESTS = 60
 class Pager(PageQueue):
     """Decides which pages of one list to request, and which rows of the responses are new."""
 
-    def __init__(self, listing: Listing, *, page_size: int, window: int = 1) -> None:
-        super().__init__(listing, page_size=page_size, window=window)
+    def __init__(
+        self, listing: Listing, *, page_size: int | None, window: int = 1, larger: LargerPages | None = None
+    ) -> None:
+        super().__init__(listing, page_size=page_size, window=window, larger=larger)
         self._stalled = 0
         self._search: Iterator[int] = iter(())
         self._searched = 0
@@ -57,6 +60,8 @@ class Pager(PageQueue):
 
     def _take(self, pending: Pending, page: RawPage) -> None:
         request, place = pending.request, self._place
+        if request.limit > self._limit:
+            self._note_larger_page(request, page)
         new = place.new_rows(page) if self.state is not State.PROBE else []
         event = self._event(request, page, new)
         self._link.note(request, page)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.listing import AccountMessages, Listing, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.pager import Pager
@@ -28,15 +29,19 @@ class ReadAhead:
 
     :param lists: the lists, in order. Taken one by one when there is room. Requests for the list of batches, which
         leads to the messages of the account, share the room.
-    :param page_size: rows per page for lists that do not say.
+    :param page_size: rows per page for lists that do not say; ``None`` for 200, and more after a full page if the
+        server grants it.
     :param concurrency: most requests in flight, and most full pages that the next lists hold, from 1.
+    :param larger: what the client knows about larger pages.
     """
 
-    def __init__(self, lists: Lists, *, page_size: int, concurrency: int) -> None:
+    def __init__(
+        self, lists: Lists, *, page_size: int | None, concurrency: int, larger: LargerPages | None = None
+    ) -> None:
         self._index: BatchIndex | None = None
         self._upcoming: Iterator[Listing] = iter(())
         if isinstance(lists, AccountMessages):
-            self._index = BatchIndex(lists, page_size=page_size, enough=_LISTS_PER_REQUEST * concurrency)
+            self._index = BatchIndex(lists, enough=_LISTS_PER_REQUEST * concurrency)
         else:
             self._upcoming = iter(lists)
         #: Lists that were read, or skipped, to their end.
@@ -45,6 +50,7 @@ class ReadAhead:
         self._owners: dict[PageRequest, Pager | BatchIndex] = {}
         self._page_size = page_size
         self._concurrency = concurrency
+        self._larger = larger or LargerPages()
 
     def steps(self) -> Iterator[PageRequest | Page | None]:
         """
@@ -145,7 +151,7 @@ class ReadAhead:
         if listing is None:
             return False
         page_size = listing.page_size or self._page_size
-        self._active.append(Pager(listing, page_size=page_size, window=self._concurrency))
+        self._active.append(Pager(listing, page_size=page_size, window=self._concurrency, larger=self._larger))
         return True
 
     def _next_list(self) -> Listing | None:
@@ -166,13 +172,12 @@ class BatchIndex:
     Only the batches of about one page are in memory, however many there are.
 
     :param account: what to read.
-    :param page_size: rows per page if the list of batches does not say.
     :param enough: number of lists from which on no further page of batches is requested.
     """
 
-    def __init__(self, account: AccountMessages, *, page_size: int, enough: int) -> None:
+    def __init__(self, account: AccountMessages, *, enough: int) -> None:
         self._account = account
-        self._pager = Pager(account.batches, page_size=account.batches.page_size or page_size)
+        self._pager = Pager(account.batches, page_size=account.batches.page_size)
         self._enough = enough
         self._lists: deque[Listing] = deque()
         self._failure: Exception | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from airflow_provider_ip1.api.page_body import RawPage, read_link
+from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
@@ -108,17 +109,26 @@ def a_list(participant: str | None = None, order: Order = "ASC") -> Listing:
     return Listing(conversation_request("46701740605"), participant, order=order)
 
 
-def read_ahead(lists: list[Listing], page_size: int, concurrency: int) -> ReadAhead:
-    return ReadAhead(lists, page_size=page_size, concurrency=concurrency)
+class GrowingPages(LargerPages):
+    """Growing pages for short lists."""
+
+    first = 6
+    larger = 30
 
 
-def read(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random | None = None) -> list[str]:
+def read_ahead(lists: list[Listing], page_size: int | None, concurrency: int) -> ReadAhead:
+    return ReadAhead(lists, page_size=page_size, concurrency=concurrency, larger=GrowingPages())
+
+
+def read(
+    server: ModelServer, page_size: int | None, concurrency: int, shuffle: random.Random | None = None
+) -> list[str]:
     """Read the model to its end, answering in any order; fails when it does not end."""
     ahead = read_ahead([a_list(order=server.order)], page_size, concurrency)
     return [key for page in pages_of(ahead, {None: server}, concurrency, shuffle) for key in page.ids]
 
 
-def read_pages(server: ModelServer, page_size: int, concurrency: int, shuffle: random.Random) -> list[Page]:
+def read_pages(server: ModelServer, page_size: int | None, concurrency: int, shuffle: random.Random) -> list[Page]:
     """Read the model as :func:`read` does. Returns the pages."""
     ahead = read_ahead([a_list(order=server.order)], page_size, concurrency)
     return pages_of(ahead, {None: server}, concurrency, shuffle)

@@ -236,5 +236,3 @@ def test_the_size_of_its_pages() -> None:
     batches = BatchServer([f"batch{number}" for number in range(30)])
     read(Account(batches), page_size=70)
     assert {limit for _, limit in batches.requests} == {200}
-    ahead = ReadAhead(AccountMessages(replace(account_messages().batches, page_size=None)), page_size=70, concurrency=1)
-    assert [request.limit for request in ahead.next_requests()] == [70]

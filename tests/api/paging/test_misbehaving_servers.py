@@ -21,7 +21,7 @@ from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
 from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
-from tests.api.paging.model_server import LINK_STYLES, ModelServer, read_pages
+from tests.api.paging.model_server import LINK_STYLES, GrowingPages, ModelServer, read_pages
 
 READS = int(os.environ.get("IP1_READS", "2000"))
 
@@ -102,10 +102,11 @@ class MisbehavingServer(ModelServer):
 @st.composite
 def servers(
     draw: st.DrawFn, kinds: tuple[str, ...], *, is_stale: bool
-) -> tuple[MisbehavingServer, int, int, random.Random]:
+) -> tuple[MisbehavingServer, int | None, int, random.Random]:
     total = draw(st.one_of(st.integers(0, 12), st.integers(0, 160)))
-    page_size = draw(st.one_of(st.integers(2, 8), st.integers(2, 70)))
-    at = st.one_of(st.sampled_from([0, 10_000]), st.integers(0, 160), st.just(page_size - 1))
+    # None is the default, with which pages grow.
+    page_size = draw(st.one_of(st.none(), st.integers(2, 8), st.integers(2, 70)))
+    at = st.one_of(st.sampled_from([0, 10_000]), st.integers(0, 160), st.just((page_size or GrowingPages.first) - 1))
     change = st.tuples(st.sampled_from(kinds), at, st.integers(1, 6))
     numbers = st.integers(0, 30)
     # From two rows on: a server that once showed more than one row and then shows one has only that one.
@@ -125,10 +126,10 @@ def servers(
     return server, page_size, draw(st.integers(1, 6)), random.Random(draw(st.integers(0, 2**16)))
 
 
-def check(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+def check(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) -> None:
     server, page_size, concurrency, shuffle = scenario
     rows = len(server.rows)
-    smallest_page = min([page_size, server.clamp, *server.clamps.values()])
+    smallest_page = min([page_size or GrowingPages.first, server.clamp, *server.clamps.values()])
     try:
         pages = read_pages(server, page_size, concurrency, shuffle)
     except (IP1PagingError, IP1ResponseError):
@@ -163,14 +164,14 @@ COMMON = settings(
 @COMMON
 @pytest.mark.no_cover
 @given(servers(("insert", "delete", "repeat"), is_stale=True))
-def test_rows_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+def test_rows_that_come_and_go(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) -> None:
     check(scenario)
 
 
 @COMMON
 @pytest.mark.no_cover
 @given(servers(("swap", "move"), is_stale=False))
-def test_rows_that_change_places(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
+def test_rows_that_change_places(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) -> None:
     """
     Not from stale responses: a page from before the move and one from after it can both lack a row.
 

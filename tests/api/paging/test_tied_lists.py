@@ -47,7 +47,7 @@ def tied_server(choose: random.Random, tied_order: TiedOrder, kinds: tuple[str, 
 def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> None:
     choose = random.Random(seed)
     server = tied_server(choose, tied_order, kinds)
-    page_size = choose.choice([choose.randint(5, 9), choose.randint(5, 70)])
+    page_size = choose.choice([None, choose.randint(5, 9), choose.randint(5, 70)])
     try:
         delivered = read(server, page_size, choose.choice([1, 2, 4, 16]), choose)
     except IP1PagingError:
