@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_ip1.api.paging.delivered import RECENT_ROWS, DeliveredRows
+from airflow_provider_ip1.api.paging.place import RECENT_ROWS, DeliveredRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
