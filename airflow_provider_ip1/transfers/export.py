@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -74,16 +73,16 @@ class Export:
         :raises Exception: see :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`.
         """
         options, reader, store = self._options, self._reader, self._store
-        started, started_at = time.monotonic(), datetime.now(UTC)
+        started = time.monotonic()
         self._log.info(start_line(reader.description, options))
         redaction = self._redaction()
         # Checks the connection to iP.1, before anything is asked of the store.
         origin = Origin.of_export(self._hook.settings, reader, options, self._context)
         store.check()
-        replacement = Replacement(options, origin, store.head(), store.uri)
+        replacement = Replacement(options, origin, store)
         replacement.check()
         if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
-            store.remove_leftovers(before=started_at)
+            store.remove_leftovers()
         check = None
         if options.verify_total:
             check = TotalCheck(self._hook, reader.participants, options.one_direction)
@@ -124,15 +123,15 @@ class Export:
 
     def _check_cancelled(self) -> None:
         if self._is_cancelled:
-            raise UploadCancelled("The task was told to stop. No object was written.")
+            raise UploadCancelled("The task was told to stop. Any existing object is unchanged.")
 
     def _check_name(self, participants: Iterable[str]) -> None:
         """Check that the object's name contains no participant's phone number, without repeating it in the error."""
         if any(map(self._numbers_in_name.contains, participants)):
             raise ValueError(
-                "s3_key: the key contains the participant's phone number. Keys appear in logs, XCom, listings and "
-                "lineage. Name the object by an id of your own, such as your customer number, or by the task's "
-                "{{ ti.map_index }}."
+                f"{self._store.argument}: the key contains the participant's phone number. Keys appear in logs, XCom, "
+                "listings and lineage. Name the object by an id of your own, such as your customer number, or by the "
+                "task's {{ ti.map_index }}."
             )
 
     def _redaction(self) -> Redaction | None:

@@ -11,7 +11,6 @@ from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.transfers.export import Export
 from airflow_provider_ip1.transfers.options import ExportArguments, ExportOptions, with_options
 from airflow_provider_ip1.transfers.readers import ConversationReader
-from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook as make_s3_hook
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -51,6 +50,7 @@ def export_conversations(
     :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.
     """
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
+    from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook as make_s3_hook
 
     checked = ExportOptions(s3_key=s3_key, s3_bucket=s3_bucket, direction=direction, **options)
     reader = ConversationReader.from_argument(participant, checked)

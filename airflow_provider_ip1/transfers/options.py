@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Literal, Required, TypedDict, TypeVar
+from typing import Any, Final, Literal, Required, TypedDict, TypeVar, get_args
 
 from airflow_provider_ip1.api.paging.listing import check_direction
 from airflow_provider_ip1.api.requests import Direction
@@ -22,11 +22,14 @@ from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.template_values import text_or_none
-from airflow_provider_ip1.transfers.replacing import ON_EMPTY, OnEmpty, Replace
 from airflow_provider_ip1.transfers.selection import Window
-from airflow_provider_ip1.transfers.stores.s3 import S3Object
+from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Replace = bool | Literal["always"]
+OnEmpty = Literal["protect", "write", "skip", "fail"]
+ON_EMPTY: Final = get_args(OnEmpty)
 
 # A parameter in a docstring, with the lines that continue its text. Python 3.13 removes the indentation of docstrings.
 _PARAMETER: Final = re.compile(r"^ *:param (\w+): .*\n(?:(?! *:)(?! *$).+\n)*", re.M)

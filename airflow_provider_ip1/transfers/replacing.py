@@ -13,23 +13,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final
 from urllib.parse import quote
 
 from airflow_provider_ip1.api.phone import has_number
+from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
-
-if TYPE_CHECKING:
-    from airflow_provider_ip1.api.settings import Settings
-    from airflow_provider_ip1.transfers.options import ExportOptions
-    from airflow_provider_ip1.transfers.readers import Reader
+from airflow_provider_ip1.transfers.options import ExportOptions
+from airflow_provider_ip1.transfers.readers import Reader
+from airflow_provider_ip1.transfers.stores import ObjectState, Store
 
 log = logging.getLogger(__name__)
-
-Replace = bool | Literal["always"]
-OnEmpty = Literal["protect", "write", "skip", "fail"]
-ON_EMPTY: Final = get_args(OnEmpty)
 
 _WAYS_OUT: Final = (
     "Use a key per run, such as one with {{ run_id | replace(':', '') | replace('+', '') }}, or set "
@@ -43,36 +38,6 @@ _WINDOW_LOSES: Final = (
 
 class ObjectChangedError(RuntimeError):
     """Another writer created, replaced or deleted the object during the export. The export left it unchanged."""
-
-
-@dataclass(frozen=True)
-class ObjectState:
-    """
-    An object in the store, or its absence.
-
-    :param is_known: false if the credentials may not see whether the object exists.
-    :param etag: the object's ETag with its quotes; ``None`` if there is no object.
-    :param size: its size in bytes.
-    :param metadata: its metadata, with names in lower case.
-    """
-
-    is_known: bool = True
-    etag: str | None = None
-    size: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def contains_messages(self, empty_size: int) -> bool:
-        """
-        Return whether the object contains messages.
-
-        Exports store their number of messages in the metadata, unless the object has several parts. An object without
-        that metadata contains messages unless it has the size of an empty file: it may have another format, in which
-        messages take less than an empty file of this one.
-
-        :param empty_size: size in bytes of an empty file in the format of the export.
-        """
-        count = self.metadata.get("ip1-messages", "")
-        return int(count) > 0 if count.isdecimal() else self.size not in (0, empty_size)
 
 
 @dataclass(frozen=True)
@@ -137,7 +102,7 @@ class Origin:
         """Whether the export has no window."""
         return self.since is None and self.until is None
 
-    def check_replaces(self, state: ObjectState, uri: str) -> None:
+    def check_replaces(self, state: ObjectState, store: Store) -> None:
         """
         Check that the export may replace the existing object, because it contains the same messages or more.
 
@@ -145,27 +110,27 @@ class Origin:
         one of another program or of version 0.2.0. That is logged.
 
         :param state: the existing object, or its absence.
-        :param uri: the object's address.
+        :param store: where the object is.
         :raises ValueError: the existing object contains other messages, or may contain some.
         """
-        found = state.metadata
+        found, uri = state.metadata, f"{store.argument}: {store.uri}"
         is_own = self.run is not None and found.get("ip1-run") == self.run
         if state.etag is None or is_own or found.get("ip1-messages") == "0":
             return
         if "ip1-source" not in found:
             if not self.is_complete:
-                raise ValueError(f"s3_key: {uri} exists and does not say which messages it contains. {_WINDOW_LOSES}")
-            log.warning("Replacing %s, which does not say where its content comes from.", uri)
+                raise ValueError(f"{uri} exists and does not say which messages it contains. {_WINDOW_LOSES}")
+            log.warning("Replacing %s, which does not say where its content comes from.", store.uri)
         elif found["ip1-source"] != self.source or self.direction not in (None, found.get("ip1-direction")):
             raise ValueError(
-                f"s3_key: {uri} contains messages of other participants, another direction or another connection, "
-                f"which this export would delete. {_WAYS_OUT}"
+                f"{uri} contains messages of other participants, another direction or another connection, which "
+                f" this export would delete. {_WAYS_OUT}"
             )
         elif not self.is_complete and not self._contains(found.get("ip1-since"), found.get("ip1-until")):
             limits = {"from": found.get("ip1-since"), "before": found.get("ip1-until")}
             window = " and ".join(f"{word} {time}" for word, time in limits.items() if time)
             content = f"messages modified {window}" if window else "messages of any time"
-            raise ValueError(f"s3_key: {uri} contains {content}. {_WINDOW_LOSES}")
+            raise ValueError(f"{uri} contains {content}. {_WINDOW_LOSES}")
 
     def _contains(self, since: str | None, until: str | None) -> bool:
         try:
@@ -184,23 +149,22 @@ class Replacement:
 
     :param options: the options of the export.
     :param origin: what the new object says about itself.
-    :param state: what the object was when the export started.
-    :param uri: the object's address.
+    :param store: where the object is. Its state at this time is the one to replace.
     """
 
-    def __init__(self, options: ExportOptions, origin: Origin, state: ObjectState, uri: str) -> None:
+    def __init__(self, options: ExportOptions, origin: Origin, store: Store) -> None:
         self.origin = origin
+        self._options = options
+        self._store = store
+        self._state = state = store.head()
         self.expected = state
         """What must be there when the object is written."""
         self.conflict: Exception = ObjectChangedError(
-            f"{uri} changed during the export: another task, or another try of this task, wrote or deleted it. The "
-            "export wrote nothing, so that it does not replace newer data. Run the task again if its messages are "
+            f"{store.uri} changed during the export: another task, or another try of this task, wrote or deleted it. "
+            "The export wrote nothing, so that it does not replace newer data. Run the task again if its messages are "
             "still needed."
         )
         """The error to raise if something else is there."""
-        self._options = options
-        self._state = state
-        self._uri = uri
 
     def check(self) -> None:
         """
@@ -208,19 +172,19 @@ class Replacement:
 
         :raises ValueError: it may not.
         """
-        replace, state = self._options.replace, self._state
+        replace, state, store = self._options.replace, self._state, self._store
+        existing = f"{store.argument}: {store.uri} exists"
         if not replace:
             self._only_write_new(
                 ValueError(
-                    f"s3_key: {self._uri} exists, and replace is False. Use another key, delete the object, or set "
-                    "replace=True."
+                    f"{existing}, and replace is False. Use another key, delete the object, or set replace=True."
                 )
             )
             if state.etag is not None:
                 raise self.conflict
             return
         if replace is True:
-            self.origin.check_replaces(state, self._uri)
+            self.origin.check_replaces(state, store)
         if state.is_known:
             return
         effect = "The export replaces it without noticing other writers."
@@ -228,15 +192,15 @@ class Replacement:
             effect = "The export has a window, so it only writes a new object."
             self._only_write_new(
                 ValueError(
-                    f"s3_key: {self._uri} exists, and the S3 credentials do not show which messages it contains. "
-                    f"{_WINDOW_LOSES} Or allow s3:GetObject and s3:ListBucket."
+                    f"{existing}, and the credentials do not show which messages it contains. {_WINDOW_LOSES} Or "
+                    f"allow {store.reading_rights}."
                 )
             )
         log.warning(
-            "The S3 credentials do not show whether %s exists (403). %s To protect it from other writers, allow "
-            "s3:GetObject and s3:ListBucket.",
-            self._uri,
+            "The credentials do not show whether %s exists (403). %s To protect it from other writers, allow %s.",
+            store.uri,
             effect,
+            store.reading_rights,
         )
 
     def check_empty(self, empty_size: Callable[[], int], arguments: str) -> None:
@@ -257,16 +221,29 @@ class Replacement:
             )
         if on_empty == "protect":
             protected = IP1NoMessagesError(
-                f"There are no messages to export, but {self._uri} contains messages. It was left unchanged, because "
-                f"on_empty is 'protect'. Check {arguments}. To replace it with an empty object, set on_empty='write'."
+                f"There are no messages to export, but {self._store.uri} contains messages. It was left unchanged, "
+                f"because on_empty is 'protect'. Check {arguments}. To replace it with an empty object, set "
+                "on_empty='write'."
             )
-            if self._state.etag is not None and self._state.contains_messages(empty_size()):
+            if self._state.etag is not None and _contains_messages(self._state, empty_size()):
                 raise protected
             if not self._state.is_known:
                 self._only_write_new(protected)
 
     def _only_write_new(self, conflict: Exception) -> None:
         self.expected, self.conflict = ObjectState(), conflict
+
+
+def _contains_messages(state: ObjectState, empty_size: int) -> bool:
+    """
+    Return whether an existing object contains messages.
+
+    Exports store their number of messages in the metadata, unless the object has several parts. An object without that
+    metadata contains messages unless it has the size of an empty file: it may have another format, in which messages
+    take less than an empty file of this one.
+    """
+    count = state.metadata.get("ip1-messages", "")
+    return int(count) > 0 if count.isdecimal() else state.size not in (0, empty_size)
 
 
 def _digest(*values: object) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
+from tests.transfers.s3_proxy import S3Proxy, s3_proxy, use_proxy
+from tests.transfers.sandbox_conversations import connected_sandbox
 
 # A busy machine must not fail a property test.
 settings.register_profile("no-deadline", deadline=None)
@@ -39,3 +41,17 @@ def operator(bucket: Bucket) -> Callable[..., ConversationToS3Operator]:
 def export(operator: Callable[..., ConversationToS3Operator], ip1_connection: str) -> Callable[..., dict[str, Any]]:
     """Run the operator outside a DAG run."""
     return lambda **changes: operator(**changes).execute({})
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch, s3_server: stack.S3Server, bucket: Bucket) -> Iterator[S3Proxy]:
+    """Put a proxy between the operator and S3. Requests are not repeated."""
+    with s3_proxy(s3_server) as proxy:
+        use_proxy(monkeypatch, s3_server, proxy, attempts=1)
+        yield proxy
+
+
+@pytest.fixture
+def large_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with connected_sandbox(monkeypatch, messages=10_000):
+        yield

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -46,6 +48,8 @@ class S3Proxy:
     :param answer: called with each request; returns a status, an S3 error code and perhaps more of the error in XML, or
         ``None`` to forward the request. Without a code, the response is empty, and status 0 closes the connection.
     :param before: called with each request that is forwarded.
+    :param after: called with each request that S3 has executed, before its response goes to the client.
+    :param rewrite: returns the content of a response that goes to the client instead of S3's.
     :param ignores_conditions: whether to forward requests without their conditions.
     :param loses_responses_of: operations whose next response is lost after the server has executed them.
     :param instead: what the client gets instead, as from ``answer``.
@@ -55,6 +59,8 @@ class S3Proxy:
     url: str
     answer: Callable[[S3Request], tuple[int, str] | tuple[int, str, str] | None] = lambda request: None
     before: Callable[[S3Request], None] = lambda request: None
+    after: Callable[[S3Request], None] = lambda request: None
+    rewrite: Callable[[bytes], bytes] = lambda content: content
     ignores_conditions: bool = False
     loses_responses_of: set[str] = field(default_factory=set)
     instead: tuple[int, str] = (500, "InternalError")
@@ -62,6 +68,13 @@ class S3Proxy:
 
     def calls(self) -> list[str]:
         return [request.call for request in self.requests]
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, server: stack.S3Server, proxy: S3Proxy, *, attempts: int) -> None:
+    """Let the default AWS connection lead to the proxy, and send each request so often."""
+    connection = json.loads(stack.aws_connection(replace(server, endpoint_url=proxy.url)))
+    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": attempts}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
 
 
 def _call(method: str, path: str) -> str:
@@ -106,7 +119,8 @@ def s3_proxy(server: stack.S3Server) -> Iterator[S3Proxy]:
             try:
                 connection.request(self.command, self.path, body, dict(signed.headers.items()))
                 response = connection.getresponse()
-                content = response.read()
+                content = proxy.rewrite(response.read())
+                proxy.after(request)
                 if request.call in proxy.loses_responses_of:
                     proxy.loses_responses_of.discard(request.call)
                     self.respond_with_error(*proxy.instead)

@@ -24,7 +24,8 @@ from airflow_provider_ip1.links.s3 import S3ObjectLink
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
-from airflow_provider_ip1.transfers.stores.s3 import S3Object, S3Store
+from airflow_provider_ip1.transfers.stores.s3 import S3Store
+from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 from dev import stack
 from tests.airflow_runs import AIRFLOW, run_script
 from tests.transfers.bucket_contents import Bucket

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +19,7 @@ from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Op
 from airflow_provider_ip1.transfers.replacing import ObjectChangedError
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
-from tests.transfers.s3_proxy import S3Proxy, S3Request, s3_proxy
+from tests.transfers.s3_proxy import S3Proxy, S3Request, use_proxy
 from tests.transfers.sandbox_conversations import connected_sandbox
 
 Operator = Callable[..., ConversationToS3Operator]
@@ -30,22 +28,6 @@ SMALL = {"participant": SEVEN}
 LARGE = {"participant": MAIN, "page_size": 1000}
 SIZES = pytest.mark.parametrize("export", [SMALL, LARGE], ids=["one part", "several parts"])
 VISIBLE_BY = ("PutObject", "CompleteMultipartUpload")
-
-
-@pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch, s3_server: stack.S3Server, bucket: Bucket) -> Iterator[S3Proxy]:
-    """Put a proxy between the operator and S3. Requests are not repeated."""
-    with s3_proxy(s3_server) as proxy:
-        connection = json.loads(stack.aws_connection(replace(s3_server, endpoint_url=proxy.url)))
-        connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": 1}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-        yield proxy
-
-
-@pytest.fixture
-def large_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with connected_sandbox(monkeypatch, messages=10_000):
-        yield
 
 
 def context(try_number: int = 1, run_id: str = "manual__2026-11-24T12:00:00+00:00") -> dict[str, Any]:
@@ -132,6 +114,7 @@ def test_a_write_whose_response_is_lost_succeeds(
     operator: Operator,
     large_sandbox: None,
     bucket: Bucket,
+    s3_server: stack.S3Server,
     proxy: S3Proxy,
     export: dict[str, Any],
     is_new: bool,
@@ -140,7 +123,7 @@ def test_a_write_whose_response_is_lost_succeeds(
     """The write is repeated, and the repetition would conflict with the first one."""
     if not is_new:
         bucket.put("out.jsonl", b"from yesterday")
-    use_proxy(monkeypatch, bucket, proxy, attempts=3)
+    use_proxy(monkeypatch, s3_server, proxy, attempts=3)
     proxy.loses_responses_of, proxy.instead = {*VISIBLE_BY, "UploadPart"}, instead
     result = operator(**export).execute({})
     assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
@@ -173,7 +156,7 @@ def test_an_object_that_the_credentials_show_only_now_has_appeared(
     def appear_before_the_write(request: S3Request) -> tuple[int, str] | None:
         nonlocal heads
         heads += request.call == "HEAD"
-        if heads == 3 and request.call == "HEAD":
+        if heads == 2 and request.call == "HEAD":
             bucket.put("out.jsonl", b"newer")
         return answer(request)
 
@@ -194,17 +177,6 @@ def test_a_store_without_conditions_is_not_written_to_blindly(
     with pytest.raises(ClientError, match="NotImplemented"):
         operator(**SMALL, replace=False).execute({})
     assert bucket.get("out.jsonl") == b"from yesterday"
-
-
-def use_proxy(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, proxy: S3Proxy, *, attempts: int) -> None:
-    connection = json.loads(stack.aws_connection(replace(s3_of(bucket), endpoint_url=proxy.url)))
-    connection["extra"]["config_kwargs"]["retries"] = {"total_max_attempts": attempts}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-
-
-def s3_of(bucket: Bucket) -> stack.S3Server:
-    credentials = bucket.client._request_signer._credentials
-    return stack.S3Server(bucket.client.meta.endpoint_url, "", credentials.access_key, credentials.secret_key)
 
 
 # -- stores without conditional writes
@@ -251,8 +223,8 @@ def test_a_store_that_ignores_conditions_is_compared_before_the_write(
     def appear_after_the_start(request: S3Request) -> None:
         nonlocal heads
         heads += request.call == "HEAD"
-        # The bucket, then the object at the start, then the object before the write.
-        if heads == 3 and request.call == "HEAD":
+        # The object at the start, then the object before the write.
+        if heads == 2 and request.call == "HEAD":
             bucket.put("out.jsonl", b"newer")
 
     proxy.before = appear_after_the_start
@@ -309,13 +281,14 @@ def test_a_write_that_fails_once_does_not_replace_a_newer_object(
     operator: Operator,
     ip1_connection: str,
     bucket: Bucket,
+    s3_server: stack.S3Server,
     proxy: S3Proxy,
     error: tuple[int, str] | tuple[int, str, str],
     ignores_conditions: bool,
 ) -> None:
     """Whatever S3 answers, and however often the write is repeated."""
     bucket.put("out.jsonl", b"from yesterday")
-    use_proxy(monkeypatch, bucket, proxy, attempts=4)
+    use_proxy(monkeypatch, s3_server, proxy, attempts=4)
     proxy.ignores_conditions = ignores_conditions
 
     def answer(request: S3Request) -> tuple[int, str] | tuple[int, str, str] | None:
@@ -350,11 +323,12 @@ def test_an_error_that_passes_is_outlasted(
     operator: Operator,
     large_sandbox: None,
     bucket: Bucket,
+    s3_server: stack.S3Server,
     proxy: S3Proxy,
     export: dict[str, Any],
     call: str,
 ) -> None:
-    use_proxy(monkeypatch, bucket, proxy, attempts=3)
+    use_proxy(monkeypatch, s3_server, proxy, attempts=3)
     proxy.answer = lambda request: (
         (503, "SlowDown") if request.call == call == proxy.calls()[-1] and (proxy.calls().count(call) < 3) else None
     )

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import FrameType
 from typing import Any
 
-import boto3.s3.transfer  # noqa: F401 - an import that is interrupted cannot be repeated
 import pytest
 
-from airflow_provider_ip1.transfers.replacing import ObjectChangedError, ObjectState
-from airflow_provider_ip1.transfers.stores.s3 import S3Object, S3Store, s3_hook
+from airflow_provider_ip1.transfers.replacing import ObjectChangedError
+from airflow_provider_ip1.transfers.stores import ObjectState
+from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook
+from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 from dev import stack
 
 MIB = 1024 * 1024
@@ -47,8 +49,7 @@ class Server:
             response = {"UploadId": str(len(self.uploads))}
             self.uploads[response["UploadId"]] = {}
         elif model.name == "ListMultipartUploads":
-            now = datetime.now(UTC)
-            response = {"Uploads": [{"Key": "out", "UploadId": name, "Initiated": now} for name in self.uploads]}
+            response = {"Uploads": [{"Key": "out", "UploadId": name, "Initiated": self.now()} for name in self.uploads]}
         elif model.name == "UploadPart":
             response = {"ETag": '"part"'}
             self.uploads[query["uploadId"]][int(query["partNumber"])] = body
@@ -60,8 +61,13 @@ class Server:
             if self.uploads.pop(query["uploadId"], None) is None:
                 response = {"Error": {"Code": "NoSuchUpload"}}
         status = 404 if "Error" in response else 200
-        response.setdefault("ResponseMetadata", {"HTTPStatusCode": status, "RetryAttempts": 0})
+        headers = {"date": format_datetime(self.now(), usegmt=True)}
+        response["ResponseMetadata"] = {"HTTPStatusCode": status, "RetryAttempts": 0, "HTTPHeaders": headers}
         return _Response(status), response
+
+    def now(self) -> datetime:
+        """The clock of the server, which is behind that of the worker."""
+        return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 
 class _Response:

@@ -15,8 +15,9 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
-from airflow_provider_ip1.transfers.replacing import ObjectState, Origin
+from airflow_provider_ip1.transfers.replacing import Origin
 from airflow_provider_ip1.transfers.selection import Window
+from airflow_provider_ip1.transfers.stores import ObjectState
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.sandbox_conversations import connected_sandbox
@@ -77,15 +78,18 @@ def origin(window: dict[str, str]) -> Origin:
     return Origin("v2/conversations#0123", None, limits.since, limits.until)
 
 
+STORE: Any = SimpleNamespace(argument="s3_key", uri="s3://lake/out.jsonl")
+
+
 @pytest.mark.parametrize("new", WINDOWS)
 @pytest.mark.parametrize("old", WINDOWS)
 def test_a_window_replaces_only_what_it_contains(old: str, new: str) -> None:
     state = ObjectState(etag='"1"', size=1, metadata=origin(WINDOWS[old]).metadata)
     if old in CONTAINED[new]:
-        origin(WINDOWS[new]).check_replaces(state, "s3://lake/out.jsonl")
+        origin(WINDOWS[new]).check_replaces(state, STORE)
         return
     with pytest.raises(ValueError, match=r"^s3_key: s3://.*/out.jsonl contains messages.*\{\{ run_id \}\}.*'always'"):
-        origin(WINDOWS[new]).check_replaces(state, "s3://lake/out.jsonl")
+        origin(WINDOWS[new]).check_replaces(state, STORE)
 
 
 def test_always_replaces_any_object(export: Export, bucket: Bucket) -> None:

@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN, SINGLE
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
-from airflow_provider_ip1.transfers.stores.s3 import S3Object
+from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 from tests.hooks.hook_clients import RawServer, send
 from tests.transfers.bucket_contents import Bucket
 
@@ -81,6 +81,20 @@ def test_objects_with_odd_keys_are_written_to_those_keys(export: Callable[..., d
 )
 def test_what_does_not_name_an_object_is_an_error(bucket: Any, key: Any) -> None:
     with pytest.raises(ValueError, match=r"^s3_(key|bucket)"):
+        S3Object.from_arguments(bucket, key)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "message"),
+    [
+        ("lake", "/m/y", "^s3_key: begins with a slash"),
+        (None, "s3://lake//m/y", "^s3_key: begins with a slash"),
+        ("s3://my-lake", "a", "^s3_bucket: .*without s3://"),
+        ("my-lake/", "a", "^s3_bucket: .*without slashes"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_the_name(bucket: str | None, key: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         S3Object.from_arguments(bucket, key)
 
 
