@@ -191,14 +191,16 @@ class Cursor:
         return (row for row in candidates if row.received is None or newest is None or row.received >= newest)
 
     def _advance(self, read: _Read, new: list[_Row]) -> None:
-        listed = {row.digest for row in read.rows}
+        # A row in the wrong place that does not count as new is left to the next poll, which may find it in its place.
+        rows = [row for row in read.rows if not (row.is_misplaced and self._has_polled) or row in new]
+        listed = {row.digest for row in rows}
         # A message that arrives during the poll may be read last. So may one that is in another place meanwhile.
         misplaced = sorted((row for row in new if row.place >= WINDOW), key=lambda row: row.received or LATEST_TIME)
         gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
-        self._is_whole = read.is_whole and len(read.rows) <= WINDOW
-        self._known = tuple(row.digest for row in islice(read.rows, WINDOW))
+        self._is_whole = read.is_whole and len(rows) <= WINDOW
+        self._known = tuple(row.digest for row in islice(rows, WINDOW))
         self._others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), WINDOW))
-        times = [row.received for row in islice(read.rows, WINDOW) if row.received is not None]
+        times = [row.received for row in islice(rows, WINDOW) if row.received is not None]
         self._newest = max([*times, *([self._newest] if self._newest else [])], default=None)
         self._has_polled = True
 
@@ -211,6 +213,8 @@ class _Row:
     received: datetime | None
     is_known: bool
     is_before_start: bool
+    #: Whether it belongs further up, because the pager found it late.
+    is_misplaced: bool
 
 
 class _Read:
@@ -240,12 +244,11 @@ class _Read:
         """Add the next page."""
         for message in page.messages:
             received, digest = received_at(message, self._latest), _digest(message.id)
-            if page.is_late and self._first_old is not None and digest not in self._seen:
-                # It belongs further up, among or above the known rows, where the next poll finds it.
-                continue
             is_before_start = self._since is not None and received is not None and received < self._since
             place = len(self.rows)
-            self.rows.append(_Row(place, digest, message, received, digest in self._seen, is_before_start))
+            is_known = digest in self._seen
+            is_misplaced = page.is_late and self._first_old is not None and not is_known
+            self.rows.append(_Row(place, digest, message, received, is_known, is_before_start, is_misplaced))
             if digest in self._known:
                 self._found += 1
                 self._last_known = place

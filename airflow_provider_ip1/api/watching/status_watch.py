@@ -37,6 +37,9 @@ _SELECTIONS: Final[Mapping[frozenset[str], str]] = {
     frozenset({"participant", "reference"}): "participant and reference",
     frozenset({"batch_id"}): "batch_id alone",
 }
+#: A later search also covers this many messages behind the one that used to be the newest. A server may list messages
+#: of one creation time in an order that depends on the page, so a new one may be behind it, also on the next page.
+TIED: Final = 10
 _SHOWN_MESSAGES = 5
 _SHOWN_REFERENCE = 60
 
@@ -227,11 +230,16 @@ class StatusWatch:
         message: Message | None
         if self.participant is not None and self.message_id not in self._found:
             conversation = ReadConversation(self.participant)
+            behind = -1
             while (page := (yield conversation)) is not None:
                 newest = newest or page.ids[0]
                 polled.update(self._search(page, latest))
-                # A later search ends at the message that used to be the newest. Older ones were looked at before.
-                if self.message_id in polled or self._newest in page.ids:
+                if self._newest in page.ids:
+                    behind = len(page) - page.ids.index(self._newest) - 1
+                elif behind >= 0:
+                    behind += len(page)
+                # A later search ends behind the message that used to be the newest. Older ones were looked at before.
+                if self.message_id in polled or behind >= TIED:
                     break
         elif self.batch_id is not None and self.message_id is None:
             batch = ReadBatch(self.batch_id)

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.watching.status_watch import StatusWatch, check_require, check_selection
+from airflow_provider_ip1.api.watching.status_watch import TIED, StatusWatch, check_require, check_selection
 from airflow_provider_ip1.api.watching.watch import PollResult, ReadBatch, ReadConversation, ReadMessage
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError
 from tests.api.json_values import dumps
@@ -258,7 +258,8 @@ class TestQueries:
         steps = watch.poll()
         query = next(steps)
         # m9 was the newest message, so older ones need not be searched again.
-        assert isinstance(steps.send(make_page(make_message("m10", 201), make_message("m9", 201))), PollResult)
+        older = [make_message(f"m8{number}", 201) for number in range(TIED)]
+        assert isinstance(steps.send(make_page(make_message("m10", 201), make_message("m9", 201), *older)), PollResult)
         assert query == ReadConversation(NUMBER)
 
     def test_a_search_for_a_reference_ends_at_what_was_the_newest(self) -> None:
@@ -267,10 +268,13 @@ class TestQueries:
         steps = watch.poll()
         query = next(steps)
         assert steps.send(make_page(make_message("m5", 201), make_message("m4", 112, reference="r"))) is query
-        # A message on the page of m2 is found even if it was not there before.
-        result = steps.send(make_page(make_message("m3", 201, reference="r"), make_message("m2", 201, reference="r")))
+        # A message on the page of m2 is found even if it was not there before, and so is one that is tied with it.
+        page = make_page(make_message("m3", 201, reference="r"), make_message("m2", 201, reference="r"))
+        assert steps.send(page) is query
+        tied = [make_message(f"m2{number}", 201, reference="r" if number == 1 else None) for number in range(TIED)]
+        result = steps.send(make_page(*tied))
         assert isinstance(result, PollResult)
-        assert [message.message_id for message in result.messages] == ["m2", "m4", "m3"]
+        assert [message.message_id for message in result.messages] == ["m2", "m4", "m3", "m21"]
 
     def test_the_newest_message_is_the_first_of_the_first_page(self) -> None:
         watch = make_watch(**REFERENCE)
