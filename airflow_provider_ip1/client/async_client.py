@@ -73,7 +73,8 @@ class AsyncClient(BaseClient):
         client = cls(settings, user_agent=user_agent, log=log)
         client._proxy = await asyncio.to_thread(find_proxy, settings)
         client._trust = Trust(settings)
-        await asyncio.to_thread(client._trust.context)
+        if settings.base_url.startswith("https:"):
+            await asyncio.to_thread(client._trust.context)
         # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
         # belong to the requests, and the session has none.
         client._headers = {
@@ -136,7 +137,7 @@ class AsyncClient(BaseClient):
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
-                ssl=self._trust.context(),
+                ssl=call.url.startswith("http:") or self._trust.context(),
             ) as response:
                 status = response.status
                 if not _is_well_formed(response):

@@ -30,7 +30,7 @@ from airflow_provider_ip1.client.base_client import (
 )
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
-from airflow_provider_ip1.client.response_deadline import DeadlineAdapter
+from airflow_provider_ip1.client.requests_adapter import Adapter
 from airflow_provider_ip1.client.tls import Trust, find_proxy
 from airflow_provider_ip1.client.transport_errors import transport_failure
 
@@ -55,9 +55,8 @@ class SyncClient(BaseClient):
         session.proxies = {"all": proxy} if proxy else {}
         # Otherwise requests would take proxies from the environment for plain http, too.
         session.trust_env = False
-        trust = Trust(self.settings)
-        trust.context()
-        adapter = _Adapter(trust, self.settings.timeout[1] * self.max_response_timeouts)
+        seconds = self.settings.timeout[1] * self.max_response_timeouts
+        adapter = Adapter(MAX_CONNECTIONS, seconds=seconds, trust=Trust(self.settings))
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -259,34 +258,6 @@ class _BearerAuth(AuthBase):
         if origin(request.url or "") == origin(self._settings.base_url):
             request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
         return request
-
-
-class _Adapter(DeadlineAdapter):
-    """
-    Verifies the server's certificate as the connection says, whatever a request says.
-
-    :param trust: which certificates the server may have.
-    :param seconds: for a whole response.
-    """
-
-    def __init__(self, trust: Trust, seconds: float) -> None:
-        self._trust = trust
-        super().__init__(MAX_CONNECTIONS, seconds)
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> tuple[Any, Any]:
-        """Return what a connection is kept for. With another context, a request opens another connection."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {"ssl_context": self._trust.context()}
-
-    def cert_verify(self, *args: object) -> None:
-        """Do nothing, because the context verifies the certificate."""
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
-        """Make the pools of connections through a proxy, again if its certificate is verified in another way."""
-        context, known = self._trust.context(), self.proxy_manager.get(proxy)
-        if known is not None and known.proxy_ssl_context is not context:
-            self.proxy_manager.pop(proxy, None)
-        return super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
 
 
 class _Session(requests.Session):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One deadline for a whole response on requests, from its status line to the end of its body.
+The adapter for requests: verifies the server as the connection says, and has one deadline for a whole response.
 
 The timeouts of requests hold for each read from the socket. A server that sends a byte now and then, or an endless
 series of ``100 Continue``, would keep a worker busy forever.
@@ -19,6 +19,8 @@ from typing import Any, Final
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from airflow_provider_ip1.client.tls import Trust
+
 # RFC 9110, 5.1 and 5.5.
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # A line break followed by white space continues the line, an obsolete form that still has to be read.
@@ -28,53 +30,71 @@ _HEADER_VALUE: Final = re.compile(r"(?:[^\0\r\n]|\r?\n(?=[ \t]))*")
 _MAX_INTERIM: Final = 100
 
 
-class DeadlineAdapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
     """
-    An adapter whose responses have to arrive completely within a deadline.
+    An adapter whose responses arrive completely within a deadline, from a server that the connection trusts.
+
+    ``verify`` of a request has no effect.
 
     :param connections: most connections to keep.
     :param seconds: from the time when the request was sent.
+    :param trust: which certificates the server may have.
     """
 
-    def __init__(self, connections: int, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, connections: int, *, seconds: float, trust: Trust) -> None:
+        self._pool_classes: dict[str, Any] = {
+            "http": partial(_HTTPPool, seconds=seconds),
+            "https": partial(_HTTPSPool, seconds=seconds, trust=trust),
+        }
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        self._set_pool_classes(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         """Make the pools of connections through a proxy."""
         manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
-        self._set_pool_classes(manager)
+        manager.pool_classes_by_scheme = self._pool_classes
         return manager
 
-    def _set_pool_classes(self, manager: urllib3.PoolManager) -> None:
-        manager.pool_classes_by_scheme = {
-            "http": partial(_HTTPPool, seconds=self._seconds),  # type: ignore[dict-item]  # only called
-            "https": partial(_HTTPSPool, seconds=self._seconds),  # type: ignore[dict-item]
-        }
 
-
-class _DeadlinePool:
+class _HTTPPool(urllib3.HTTPConnectionPool):
     def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._seconds = seconds
 
     def _new_conn(self) -> Any:
-        connection = super()._new_conn()  # type: ignore[misc]
+        connection: Any = super()._new_conn()
         connection.response_class = partial(_DeadlineResponse, seconds=self._seconds)
         return connection
 
 
-class _HTTPPool(_DeadlinePool, urllib3.HTTPConnectionPool):
-    pass
+class _HTTPSPool(_HTTPPool, urllib3.HTTPSConnectionPool):
+    def __init__(self, *args: Any, trust: Trust, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._trust = trust
+        self.ConnectionCls = _HTTPSConnection
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.trust = self._trust
+        return connection
 
 
-class _HTTPSPool(_DeadlinePool, urllib3.HTTPSConnectionPool):
-    pass
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    trust: Trust
+
+    def connect(self) -> None:
+        """Connect, also once more after the server has closed the connection."""
+        context = self.trust.context()
+        self.ssl_context, self.cert_reqs = context, context.verify_mode
+        # requests has put certifi's file here, and the context would trust it as well.
+        self.ca_certs = self.ca_cert_dir = None
+        if self.proxy_config is not None:
+            self.proxy_config = self.proxy_config._replace(ssl_context=context)
+        super().connect()
 
 
 class _DeadlineResponse(HTTPResponse):
