@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import yarl
@@ -16,23 +16,18 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure
-from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.api.wording import Log
-from airflow_provider_ip1.client.base_client import (
-    CHUNK_BYTES,
-    MAX_CONNECTIONS,
-    BaseClient,
-    Flow,
-)
-from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
+from airflow_provider_ip1.client.base_client import CHUNK_BYTES, MAX_CONNECTIONS, BaseClient, Flow, Pages
+from airflow_provider_ip1.client.body import Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.tls import Trust, find_proxy
 from airflow_provider_ip1.client.transport_errors import transport_failure
+from airflow_provider_ip1.exceptions import IP1Error
 
 T = TypeVar("T")
 
@@ -77,12 +72,7 @@ class AsyncClient(BaseClient):
             await asyncio.to_thread(client._trust.context)
         # aiohttp sends the headers of a session to the proxy as well, with Authorization as Proxy-Authorization. These
         # belong to the requests, and the session has none.
-        client._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPT_ENCODING,
-            "Authorization": f"Bearer {settings.api_key}",
-            "User-Agent": user_agent,
-        }
+        client._headers = client.headers | {"Authorization": f"Bearer {settings.api_key}"}
         connect, read = settings.timeout
         connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
         connector._factory = partial(_LimitedHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
@@ -154,7 +144,50 @@ class AsyncClient(BaseClient):
         return replace(failure, status=status)
 
 
-class AsyncPages(AsyncIterator[Page]):
+def check_loop(loop: asyncio.AbstractEventLoop | None, *, may_have_ended: bool = False) -> None:
+    """
+    Make sure that something is used in its own event loop.
+
+    :param loop: its event loop; ``None`` if it has none yet.
+    :param may_have_ended: whether another event loop does not matter if it has been closed.
+    :raises IP1Error: another event loop is running.
+    """
+    if loop not in (None, asyncio.get_running_loop()) and not (may_have_ended and loop.is_closed()):
+        raise IP1Error(
+            "This IP1AsyncHook, or an iterator of it, is in use in another event loop. Make a hook in each event loop, "
+            "or close the hook in the other one first, with await hook.close()."
+        )
+
+
+class OneLoop(AsyncIterator[T]):
+    """
+    An iterator that can be used in one event loop only.
+
+    An event loop closes its generators when it ends. They would seem to be exhausted in another one.
+
+    :param generator: yields the items.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, generator: AsyncGenerator[T, None]) -> None:
+        self._generator = generator
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        check_loop(self._loop)
+        self._loop = asyncio.get_running_loop()
+        return await anext(self._generator)
+
+    async def aclose(self) -> None:
+        """Stop reading, and cancel the requests that are outstanding."""
+        check_loop(self._loop, may_have_ended=True)
+        await self._generator.aclose()
+
+
+class AsyncPages(Pages, OneLoop[Page]):
     """
     Pages of lists, read ahead in tasks. Nothing is looked up or sent before the first page is taken.
 
@@ -166,54 +199,30 @@ class AsyncPages(AsyncIterator[Page]):
     def __init__(
         self, open_client: Callable[[], Awaitable[AsyncClient]], lists: Lists, concurrency: int | None
     ) -> None:
+        Pages.__init__(self)
         # Not a method: the generator must not keep this object alive.
-        self._opened: list[ReadAhead] = []
-        self._pages = _read(open_client, lists, concurrency, self._opened)
+        OneLoop.__init__(self, _read(open_client, lists, concurrency, self._opened))
 
-    def __aiter__(self) -> AsyncPages:
-        return self
+    def rows(self, read: Callable[[Page], Iterable[T] | None]) -> AsyncIterator[T]:
+        """
+        Yield the rows of all pages. Closing the iterator closes the pages.
 
-    async def __anext__(self) -> Page:
-        return await anext(self._pages)
+        :param read: returns the rows of a page; ``None`` to end.
+        """
+        return OneLoop(self._rows(read))
 
-    def skip_rest(self) -> None:
-        """Read no more of the list that the last page came from."""
-        for ahead in self._opened:
-            ahead.skip_rest()
-
-    @property
-    def lists_read(self) -> int:
-        """How many lists were read, or skipped, to their end. Lists without messages count as well."""
-        return sum(ahead.lists_read for ahead in self._opened)
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages of all pages. Closing the iterator closes the pages."""
+    async def _rows(self, read: Callable[[Page], Iterable[T] | None]) -> AsyncGenerator[T, None]:
         async with aclosing(self):
             async for page in self:
-                for message in page.messages:
-                    yield message
-
-    async def rows(self, decode: Callable[[Any], T]) -> AsyncIterator[T]:
-        """
-        Yield the rows of all pages of another list. Closing the iterator closes the pages.
-
-        :param decode: makes a row of its JSON.
-        """
-        async with aclosing(self):
-            async for page in self:
-                for raw in page.raws:
-                    yield decode(raw)
-
-    async def aclose(self) -> None:
-        """Stop reading, and cancel the requests that are outstanding."""
-        await self._pages.aclose()
+                rows = read(page)
+                if rows is None:
+                    return
+                for row in rows:
+                    yield row
 
 
 async def _read(
-    open_client: Callable[[], Awaitable[AsyncClient]],
-    lists: Lists,
-    concurrency: int | None,
-    opened: list[ReadAhead],
+    open_client: Callable[[], Awaitable[AsyncClient]], lists: Lists, concurrency: int | None, opened: list[ReadAhead]
 ) -> AsyncGenerator[Page, None]:
     client = await open_client()
     ahead = client.read_ahead(lists, concurrency)

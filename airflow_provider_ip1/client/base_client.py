@@ -43,6 +43,7 @@ from airflow_provider_ip1.api.requests import (
 )
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.api.wording import Log
+from airflow_provider_ip1.client.body import ACCEPT_ENCODING
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
@@ -83,7 +84,8 @@ class BaseClient:
 
     def __init__(self, settings: Settings, *, user_agent: str, log: Log) -> None:
         self.settings = settings
-        self.user_agent = user_agent
+        #: Of each request, without the key.
+        self.headers = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": user_agent}
         self.log = log
         #: Requests sent so far, repeated ones included.
         self.requests_sent = 0
@@ -270,6 +272,23 @@ def pause(seconds: float) -> Flow[None]:
     """
     if seconds > 0:
         yield seconds
+
+
+class Pages:
+    """Pages of lists, of either client."""
+
+    def __init__(self) -> None:
+        self._opened: list[ReadAhead] = []
+
+    def skip_rest(self) -> None:
+        """Read no more of the list that the last page came from."""
+        for ahead in self._opened:
+            ahead.skip_rest()
+
+    @property
+    def lists_read(self) -> int:
+        """How many lists were read, or skipped, to their end. Lists without messages count as well."""
+        return sum(ahead.lists_read for ahead in self._opened)
 
 
 class RetryLog:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
@@ -16,19 +16,13 @@ import urllib3
 from requests.auth import AuthBase
 
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure, origin
-from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client.base_client import (
-    CHUNK_BYTES,
-    MAX_CONNECTIONS,
-    BaseClient,
-    Flow,
-)
-from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
+from airflow_provider_ip1.client.base_client import CHUNK_BYTES, MAX_CONNECTIONS, BaseClient, Flow, Pages
+from airflow_provider_ip1.client.body import Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.requests_adapter import Adapter
 from airflow_provider_ip1.client.tls import Trust, find_proxy
@@ -47,9 +41,7 @@ class SyncClient(BaseClient):
         """The session that all requests go through, with the key, the user agent and the connection pool."""
         mask_http_logs()
         session = _Session()
-        session.headers.update(
-            {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
-        )
+        session.headers.update(self.headers)
         session.auth = _BearerAuth(self.settings)
         proxy = find_proxy(self.settings)
         session.proxies = {"all": proxy} if proxy else {}
@@ -131,7 +123,7 @@ class SyncClient(BaseClient):
         return Response(response.status_code, headers, body.finish())
 
 
-class SyncPages(Iterator[Page]):
+class SyncPages(Pages, Iterator[Page]):
     """
     Pages of lists, read ahead in threads. Nothing is sent before the first page is taken.
 
@@ -143,9 +135,11 @@ class SyncPages(Iterator[Page]):
     """
 
     def __init__(self, client: SyncClient, lists: Lists, concurrency: int | None) -> None:
-        self._ahead = client.read_ahead(lists, concurrency)
+        super().__init__()
+        ahead = client.read_ahead(lists, concurrency)
+        self._opened.append(ahead)
         # Not a method: the generator must not keep this object alive, or dropping it would not stop its threads.
-        self._pages = _read(client, self._ahead, lists)
+        self._pages = _read(client, ahead, lists)
 
     def __iter__(self) -> SyncPages:
         return self
@@ -153,30 +147,18 @@ class SyncPages(Iterator[Page]):
     def __next__(self) -> Page:
         return next(self._pages)
 
-    def skip_rest(self) -> None:
-        """Read no more of the list that the last page came from."""
-        self._ahead.skip_rest()
-
-    @property
-    def lists_read(self) -> int:
-        """How many lists were read, or skipped, to their end. Lists without messages count as well."""
-        return self._ahead.lists_read
-
-    def messages(self) -> Iterator[Message]:
-        """Yield the messages of all pages. Closing the iterator closes the pages."""
-        with closing(self):
-            for page in self:
-                yield from page.messages
-
-    def rows(self, decode: Callable[[Any], T]) -> Iterator[T]:
+    def rows(self, read: Callable[[Page], Iterable[T] | None]) -> Iterator[T]:
         """
-        Yield the rows of all pages of another list. Closing the iterator closes the pages.
+        Yield the rows of all pages. Closing the iterator closes the pages.
 
-        :param decode: makes a row of its JSON.
+        :param read: returns the rows of a page; ``None`` to end.
         """
         with closing(self):
             for page in self:
-                yield from map(decode, page.raws)
+                rows = read(page)
+                if rows is None:
+                    return
+                yield from rows
 
     def close(self) -> None:
         """Stop reading. Does not wait for responses that are outstanding."""

@@ -9,30 +9,15 @@ and waits. ``IP1AsyncHook``, on aiohttp, can be imported from here as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from airflow_provider_ip1.api.account import (
-    BlacklistEntry,
-    RegisteredSender,
-    decode_blacklist_entry,
-    decode_sender,
-)
+from airflow_provider_ip1.api.account import BlacklistEntry, RegisteredSender
 from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.paging.listing import (
-    Lists,
-    account_list,
-    account_messages,
-    batch_list,
-    batch_message_list,
-    conversation_lists,
-)
-from airflow_provider_ip1.api.participant_search import ParticipantSearch
-from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
+from airflow_provider_ip1.api.paging.listing import Lists, account_messages, conversation_lists
+from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
@@ -40,7 +25,8 @@ from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
-from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+from airflow_provider_ip1.hooks import base
+from airflow_provider_ip1.hooks.base import BaseIP1Hook, T, user_agent
 from airflow_provider_ip1.hooks.ip1_async import IP1AsyncHook
 
 if TYPE_CHECKING:
@@ -163,7 +149,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self.iter_pages(participant, **options).messages()
+        return self.iter_pages(participant, **options).rows(base.messages_of)
 
     def iter_pages(self, participant: str, **options: Unpack[ReadOptions]) -> SyncPages:
         """
@@ -201,7 +187,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(lambda: [batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
+        return self._rows(base.batch_messages(batch_id, order, page_size))
 
     def iter_batch_pages(self, **options: Unpack[ReadOptions]) -> SyncPages:
         """
@@ -243,15 +229,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: ``since`` is not a time.
         """
-        search = ParticipantSearch(since, datetime.now(UTC))
-        return self._participants(search)
-
-    def _participants(self, search: ParticipantSearch) -> Iterator[str]:
-        with closing(self.iter_batch_pages(order="DESC")) as pages:
-            for page in pages:
-                if search.is_over(page):
-                    break
-                yield from search.new_in(page)
+        return self._rows(base.participants(since))
 
     def get_summary(self, participant: str) -> ConversationSummary:
         """
@@ -285,7 +263,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).rows(decode_batch)
+        return self._rows(base.batches(order, page_size))
 
     def get_batch(self, batch_id: str) -> Batch:
         """
@@ -310,7 +288,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(lambda: [account_list(senders_request(), page_size=page_size)]).rows(decode_sender)
+        return self._rows(base.senders(page_size))
 
     def iter_blacklist(self, *, page_size: int | None = None) -> Iterator[BlacklistEntry]:
         """
@@ -326,9 +304,7 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :raises IP1Error: see :mod:`airflow_provider_ip1.exceptions`.
         :raises ValueError: an argument is out of range; the message names the argument.
         """
-        return self._pages(lambda: [account_list(blacklist_request(), page_size=page_size)]).rows(
-            decode_blacklist_entry
-        )
+        return self._rows(base.blacklist(page_size))
 
     def cancel_batch(self, batch_id: str) -> None:
         """
@@ -398,6 +374,9 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         except IP1Error as error:
             return False, str(error)
         return True, f"{self.settings.base_url} accepted the API key."
+
+    def _rows(self, rows: base.Rows[T]) -> Iterator[T]:
+        return self._pages(lambda: rows.lists).rows(rows.read)
 
     def _pages(
         self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any

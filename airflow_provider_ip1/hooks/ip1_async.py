@@ -3,51 +3,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from airflow_provider_ip1.api.account import (
-    BlacklistEntry,
-    RegisteredSender,
-    decode_blacklist_entry,
-    decode_sender,
-)
+from airflow_provider_ip1.api.account import BlacklistEntry, RegisteredSender
 from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.decoding import decode_batch
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.paging.listing import (
-    Lists,
-    account_list,
-    account_messages,
-    batch_list,
-    batch_message_list,
-    conversation_lists,
-)
-from airflow_provider_ip1.api.participant_search import ParticipantSearch
-from airflow_provider_ip1.api.requests import Order, ReadOptions, blacklist_request, senders_request
+from airflow_provider_ip1.api.paging.listing import Lists, account_messages, conversation_lists
+from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
-from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+from airflow_provider_ip1.hooks import base
+from airflow_provider_ip1.hooks.base import BaseIP1Hook, T, user_agent
 
 if TYPE_CHECKING:
     import aiohttp
 
     from airflow_provider_ip1.client.async_client import AsyncClient, AsyncPages
+    from airflow_provider_ip1.client.base_client import Flow
 
 
 class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     """
     The methods of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook` as coroutines and async iterators, for event loops.
 
-    Close it with ``await hook.close()``, or use it as ``async with IP1AsyncHook(...) as hook``. Use a hook in one event
-    loop only. The arguments are those of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
+    Close it with ``await hook.close()``, or use it as ``async with IP1AsyncHook(...) as hook``. Use a hook, until it is
+    closed, in one event loop only: another one gets an :class:`~airflow_provider_ip1.exceptions.IP1Error`, unless the
+    first one has ended. The arguments are those of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
     """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _opening: asyncio.Lock
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,9 +48,17 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the session and its connections. The hook opens a new one when it is used again."""
-        client, self._client = self._client, None
+        """
+        Close the session and its connections. The hook opens a new one when it is used again.
+
+        :raises IP1Error: the session was opened in another event loop.
+        """
+        from airflow_provider_ip1.client.async_client import check_loop
+
+        client = self._client
         if client is not None:
+            check_loop(self._loop, may_have_ended=True)
+            self._client = None
             sent, retries = self._closed_counts
             self._closed_counts = sent + client.requests_sent, retries + client.retries
             await client.close()
@@ -89,9 +89,16 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         Return the client that sends this hook's requests.
 
         :raises IP1ConnectionError: the connection cannot be used.
+        :raises IP1Error: the session was opened in another event loop.
         """
-        from airflow_provider_ip1.client.async_client import AsyncClient
+        from airflow_provider_ip1.client.async_client import AsyncClient, check_loop
 
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            check_loop(self._loop if self._client else None, may_have_ended=True)
+            # Set before anything is awaited, so that tasks which start together share the lock.
+            self._loop, self._opening = loop, asyncio.Lock()
+            await self.close()
         async with self._opening:
             if self._client is None:
                 settings = await self._look_up()
@@ -111,7 +118,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     def iter_messages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncIterator[Message]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_messages`, as an async iterator."""
-        return self.iter_pages(participant, **options).messages()
+        return self.iter_pages(participant, **options).rows(base.messages_of)
 
     def iter_pages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncPages:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages`, as an async iterator."""
@@ -125,7 +132,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
     ) -> AsyncIterator[Message]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
-        return self._pages(lambda: [batch_message_list(batch_id, order=order, page_size=page_size)]).messages()
+        return self._rows(base.batch_messages(batch_id, order, page_size))
 
     def iter_batch_pages(self, **options: Unpack[ReadOptions]) -> AsyncPages:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_pages`, as an async iterator."""
@@ -133,50 +140,35 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     def iter_participants(self, *, since: datetime | str | None = None) -> AsyncIterator[str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_participants`, as an async iterator."""
-        search = ParticipantSearch(since, datetime.now(UTC))
-        return self._participants(search)
-
-    async def _participants(self, search: ParticipantSearch) -> AsyncIterator[str]:
-        async with aclosing(self.iter_batch_pages(order="DESC")) as pages:
-            async for page in pages:
-                if search.is_over(page):
-                    break
-                for participant in search.new_in(page):
-                    yield participant
+        return self._rows(base.participants(since))
 
     async def get_summary(self, participant: str) -> ConversationSummary:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_summary`."""
-        client = await self.get_client()
-        return await client.run(client.summary(participant))
+        return await self._run(lambda client: client.summary(participant))
 
     async def get_message(self, batch_id: str, message_id: str) -> Message:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_message`."""
-        client = await self.get_client()
-        return await client.run(client.message(batch_id, message_id))
+        return await self._run(lambda client: client.message(batch_id, message_id))
 
     def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
-        return self._pages(lambda: [batch_list(order=order, page_size=page_size)]).rows(decode_batch)
+        return self._rows(base.batches(order, page_size))
 
     def iter_senders(self, *, page_size: int | None = None) -> AsyncIterator[RegisteredSender]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_senders`, as an async iterator."""
-        return self._pages(lambda: [account_list(senders_request(), page_size=page_size)]).rows(decode_sender)
+        return self._rows(base.senders(page_size))
 
     def iter_blacklist(self, *, page_size: int | None = None) -> AsyncIterator[BlacklistEntry]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_blacklist`, as an async iterator."""
-        return self._pages(lambda: [account_list(blacklist_request(), page_size=page_size)]).rows(
-            decode_blacklist_entry
-        )
+        return self._rows(base.blacklist(page_size))
 
     async def get_batch(self, batch_id: str) -> Batch:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_batch`."""
-        client = await self.get_client()
-        return await client.run(client.batch(batch_id))
+        return await self._run(lambda client: client.batch(batch_id))
 
     async def cancel_batch(self, batch_id: str) -> None:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.cancel_batch`."""
-        client = await self.get_client()
-        await client.run(client.cancel(batch_id))
+        await self._run(lambda client: client.cancel(batch_id))
 
     async def send_batch(self, **arguments: Unpack[SmsArguments]) -> Batch:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch`."""
@@ -187,20 +179,25 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False
     ) -> SendResult:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_once`."""
-        client = await self.get_client()
-        return await client.run(send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
+        return await self._run(lambda client: send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""
         try:
-            client = await self.get_client()
-            await client.run(client.prove_server())
+            await self._run(lambda client: client.prove_server())
         except IP1Error as error:
             return False, str(error)
-        return True, f"{client.settings.base_url} accepted the API key."
+        return True, f"{(await self.get_settings()).base_url} accepted the API key."
 
     async def _look_up(self) -> Settings:
         return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))
+
+    async def _run(self, operation: Callable[[AsyncClient], Flow[T]]) -> T:
+        client = await self.get_client()
+        return await client.run(operation(client))
+
+    def _rows(self, rows: base.Rows[T]) -> AsyncIterator[T]:
+        return self._pages(lambda: rows.lists).rows(rows.read)
 
     def _pages(
         self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any
