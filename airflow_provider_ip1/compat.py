@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Context as Context,
         PokeReturnValue as PokeReturnValue,
     )
+    from airflow.sdk._shared.secrets_masker import redact as redact
     from airflow.sdk.configuration import conf as conf
     from airflow.sdk.exceptions import (
         AirflowException as AirflowException,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+_MASKER = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker", "airflow.utils.log.secrets_masker")
 # Where to look for a name, the newest home first. After a colon: its name there, if it was renamed since.
 _HOMES: dict[str, tuple[str, ...]] = {
     "AirflowException": _EXCEPTIONS,
@@ -73,11 +75,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
-    "mask_secret": (
-        "airflow.sdk.log",
-        "airflow.sdk.execution_time.secrets_masker",
-        "airflow.utils.log.secrets_masker",
-    ),
+    "mask_secret": _MASKER,
+    "redact": _MASKER,
 }
 
 

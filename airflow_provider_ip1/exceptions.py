@@ -58,6 +58,10 @@ class IP1NotFoundError(IP1ResponseError):
     """iP.1 does not know the requested message or batch (404)."""
 
 
+class IP1RefusedError(IP1ResponseError):
+    """iP.1 refused an SMS (400, 422). Nothing was sent. The same request would be refused again."""
+
+
 class IP1PagingError(IP1Error):
     """A list changed too much while it was read, ended too early, or does not end."""
 

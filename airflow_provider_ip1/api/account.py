@@ -7,12 +7,17 @@ Source: iP.1's pages "Register sender" and "Managing black list".
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from airflow_provider_ip1.api.json_fields import Fields
 from airflow_provider_ip1.api.json_text import BytesLike
 from airflow_provider_ip1.api.phone import mask_number
+
+#: How many registered senders an error lists.
+_SHOWN_SENDERS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +69,21 @@ def decode_blacklist_entry(raw: BytesLike) -> BlacklistEntry:
     """
     fields = Fields(raw, "An entry of the blacklist")
     return BlacklistEntry(fields.id("msisdn"), fields.timestamp("created"))
+
+
+def senders_text(known: Collection[str] | None, sender: str | None = None) -> str:
+    """
+    Say which senders the account has registered.
+
+    :param known: the registered senders; ``None`` if they could not be read.
+    :param sender: the sender to compare them with.
+    :return: sentences for an error, with numbers masked.
+    """
+    if known is None:
+        return "iP.1's list of registered senders could not be read."
+    names = [mask_number(name) for name in known]
+    shown = ", ".join(names[:_SHOWN_SENDERS]) + (", ..." if len(names) > _SHOWN_SENDERS else "")
+    text = f"Registered senders: {shown or 'none'}."
+    if sender is not None and sender not in known:
+        text = f"Sender {mask_number(sender)} is not registered. {text}"
+    return f"{text} A trial account can only send as iP1 or iP1sms."

@@ -28,6 +28,7 @@ from airflow_provider_ip1.exceptions import (
     IP1NotFoundError,
     IP1ParticipantError,
     IP1RateLimitError,
+    IP1RefusedError,
     IP1ResponseError,
     IP1ServerError,
 )
@@ -142,6 +143,10 @@ class Call(Generic[T]):
         self.problem = ""
         #: Seconds for which no request with the key should be sent, because the last one was one too many.
         self.key_pause = 0.0
+        #: The HTTP status of the last attempt, if there was one.
+        self.status: int | None = None
+        #: Seconds, above 0, that the next attempt may take in all. ``None``: the client's timeouts alone hold.
+        self.seconds_left: float | None = None
         self._base_url = base_url
         self._connection = f"connection {conn_id!r}"
         self._read = read
@@ -171,6 +176,7 @@ class Call(Generic[T]):
         :raises IP1Error: the call has failed for good.
         """
         self.key_pause = 0.0
+        self.status = outcome.status
         if isinstance(outcome, Response) and outcome.status in REDIRECT_STATUSES:
             return self._redirect(outcome)
         self.attempts += 1
@@ -268,7 +274,11 @@ class Call(Generic[T]):
                 "Put a valid key of the account into the connection's password."
             )
         if status == 403:
-            return IP1AuthError(f"iP.1 does not allow {self._connection} to do this (403). {self._advice_for_403()}")
+            # iP.1's older API responds 403 to an account without credits.
+            balance = " Check the account's balance, too." if self.request.method == "POST" else ""
+            return IP1AuthError(
+                f"iP.1 does not allow {self._connection} to do this (403). {self._advice_for_403()}{balance}"
+            )
         if status == 400 and self.request.names_participant:
             return IP1ParticipantError(
                 f"iP.1 says that the participant is invalid (400, {self.request.label}). "
@@ -276,7 +286,7 @@ class Call(Generic[T]):
                 "fewer messages at once (page_size): the largest limit is not documented."
             )
         if status in (400, 422) and self.request.method == "POST":
-            return IP1ResponseError(
+            return IP1RefusedError(
                 f"iP.1 refused the batch ({status}). Nothing was sent. Check that the sender is registered with iP.1, "
                 "and that iP.1 accepts the recipients, the text, the datacoding and the delivery windows."
             )

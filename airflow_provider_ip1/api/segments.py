@@ -13,6 +13,7 @@ from typing import Final
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASIC: Final = frozenset("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà" + _LETTERS)
 _EXTENSION: Final = frozenset("\f^{}\\[~]|€")
+_GSM: Final = _BASIC | _EXTENSION
 
 _GSM_SINGLE: Final = 160
 _GSM_PART: Final = 153
@@ -35,7 +36,7 @@ def count_segments(text: str) -> int:
     if _BASIC.issuperset(text):
         # Every character takes one septet, so no part has a gap at its end.
         return 1 if len(text) <= _GSM_SINGLE else -(-len(text) // _GSM_PART)
-    if all(character in _BASIC or character in _EXTENSION for character in text):
+    if _GSM.issuperset(text):
         return _count_parts([2 if character in _EXTENSION else 1 for character in text], _GSM_SINGLE, _GSM_PART)
     return _count_parts([2 if character > "\uffff" else 1 for character in text], _UCS_SINGLE, _UCS_PART)
 
@@ -53,23 +54,29 @@ def _count_parts(widths: list[int], single: int, part: int) -> int:
 
 def shorten_text(text: str, max_segments: int, max_length: int) -> str:
     """
-    Shorten a text to a number of SMS, with ``…`` at the place of the cut.
+    Shorten a text to a number of SMS, with ``...`` or ``…`` at the place of the cut.
 
-    The GSM alphabet has no ``…``, so a shortened text is sent as UCS-2: 70 characters in one SMS, 201 in three.
+    The GSM alphabet has no ``…``, which would make UCS-2 of a GSM text: 201 characters in three SMS instead of 459.
 
     :param text: the text.
     :param max_segments: the most SMS that the result may take, from 1.
-    :param max_length: the most characters that the result may have, from 1.
-    :return: the text itself if it is short enough, otherwise its beginning and ``…``.
+    :param max_length: the most characters that the result may have, from 3.
+    :return: the text itself if it is short enough, otherwise its beginning and ``...`` if that beginning is in the GSM
+        alphabet, or ``…`` if not.
     """
+
+    def cut(length: int) -> str:
+        beginning = text[:length].rstrip()
+        return beginning + ("..." if _GSM.issuperset(beginning) else "…")
+
     if len(text) <= max_length and count_segments(text) <= max_segments:
         return text
-    # The number of SMS grows with the length of the beginning, because every candidate is UCS-2.
+    # A longer beginning never takes fewer SMS, also where the alphabet changes: UCS-2 has the smaller parts.
     shortest, longest = 0, min(len(text), max_length - 1)
     while shortest < longest:
         middle = (shortest + longest + 1) // 2
-        if count_segments(text[:middle] + "…") <= max_segments:
+        if len(cut(middle)) <= max_length and count_segments(cut(middle)) <= max_segments:
             shortest = middle
         else:
             longest = middle - 1
-    return text[:shortest].rstrip() + "…"
+    return cut(shortest)

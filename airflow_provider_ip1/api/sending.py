@@ -218,8 +218,19 @@ def default_reference(recipients: Iterable[str], *identity: str | None) -> str:
     return f"{task_part}{_digest(task_part, *sorted(recipients))[:12]}"
 
 
-def _digest(*values: str | None) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+def alert_reference(*identity: Any) -> str:
+    """
+    Return the reference of an alert that several tasks may send, of which one is enough.
+
+    :param identity: what the alerts have in common.
+    :return: ``af-``, 16 hexadecimal digits, ``-``, and 12 more: 32 characters.
+    """
+    digest = _digest(*identity)
+    return f"af-{digest[:16]}-{digest[16:28]}"
+
+
+def _digest(*values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
 
 
 def _check_placeholders(

@@ -90,7 +90,7 @@ def _batch_at(location: str, outgoing: OutgoingBatch) -> Batch | None:
         return None
     found = _BATCH_PATH.search(path)
     batch_id = unquote(found[1]) if found else ""
-    return _known_batch(batch_id, outgoing) if _ID.fullmatch(batch_id) else None
+    return known_batch(batch_id, outgoing) if _ID.fullmatch(batch_id) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,23 @@ def candidates(raws: Iterable[BytesLike], outgoing: OutgoingBatch, *, is_mapped:
             yield Candidate(head, raw, outgoing)
 
 
+def has_reference(raws: Iterable[BytesLike], reference: str) -> bool:
+    """
+    Return whether one of the batches has a reference and was not canceled.
+
+    :param raws: JSON objects of batches.
+    :param reference: the reference, of at most :data:`~airflow_provider_ip1.api.sending.MAX_REFERENCE` characters.
+    """
+    for raw in raws:
+        try:
+            head = _HEAD.decode(raw)
+        except UNDECODABLE:
+            continue
+        if head.reference == reference and not _is_canceled(head):
+            return True
+    return False
+
+
 def _is_canceled(head: _Head) -> bool:
     return str(head.status).casefold() in (str(CANCELED), "canceled")
 
@@ -187,10 +204,16 @@ def _decode(raw: BytesLike, batch_id: str, outgoing: OutgoingBatch) -> Batch:
     try:
         return decode_batch(raw)
     except IP1ResponseError:
-        return _known_batch(batch_id, outgoing)
+        return known_batch(batch_id, outgoing)
 
 
-def _known_batch(batch_id: str, outgoing: OutgoingBatch) -> Batch:
+def known_batch(batch_id: str, outgoing: OutgoingBatch) -> Batch:
+    """
+    Return a batch of which only the id is known.
+
+    :param batch_id: the id.
+    :param outgoing: what was sent. The other fields come from it.
+    """
     return Batch(
         id=batch_id,
         sender=outgoing.sender,

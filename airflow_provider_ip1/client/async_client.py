@@ -26,7 +26,7 @@ from airflow_provider_ip1.client.base_client import CHUNK_BYTES, MAX_CONNECTIONS
 from airflow_provider_ip1.client.body import Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.tls import Trust, find_proxy
-from airflow_provider_ip1.client.transport_errors import transport_failure
+from airflow_provider_ip1.client.transport_errors import time_is_up, transport_failure
 from airflow_provider_ip1.exceptions import IP1Error
 
 T = TypeVar("T")
@@ -117,6 +117,17 @@ class AsyncClient(BaseClient):
                 await asyncio.sleep(step)
 
     async def _send(self, call: Call[Any]) -> Response | TransportFailure:
+        seconds = call.seconds_left
+        try:
+            # Not wait_for: in Python 3.11, it can swallow a cancellation.
+            async with asyncio.timeout(seconds) as limit:
+                return await self._send_patiently(call)
+        except TimeoutError:
+            if seconds is None or not limit.expired():
+                raise
+            return time_is_up(seconds)
+
+    async def _send_patiently(self, call: Call[Any]) -> Response | TransportFailure:
         request, status = call.request, None
         headers = {**self._headers} if request.body is None else {**self._headers, "Content-Type": "application/json"}
         try:

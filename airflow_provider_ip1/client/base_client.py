@@ -68,6 +68,10 @@ how many seconds, above 0, to wait.
 """
 
 
+class TimeIsUp(Exception):
+    """The deadline of an operation has passed. What it has sent so far was refused, or never left this machine."""
+
+
 class BaseClient:
     """
     The operations of a client.
@@ -97,6 +101,8 @@ class BaseClient:
         # Whether the server has given a response that only iP.1's API gives.
         self._is_proven = False
         self._larger_pages = LargerPages()
+        #: The clock of deadlines, in seconds. Tests replace it.
+        self.clock: Callable[[], float] = time.monotonic
 
     # -- operations
 
@@ -262,6 +268,35 @@ class BaseClient:
                 self.retries += 1
             self._retry_log.add(call.request.label, delay, call.problem)
             yield from pause(delay)
+
+
+def within(client: BaseClient, deadline: float | None, flow: Flow[T]) -> Flow[T]:
+    """
+    Run an operation until a deadline, whatever the timeouts of the connection allow.
+
+    :param client: has the clock.
+    :param deadline: of that clock; ``None`` for no deadline.
+    :param flow: the operation.
+    :raises TimeIsUp: the operation would have gone on after the deadline. An attempt that is interrupted is not such a
+        case: for the operation, it is an attempt without a response.
+    """
+    outcome: Response | TransportFailure | None = None
+    while True:
+        try:
+            step = flow.send(outcome)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result
+        outcome = None
+        if deadline is not None:
+            left = deadline - client.clock()
+            # A pause that outlasts the deadline would only delay the error.
+            if (left <= 0) if isinstance(step, Call) else (left <= step):
+                flow.close()
+                raise TimeIsUp
+            if isinstance(step, Call):
+                step.seconds_left = left if step.seconds_left is None else min(left, step.seconds_left)
+        outcome = yield step
 
 
 def pause(seconds: float) -> Flow[None]:

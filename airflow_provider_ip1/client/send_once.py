@@ -3,39 +3,53 @@
 Sends a batch exactly once, or reports that the outcome is unknown.
 
 iP.1 has no idempotency key, so a batch whose outcome is in doubt is never sent again. Instead it is searched for by its
-reference among the account's newest batches. How soon iP.1 lists a batch is not documented; the search gives it 30
-seconds.
+reference among the account's newest batches.
 """
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, overload
 
+from airflow_provider_ip1.api.account import decode_sender, senders_text
+from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
-from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.listing import Listing, PageRequest, batch_list, batch_message_list
+from airflow_provider_ip1.api.paging.listing import account_list, batch_list
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.requests import send_request
+from airflow_provider_ip1.api.requests import send_request, senders_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
-from airflow_provider_ip1.api.sent_batch import Candidate, SendResult, candidates, read_sent_batch
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, pause
-from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1ResponseError, IP1SendUnknownError
+from airflow_provider_ip1.api.sent_batch import CANCELED, SendResult, has_reference, known_batch, read_sent_batch
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause, within
+from airflow_provider_ip1.client.batch_search import NEWEST, BatchSearch, another_batch, read_list
+from airflow_provider_ip1.client.send_marker import Marker
+from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError, IP1ServerError
 
-#: Seconds between two looks at the list of batches: 30 in all.
-PAUSES: Final[tuple[float, ...]] = (1.0, 2.0, 4.0, 8.0, 15.0)
-#: How many of the newest batches a repeated look covers. iP.1 limits its newer API to 30 requests per second, so no
-#: more than 900 batches can follow one that was sent within the search.
-NEWEST: Final = 1000
-#: Messages per request while the recipients of a batch are compared.
-_MESSAGES_PER_PAGE: Final = 1000
+#: Shares of the time that is left: for the looks before the request to send, and for the request. The rest is for the
+#: search after it.
+_LOOK_SHARE: Final = 0.5
+_SEND_SHARE: Final = 0.75
+#: Seconds: the longest pause of an alert before it looks for the alert of another task a second time.
+SPREAD = 5.0
+#: Draws from a range. Tests replace it.
+DRAW: Callable[[float, float], float] = random.uniform
+#: How many tasks that fail at once the pauses are meant for.
+_STORM: Final = 1000
+#: Seconds to read the registered senders.
+_SENDERS_SECONDS: Final = 10.0
 
 
 def send_once(
-    client: BaseClient, outgoing: OutgoingBatch, *, check_sent: bool, is_mapped: bool = False
+    client: BaseClient,
+    outgoing: OutgoingBatch,
+    *,
+    check_sent: bool,
+    is_mapped: bool = False,
+    marker: Marker | None = None,
+    deadline: float | None = None,
 ) -> Flow[SendResult]:
     """
     Send a batch.
@@ -46,166 +60,202 @@ def send_once(
         for it, for 30 seconds.
     :param is_mapped: whether the batch belongs to a mapped task. Other instances of the task may then have sent other
         texts to the same recipients.
+    :param marker: what the task remembers of its earlier tries, if it can. It may save the search.
+    :param deadline: of the client's clock, for everything. Default: none.
     :return: the batch.
     :raises IP1ReferenceError: an earlier batch has the reference, and it is not this one. Nothing was sent.
     :raises IP1SendUnknownError: iP.1 may have accepted the batch, now or in an earlier try, but does not list it.
+    :raises IP1RefusedError: iP.1 refused the batch. Nothing was sent.
     :raises IP1Error: the batch was not sent.
     """
-    label = outgoing.reference_label
-    search = _Search(client, outgoing, is_mapped=is_mapped)
+    if marker is not None:
+        if (posted := marker.posted()) is not None:
+            sent = yield from _confirm(client, outgoing, *posted)
+            if sent is not None:
+                return sent
+        check_sent = marker.must_search(check_sent)
+        if not check_sent:
+            marker.write("started")
+    search = BatchSearch(client, outgoing, is_mapped=is_mapped)
     if check_sent:
+        client.log.info("An earlier try may have sent reference %r. Looking for it.", outgoing.reference_label)
         sent = yield from search.run(has_read_all=False)
         if sent is not None:
-            return replace(sent, reused=True)
-        if search.failure:
-            raise IP1SendUnknownError(
-                f"It is unknown whether an earlier try has sent the SMS with reference {label!r}: the search for it "
-                "has failed. This try has sent nothing. Run the task again, which looks for the reference "
-                f"first, or see in iP.1's portal whether the SMS was sent. Cause: {search.failure}"
-            )
-        if search.difference:
-            raise IP1ReferenceError(
-                f"{search.difference} Nothing was sent now. If the SMS should be sent, set the argument reference to a "
-                f"text of at most {MAX_REFERENCE} characters that no other SMS has."
-            )
+            return _remember(marker, replace(sent, reused=True))
+        search.raise_if_in_doubt()
+    if marker is not None:
+        marker.write("posting")
     call = client.new_call(send_request(outgoing.to_json()), _whole_response, None)
+    batch: Batch | None = None
+    failure: IP1Error | None = None
     try:
-        yield from client.attempts(call)
+        yield from within(client, _part(client, deadline, _SEND_SHARE), client.attempts(call))
         batch = read_sent_batch(call.result, outgoing)
-        doubt = "The response of iP.1 does not contain the id of the batch."
+    except TimeIsUp:
+        failure = IP1ServerError(
+            f"The SMS was not sent: iP.1 did not accept it in time. Last attempt: {call.problem or 'none'}."
+        )
     except IP1Error as error:
-        if not call.may_have_taken_effect:
-            raise
-        batch, doubt = None, str(error)
+        failure = error
     if batch is not None:
-        if batch.reference not in (None, outgoing.reference):
-            client.log.warning(
-                "iP.1 has accepted batch %s, but with reference %r instead of %r. A further try would not find it. Set "
-                "the argument reference to a text of at most %d characters.",
-                batch.id,
-                mask_number(batch.reference or ""),
-                label,
-                MAX_REFERENCE,
-            )
-        return SendResult(batch, recipients=len(outgoing.recipients), segments=outgoing.segments)
-    client.log.warning("%s Looking for reference %r in the list of batches.", doubt, label)
-    sent = yield from search.run(has_read_all=True)
-    if sent is not None:
-        return sent
-    difference = f" {search.difference}" if search.difference else ""
-    raise IP1SendUnknownError(
-        f"It is unknown whether the SMS with reference {label!r} was sent: iP.1 did not list it within "
-        f"{sum(PAUSES):.0f} seconds.{difference} See in iP.1's portal whether it was sent. If it was not, run the task "
-        f"again: it looks for the reference first. Cause: {doubt}",
-        was_accepted=call.was_accepted,
-    )
+        _warn_if_renamed(client, batch, outgoing)
+        return _remember(marker, SendResult(batch, len(outgoing.recipients), outgoing.segments))
+    if failure is not None and not call.may_have_taken_effect:
+        if marker is not None:
+            marker.write("started")
+        raise (yield from _explain(client, failure, call.status, outgoing.sender, deadline))
+    doubt = str(failure or "The response of iP.1 does not contain the id of the batch.")
+    client.log.warning("%s Looking for reference %r in the list of batches.", doubt, outgoing.reference_label)
+    sent = yield from search.run(has_read_all=True, deadline=deadline)
+    if sent is None:
+        raise search.unknown_outcome(doubt, was_accepted=call.was_accepted)
+    return _remember(marker, sent)
 
 
-class _Search:
+def _remember(marker: Marker | None, sent: SendResult) -> SendResult:
+    if marker is not None:
+        marker.write("posted", sent)
+    return sent
+
+
+def _warn_if_renamed(client: BaseClient, batch: Batch, outgoing: OutgoingBatch) -> None:
+    if batch.reference not in (None, outgoing.reference):
+        client.log.warning(
+            "iP.1 has accepted batch %s, but with reference %r instead of %r. A further try would not find it. Set "
+            "the argument reference to a text of at most %d characters.",
+            batch.id,
+            mask_number(batch.reference or ""),
+            outgoing.reference_label,
+            MAX_REFERENCE,
+        )
+
+
+def send_alert(
+    client: BaseClient, outgoing: OutgoingBatch, *, is_limited: bool, deadline: float
+) -> Flow[SendResult | None]:
     """
-    Looks for a batch among those of the account.
+    Send a notification.
 
     :param client: makes the requests.
-    :param outgoing: the batch to look for.
-    :param is_mapped: see :func:`send_once`.
+    :param outgoing: the batch.
+    :param is_limited: whether other tasks may send the same alert, with the same reference, of which one is enough.
+    :param deadline: of the client's clock, for everything.
+    :return: the batch; ``None`` if iP.1 lists the alert of another task.
+    :raises IP1Error: as :func:`send_once`.
     """
+    if is_limited and (yield from _was_alerted(client, outgoing.reference, _part(client, deadline, _LOOK_SHARE))):
+        return None
+    return (yield from send_once(client, outgoing, check_sent=False, deadline=deadline))
 
-    def __init__(self, client: BaseClient, outgoing: OutgoingBatch, *, is_mapped: bool) -> None:
-        self._client = client
-        self._outgoing = outgoing
-        self._is_mapped = is_mapped
-        self._found: SendResult | None = None
-        #: Why a batch that seems to be the one is not, as a sentence.
-        self.difference = ""
-        #: Why the last look failed. Without one, iP.1 did not list the batch.
-        self.failure = ""
 
-    def run(self, *, has_read_all: bool) -> Flow[SendResult | None]:
-        """
-        Look for the batch for 30 seconds, also if looking fails.
+def spread_pause(draw: float) -> float:
+    """
+    Return how long an alert waits before it looks a second time.
 
-        :param has_read_all: whether the batch can only be among the newest. Otherwise one look covers all batches.
-        """
-        for seconds in (0.0, *PAUSES):
-            yield from pause(seconds)
-            try:
-                yield from self._look(NEWEST if has_read_all else None)
-            except IP1Error as error:
-                self.failure = str(error)
-                self._client.log.warning("The search for the batch has failed: %s", error)
-                continue
-            has_read_all, self.failure = True, ""
-            if self._found is not None:
-                break
-        return self._found
+    Of many tasks that fail at once, a few get a short pause and most get nearly the longest one. The alert of the
+    first is then listed before the others look. Uniform pauses would let many of them send. Source: the suppression
+    timers of RFC 4654, 2.5.
 
-    def _look(self, newest: int | None) -> Flow[None]:
-        rows = 0
+    :param draw: a random number, above 0 and at most 1.
+    :return: seconds, 0 to :data:`SPREAD`.
+    """
+    return SPREAD * max(0.0, 1.0 + math.log(draw) / math.log(_STORM))
 
-        def take(page: Page) -> Flow[bool]:
-            nonlocal rows
-            rows += len(page)
-            for candidate in candidates(page.raws, self._outgoing, is_mapped=self._is_mapped):
-                if (yield from self._is_it(candidate)):
-                    return True
-            return newest is not None and rows >= newest
 
-        yield from _read(self._client, batch_list(), take)
-
-    def _is_it(self, candidate: Candidate) -> Flow[bool]:
-        messages: list[Message] = []
-
-        def take(page: Page) -> Flow[bool]:
-            messages.extend(page.messages)
-            yield from ()
-            return False
-
-        difference = candidate.difference(is_mapped=self._is_mapped)
-        if difference is None:
-            try:
-                yield from _read(
-                    self._client, batch_message_list(candidate.head.id, page_size=_MESSAGES_PER_PAGE), take
-                )
-            except IP1Error:
-                # The reference alone tells that this is the batch. The messages only tell how long the text was.
-                if not self._outgoing.covers_recipients:
-                    raise
-            if not messages and not self._outgoing.covers_recipients:
-                # iP.1 may list a batch before its messages.
-                raise IP1ResponseError(
-                    f"iP.1 lists batch {candidate.head.id} with the reference, but no messages of it yet, so its "
-                    "recipients are unknown."
-                )
-            difference = candidate.difference_of(messages)
-        if difference is None:
-            self._found = candidate.result(messages)
-        else:
-            self.difference = (
-                f"iP.1 lists batch {candidate.head.id} for reference {self._outgoing.reference_label!r}, and that "
-                f"batch {difference}."
+def _was_alerted(client: BaseClient, reference: str, deadline: float) -> Flow[bool]:
+    failure = ""
+    # The first look ends most calls at once. Only those that it leaves have to wait.
+    for is_first in (True, False):
+        if not is_first:
+            yield from pause(
+                max(0.0, min(spread_pause(DRAW(1e-9, 1.0)), _part(client, deadline, 0.8) - client.clock()))
             )
-        return difference is None
+        until = _part(client, deadline, 0.5) if is_first else deadline
+        try:
+            if (yield from within(client, until, _lists(client, reference))):
+                return True
+            failure = ""
+        except TimeIsUp:
+            failure = "iP.1 did not list its batches in time."
+        except IP1Error as error:
+            failure = str(error)
+    if failure:
+        client.log.warning("The alert is sent, because it is unknown whether another task has sent it. %s", failure)
+    return False
 
 
-def _read(client: BaseClient, listing: Listing, take: Callable[[Page], Flow[bool]]) -> Flow[None]:
-    """Read a list until ``take`` has enough, one request at a time."""
-    ahead = client.read_ahead([listing], concurrency=1)
-    wanted: PageRequest | None = None
-    for step in ahead.steps():
-        if isinstance(step, Page):
-            if (yield from take(step)):
-                return
-        elif step is not None:
-            wanted = step
-        elif wanted is not None:
-            ahead.receive(wanted, (yield from _outcome(client, wanted)))
+@overload
+def _part(client: BaseClient, deadline: float, share: float) -> float: ...
 
 
-def _outcome(client: BaseClient, wanted: PageRequest) -> Flow[RawPage | Exception]:
+@overload
+def _part(client: BaseClient, deadline: float | None, share: float) -> float | None: ...
+
+
+def _part(client: BaseClient, deadline: float | None, share: float) -> float | None:
+    """Return the moment at which a share of the time until a deadline will have passed."""
+    return None if deadline is None else deadline - (1.0 - share) * (deadline - client.clock())
+
+
+def _lists(client: BaseClient, reference: str) -> Flow[bool]:
+    rows, is_listed = 0, False
+
+    def take(page: Page) -> Flow[bool]:
+        nonlocal rows, is_listed
+        rows += len(page)
+        is_listed = has_reference(page.raws, reference)
+        yield from ()
+        return is_listed or rows >= NEWEST
+
+    yield from read_list(client, batch_list(), take)
+    return is_listed
+
+
+def _confirm(client: BaseClient, outgoing: OutgoingBatch, batch_id: str, segments: int) -> Flow[SendResult | None]:
+    """Return the batch that an earlier try has sent, unless iP.1 does not show it."""
     try:
-        return (yield from client.page(wanted))
-    except IP1Error as error:
+        batch = yield from client.batch(batch_id)
+    except IP1ResponseError as error:
+        client.log.warning("An earlier try has sent batch %s, but iP.1 does not show it: %s", batch_id, error)
+        return None
+    if batch.status == CANCELED or (batch.message_summary and set(batch.message_summary) == {CANCELED}):
+        raise another_batch(f"An earlier try has sent batch {batch_id}, and it was canceled.")
+    return SendResult(known_batch(batch_id, outgoing), len(outgoing.recipients), segments, reused=True)
+
+
+def _explain(
+    client: BaseClient, error: IP1Error, status: int | None, sender: str, deadline: float | None
+) -> Flow[IP1Error]:
+    """Add the registered senders to the error of a refusal, which may be about the sender."""
+    if status not in (400, 403, 422):
         return error
+    known = yield from registered_senders(client, deadline)
+    # The text of this package's errors is all that they hold.
+    return type(error)(f"{error} {senders_text(known, sender)}")
+
+
+def registered_senders(client: BaseClient, deadline: float | None = None) -> Flow[list[str] | None]:
+    """
+    Read the account's registered senders, for an error or a warning.
+
+    :param client: makes the requests.
+    :param deadline: of the client's clock. The flow takes ten seconds at most, whatever the deadline.
+    :return: the senders; ``None`` if they cannot be read.
+    """
+    until = client.clock() + _SENDERS_SECONDS
+    found: list[str] = []
+
+    def take(page: Page) -> Flow[bool]:
+        found.extend(decode_sender(raw).sender for raw in page.raws)
+        yield from ()
+        return False
+
+    try:
+        listing = account_list(senders_request())
+        yield from within(client, until if deadline is None else min(until, deadline), read_list(client, listing, take))
+    except (TimeIsUp, IP1Error):
+        return None
+    return found
 
 
 def _whole_response(response: Response) -> Response:

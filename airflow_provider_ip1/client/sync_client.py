@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import requests
@@ -26,7 +26,7 @@ from airflow_provider_ip1.client.body import Body, UnusableBody
 from airflow_provider_ip1.client.log_masking import mask_http_logs
 from airflow_provider_ip1.client.requests_adapter import Adapter
 from airflow_provider_ip1.client.tls import Trust, find_proxy
-from airflow_provider_ip1.client.transport_errors import transport_failure
+from airflow_provider_ip1.client.transport_errors import time_is_up, transport_failure
 
 T = TypeVar("T")
 
@@ -92,6 +92,29 @@ class SyncClient(BaseClient):
         return self.session.prepare_request(requests.Request("GET", self.settings.base_url))
 
     def _send(self, call: Call[Any]) -> Response | TransportFailure:
+        seconds = call.seconds_left
+        if seconds is None:
+            return self._send_patiently(call)
+        # requests has a timeout for each read, but none for the whole, the look-up of the host's name included. So a
+        # thread sends, and is left alone when time is up.
+        outcomes: SimpleQueue[Response | TransportFailure | BaseException] = SimpleQueue()
+
+        def send() -> None:
+            try:
+                outcomes.put(self._send_patiently(call))
+            except BaseException as error:  # the waiting thread raises it
+                outcomes.put(error)
+
+        threading.Thread(target=send, name="ip1-deadline", daemon=True).start()
+        try:
+            outcome = outcomes.get(timeout=seconds)
+        except Empty:
+            return time_is_up(seconds)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _send_patiently(self, call: Call[Any]) -> Response | TransportFailure:
         session = self.session
         status = None
         try:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 
 from airflow_provider_ip1.api.call import TransportFailure
+from airflow_provider_ip1.api.wording import duration_text
 
 
 def transport_failure(error: Exception, *, before_sending: tuple[type[BaseException], ...]) -> TransportFailure:
@@ -51,3 +52,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         # that error is the context of all errors here.
         linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__)
         waiting += [link for link in linked if isinstance(link, BaseException)]
+
+
+def time_is_up(seconds: float) -> TransportFailure:
+    """
+    Describe an attempt that was given up at a deadline.
+
+    :param seconds: how long the attempt has taken.
+    """
+    return TransportFailure(f"no response within {duration_text(seconds)}")

@@ -21,6 +21,7 @@ from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
+from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
@@ -348,7 +349,14 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         outgoing = OutgoingBatch(default_sender=self.settings.sender, **arguments)
         return self.send_once(outgoing).batch
 
-    def send_once(self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False) -> SendResult:
+    def send_once(
+        self,
+        outgoing: OutgoingBatch,
+        *,
+        check_sent: bool = False,
+        is_mapped: bool = False,
+        marker: Marker | None = None,
+    ) -> SendResult:
         """
         Send a batch, unless an earlier try has sent it.
 
@@ -356,12 +364,15 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         :param check_sent: whether an earlier try may have sent it. If so, the hook looks for its reference first.
         :param is_mapped: whether it belongs to a mapped task, so that a batch with its reference and another text is
             not this one.
+        :param marker: what the task remembers of its earlier tries. It may save the search.
         :return: the batch, the number of its recipients and SMS, and whether an earlier try had sent it.
         :raises IP1ReferenceError: another batch has the reference. Nothing was sent.
         :raises IP1SendUnknownError: it is unknown whether the SMS was sent.
         :raises IP1Error: iP.1 did not accept the SMS.
         """
-        return self.client.run(send_once(self.client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
+        return self.client.run(
+            send_once(self.client, outgoing, check_sent=check_sent, is_mapped=is_mapped, marker=marker)
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """

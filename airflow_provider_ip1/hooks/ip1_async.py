@@ -16,6 +16,7 @@ from airflow_provider_ip1.api.requests import Order, ReadOptions
 from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
+from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
@@ -176,10 +177,17 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         return (await self.send_once(outgoing)).batch
 
     async def send_once(
-        self, outgoing: OutgoingBatch, *, check_sent: bool = False, is_mapped: bool = False
+        self,
+        outgoing: OutgoingBatch,
+        *,
+        check_sent: bool = False,
+        is_mapped: bool = False,
+        marker: Marker | None = None,
     ) -> SendResult:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_once`."""
-        return await self._run(lambda client: send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped))
+        return await self._run(
+            lambda client: send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped, marker=marker)
+        )
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""

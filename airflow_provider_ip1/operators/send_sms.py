@@ -18,8 +18,9 @@ from airflow_provider_ip1.api.sending import (
     check_limit,
 )
 from airflow_provider_ip1.api.sent_batch import SendResult
+from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.compat import AirflowFailException, BaseOperator
-from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
+from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1RefusedError, IP1SendUnknownError
 from airflow_provider_ip1.template_values import (
     failing_at_once,
     list_or_none,
@@ -41,6 +42,10 @@ class IP1SendUnknownFailure(IP1SendUnknownError, AirflowFailException):
 
 class IP1ReferenceFailure(IP1ReferenceError, AirflowFailException):
     """Another SMS has the reference, which a retry would not change."""
+
+
+class IP1RefusedFailure(IP1RefusedError, AirflowFailException):
+    """iP.1 refused the SMS, which a retry would not change."""
 
 
 class SendSmsOperator(BaseOperator):
@@ -160,20 +165,29 @@ class SendSmsOperator(BaseOperator):
         ti: Any = context.get("ti")
         with failing_at_once():
             outgoing = self._check(ti)
-        is_repeated = ti is not None and ti.try_number > 1
-        if is_repeated:
-            self.log.info(
-                "This is try %s of the task, so the operator looks for reference %r before it sends.",
-                ti.try_number,
-                outgoing.reference_label,
-            )
+        is_mapped = ti is not None and ti.map_index >= 0
+        run = context.get("dag_run")
+        # If the run was cleared, a mapped task may have new instances, and others may have sent their SMS.
+        clear_number = getattr(run, "clear_number", None) or 0
+        if getattr(run, "run_type", None) == "backfill":
+            self.log.warning("This run belongs to a backfill. Each of its runs sends this SMS.")
+        marker = None
+        if (store := context.get("task_state_store")) is not None:
+            marker = Marker(store, outgoing, clear_number=clear_number, is_mapped=is_mapped, log=self.log)
         failure: IP1Error
         with self.hook as hook:
             try:
-                sent = hook.send_once(outgoing, check_sent=is_repeated, is_mapped=ti is not None and ti.map_index >= 0)
+                sent = hook.send_once(
+                    outgoing,
+                    check_sent=ti is not None and (ti.try_number > 1 or clear_number > 0),
+                    is_mapped=is_mapped,
+                    marker=marker,
+                )
                 return self._result(outgoing, sent)
             except IP1ReferenceError as error:
                 failure = IP1ReferenceFailure(str(error))
+            except IP1RefusedError as error:
+                failure = IP1RefusedFailure(str(error))
             except IP1SendUnknownError as error:
                 if self.on_unknown == "retry" and not error.was_accepted:
                     raise

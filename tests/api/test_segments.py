@@ -25,9 +25,13 @@ GSM = {character: (code,) for code, character in enumerate(TABLE) if character !
 GSM |= {character: (27, code) for code, character in EXTENSION.items()}
 
 
+def is_gsm(text: str) -> bool:
+    return all(character in GSM for character in text)
+
+
 def naive_parts(text: str) -> list[list[int]]:
     """Each SMS as its septets or UTF-16 code units."""
-    if all(character in GSM for character in text):
+    if is_gsm(text):
         characters, single, part = [list(GSM[character]) for character in text], 160, 153
     else:
         encoded = [character.encode("utf-16-be", "surrogatepass") for character in text]
@@ -90,7 +94,7 @@ def test_counts_at_the_limits(text: str, segments: int) -> None:
     assert count_segments(text) == segments
 
 
-@given(gsm_texts | wide_texts, st.integers(1, 4), st.integers(1, 300))
+@given(gsm_texts | wide_texts, st.integers(1, 4), st.integers(3, 300))
 @example("a" * 307, 2, 2000)
 @example("😀" * 200, 1, 2000)
 def test_shortens_as_little_as_possible(text: str, max_segments: int, max_length: int) -> None:
@@ -100,15 +104,26 @@ def test_shortens_as_little_as_possible(text: str, max_segments: int, max_length
     if len(text) <= max_length and count_segments(text) <= max_segments:
         assert short == text
         return
-    assert short.endswith("…")
-    kept = short.removesuffix("…")
+    mark = "…" if short.endswith("…") else "..."
+    kept = short.removesuffix(mark)
     assert text.startswith(kept)
+    assert mark == ("..." if is_gsm(kept) else "…")
     # One more character, after the spaces dropped before the cut, would have been too much.
     rest = text[len(kept) :]
-    longer = kept + rest[: len(rest) - len(rest.lstrip()) + 1] + "…"
-    assert len(longer) > max_length or count_segments(longer) > max_segments or rest.lstrip() == ""
+    longer = kept + rest[: len(rest) - len(rest.lstrip()) + 1]
+    longer += "..." if is_gsm(longer) else "…"
+    # Where the alphabet changes, the shorter mark could make room for two more characters.
+    assert len(longer) > max_length - 2 or count_segments(longer) > max_segments or rest.lstrip() == ""
 
 
 def test_drops_spaces_before_the_mark() -> None:
-    assert shorten_text("Task failed " + "x" * 60 + "      " + "y" * 500, 1, 2000) == "Task failed " + "x" * 57 + "…"
-    assert shorten_text("x" * 60 + " " * 500, 1, 2000) == "x" * 60 + "…"
+    assert shorten_text("ж" * 60 + "        " + "y" * 500, 1, 2000) == "ж" * 60 + "        y…"
+    assert shorten_text("ж" * 60 + " " * 10 + "y" * 500, 1, 2000) == "ж" * 60 + "…"
+    assert shorten_text("x" * 60 + " " * 500, 1, 2000) == "x" * 60 + "..."
+
+
+def test_the_mark_does_not_change_the_alphabet() -> None:
+    assert shorten_text("x" * 2500, 3, 2000) == "x" * 456 + "..."
+    # An emoji behind the cut does not matter, one before it does.
+    assert shorten_text("x" * 500 + "😀", 3, 2000) == "x" * 456 + "..."
+    assert shorten_text("😀" + "x" * 500, 3, 2000) == "😀" + "x" * 198 + "…"

@@ -2,9 +2,9 @@
 """
 Sending exactly once, or reporting that the outcome is unknown, whatever happens on the way.
 
-A state machine plays Airflow (tries, retries, cleared tasks, killed workers), the network and iP.1. The code under test
-is the client's operation, which yields each request and pause, so the machine decides what becomes of it, and no time
-passes. ``SEND_ONCE_RUNS`` sets the number of runs.
+A state machine plays Airflow (tries, retries, cleared tasks, killed workers, the state store), the network and iP.1.
+The code under test is the client's operation, which yields each request and pause, so the machine decides what becomes
+of it, and no time passes. ``SEND_ONCE_RUNS`` sets the number of runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient, Flow
+from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.client.shared_rate import SharedRate
+from airflow_provider_ip1.client.transport_errors import time_is_up
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
 NUMBER, OTHER, STRANGER = "46701740605", "46701740606", "46701740607"
@@ -101,6 +103,24 @@ class Accepted:
     is_canceled: bool = False
 
 
+class StateStore:
+    """The state store of a task instance, which may be out of order."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.is_broken = False
+
+    def get(self, key: str) -> Any:
+        if self.is_broken:
+            raise RuntimeError("no state store")
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        if self.is_broken:
+            raise RuntimeError("no state store")
+        self.values[key] = json.loads(json.dumps(value))
+
+
 class SendingTask(RuleBasedStateMachine):
     """One task instance of Airflow, which has one SMS to send."""
 
@@ -113,6 +133,9 @@ class SendingTask(RuleBasedStateMachine):
         )
         self.now = 0.0
         self.client._rate = SharedRate(clock=lambda: self.now)
+        self.client.clock = lambda: self.now
+        self.store: StateStore | None = None
+        self.clear_number = 0
         self.batches: list[Accepted] = []
         self.accepted_ever = 0
         self.tries = 0
@@ -139,9 +162,11 @@ class SendingTask(RuleBasedStateMachine):
         reference=st.sampled_from([None, None, "order-17", "order-2026-11-01-of-customer-4711-the-second"]),
         is_mapped=st.booleans(),
         cuts_references=st.booleans(),
+        has_store=st.booleans(),
     )
-    def begin(self, reference: str | None, is_mapped: bool, cuts_references: bool) -> None:
+    def begin(self, reference: str | None, is_mapped: bool, cuts_references: bool, has_store: bool) -> None:
         self.choose(reference, is_mapped, cuts_references)
+        self.store = StateStore() if has_store else None
 
     # -- what iP.1 knows
 
@@ -178,8 +203,10 @@ class SendingTask(RuleBasedStateMachine):
 
     def respond(self, request: Request) -> Response:
         query = dict(request.query)
-        start, limit = int(query["start"]), int(query["limit"])
+        start, limit = int(query.get("start", 0)), int(query.get("limit", 0))
         rows: list[dict[str, Any]]
+        if request.path == "/v2/me/senders":
+            return Response(200, {}, b'[{"sender": "iP1"}]')
         if request.path == "/v2/batches":
             # Newest first, unless the pager counts a list that changed while it was read.
             newest_first = reversed(self.batches) if query["order"] == "DESC" else self.batches
@@ -189,6 +216,13 @@ class SendingTask(RuleBasedStateMachine):
                 for batch in newest_first
                 if batch.listed_at <= self.now
             ]
+        elif request.path.count("/") == 3:
+            # One batch, which iP.1 may show only when it lists it.
+            shown = [batch for batch in self.batches if batch.id in request.path and batch.listed_at <= self.now]
+            if not shown:
+                return Response(404, {}, b"")
+            code = 203 if shown[0].is_canceled else 101
+            return Response(200, {}, json.dumps(shown[0].fields | {"id": shown[0].id, "status": code}).encode())
         else:
             named = [batch for batch in self.batches if batch.id in request.path]
             if not named:  # deleted since it was listed
@@ -249,8 +283,33 @@ class SendingTask(RuleBasedStateMachine):
         self.tries += 1
         self.accepted_before_try = len(self.own)
         self.had_2xx = False
-        self.flow = send_once(self.client, self.outgoing, check_sent=self.tries > 1, is_mapped=self.is_mapped)
+        marker = None
+        if self.store is not None:
+            marker = Marker(
+                self.store, self.outgoing, clear_number=self.clear_number, is_mapped=self.is_mapped, log=log
+            )
+        self.flow = send_once(
+            self.client, self.outgoing, check_sent=self.tries > 1, is_mapped=self.is_mapped, marker=marker
+        )
         self.resume(None)
+
+    @precondition(lambda self: self.flow is None)
+    @rule()
+    def clear_task(self) -> None:
+        self.clear_number += 1
+
+    @precondition(lambda self: self.store)
+    @rule()
+    def markers_expire(self) -> None:
+        assert self.store is not None
+        self.store.values.clear()
+
+    @precondition(lambda self: self.store)
+    @rule()
+    def break_or_repair_the_store(self) -> None:
+        """If it breaks during a try, the marker of a request that iP.1 has accepted may not be written."""
+        assert self.store is not None
+        self.store.is_broken = not self.store.is_broken
 
     @precondition(lambda self: self.flow is not None)
     @rule()
@@ -332,6 +391,25 @@ class SendingTask(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(sorted(LIST_FAULTS)))
     def fail_list(self, fault: str) -> None:
         self.resume(LIST_FAULTS[fault])
+
+    @precondition(lambda self: self.is_listing and self.step.seconds_left is not None)
+    @rule()
+    def never_respond(self) -> None:
+        assert isinstance(self.step, Call) and self.step.seconds_left is not None
+        self.now += self.step.seconds_left
+        self.resume(time_is_up(self.step.seconds_left))
+
+    @precondition(lambda self: self.is_listing)
+    @rule(seconds=st.sampled_from([5.0, 14.0, 40.0]))
+    def list_slowly(self, seconds: float) -> None:
+        assert isinstance(self.step, Call)
+        response = self.respond(self.step.request)
+        left = self.step.seconds_left
+        if left is not None and left <= seconds:
+            self.never_respond()
+        else:
+            self.now += seconds
+            self.resume(response)
 
     @precondition(lambda self: self.flow is not None and not self.is_posting)
     @rule(fault=st.sampled_from(sorted(LIST_FAULTS)), steps=st.integers(10, 100))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.client import send_once
+from airflow_provider_ip1.client import batch_search
 from airflow_provider_ip1.exceptions import IP1NotFoundError, IP1SendUnknownError
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -23,7 +23,7 @@ NUMBER = "46701740605"
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_once, "PAUSES", (0.05, 0.1))
+    monkeypatch.setattr(batch_search, "PAUSES", (0.05, 0.1))
 
 
 def send(client: Client, **arguments: Any) -> Any:

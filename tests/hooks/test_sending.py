@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.api.sending import OutgoingBatch
-from airflow_provider_ip1.client import send_once
+from airflow_provider_ip1.client import batch_search
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ReferenceError, IP1SendUnknownError
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from tests.api.test_phone import NOT_A_NUMBER
@@ -28,7 +28,7 @@ MakeClient = Callable[..., Client]
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_once, "PAUSES", (0.05, 0.1))
+    monkeypatch.setattr(batch_search, "PAUSES", (0.05, 0.1))
 
 
 def send(client: Client, **arguments: Any) -> Any:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import time
 import traceback
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_ip1.api.segments import count_segments
-from airflow_provider_ip1.compat import BaseNotifier
+from airflow_provider_ip1.compat import BaseNotifier, mask_secret
 from airflow_provider_ip1.exceptions import IP1AuthError, IP1SendUnknownError
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier, send_ip1_notification
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -88,7 +90,7 @@ def test_shortens_long_texts(server: SandboxServer, character: str, max_segments
     before = len(texts(server))
     IP1Notifier(body=character * 2500, max_segments=max_segments)({"dag": None})
     (text,) = texts(server)[before:]
-    assert text.endswith("…")
+    assert text.endswith("..." if character in "x{% raw %}{{% endraw %}" else "…")
     assert count_segments(text) == max_segments
 
 
@@ -210,6 +212,57 @@ def test_neither_text_nor_numbers_leak(
 def test_rejects_values_out_of_range(argument: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(argument))):
         IP1Notifier(body=TEXT, **argument)
+
+
+def test_masks_secrets_as_logs_do(server: SandboxServer, notify: Notify) -> None:
+    mask_secret("correct horse battery staple")
+    notify(IP1Notifier(body="{{ exception }}"), {"exception": OSError("https://u:correct horse battery staple@db")})
+    assert texts(server)[-1] == "https://u:***@db"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("{{ exception }}", "no route to 46***99 on 2026-11-30"),
+        ("{{ exception.args[0] | replace('no', 'No') }}", "No route to 46***99 on 2026-11-30"),
+        ("Call +46 8 123 45 67: {{ exception }}", "Call +46 8 123 45 67: no route to 46***99 on 2026-11-30"),
+        ("+46701740699 is right: {{ exception }}", "+46701740699 is right: no route to 46***99 on 2026-11-30"),
+        # The text does not contain the exception.
+        ("Order {{ order }} failed", "Order 12345678 failed"),
+    ],
+)
+def test_masks_the_numbers_of_an_exception(server: SandboxServer, notify: Notify, body: str, text: str) -> None:
+    error = LookupError("no route to 46701740699 on 2026-11-30")
+    notify(IP1Notifier(body=body), {"exception": error, "order": "12345678"})
+    assert texts(server)[-1] == text
+
+
+def test_an_exception_without_numbers_masks_nothing(server: SandboxServer, notify: Notify) -> None:
+    notify(IP1Notifier(body="Order {{ order }}: {{ exception }}"), {"exception": KeyError("x"), "order": "12345678"})
+    assert texts(server)[-1] == "Order 12345678: 'x'"
+
+
+def test_a_serialized_dag_renders_too(server: SandboxServer, notify: Notify) -> None:
+    """``dag.test()`` of Airflow 3.3 passes one, which has no environment for templates."""
+    dag = SimpleNamespace(dag_id="nightly", render_template_as_native_obj=False)
+    notify(IP1Notifier(body="{{ dag.dag_id }} failed"), {"dag": dag})
+    assert texts(server)[-1] == "nightly failed"
+
+
+def test_a_server_that_never_answers_does_not_keep_the_other_callbacks(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve("slow:seconds=300", recipients=NUMBER)
+    monkeypatch.setattr(IP1Notifier, "max_seconds", 0.5)
+    began = time.monotonic()
+    for notifier in (IP1Notifier(body="x"), IP1Notifier(body="x", limit="run")):
+        for way in (call, wait_for) if HAS_ASYNC else (call,):
+            try:
+                way(notifier, {"run_id": "run", "dag_run": {"dag_id": "nightly"}})
+                assert not HAS_ASYNC  # older notifiers log their errors
+            except IP1SendUnknownError as error:
+                assert "no response within" in str(error)
+    assert time.monotonic() - began < 300
 
 
 @needs_raising_notifiers

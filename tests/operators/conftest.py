@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.api import call
-from airflow_provider_ip1.client import send_once
+from airflow_provider_ip1.client import batch_search, send_once
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import stack
 
@@ -19,7 +19,8 @@ from dev import stack
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that the provider chooses itself."""
     monkeypatch.setattr(call, "BACKOFF_BASE", 0.01)
-    monkeypatch.setattr(send_once, "PAUSES", (0.05, 0.1, 0.15))
+    monkeypatch.setattr(batch_search, "PAUSES", (0.05, 0.1, 0.15))
+    monkeypatch.setattr(send_once, "SPREAD", 0.1)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
-from airflow_provider_ip1.client import send_once
+from airflow_provider_ip1.client import batch_search
 from airflow_provider_ip1.operators.send_sms import SendSmsOperator
 from tests.operators.sent_batches import NUMBER, TEXT, context
 
@@ -28,7 +28,7 @@ def work(try_number: int, env: Mapping[str, str], results: Connection) -> None:
     """
     os.environ.update(env)
     # A quarter of the real time, so that the tests take less of it.
-    send_once.PAUSES = (0.5, 1.0, 2.0, 4.0)  # type: ignore[misc]
+    batch_search.PAUSES = (0.5, 1.0, 2.0, 4.0)  # type: ignore[misc]
     operator = SendSmsOperator(task_id="send", recipients=NUMBER, body=TEXT, on_unknown="retry")
     results.send(operator.execute(context(try_number)))
     threading.Event().wait()

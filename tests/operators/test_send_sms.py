@@ -18,6 +18,7 @@ from airflow_provider_ip1.exceptions import (
     IP1ParticipantError,
     IP1RateLimitError,
     IP1ReferenceError,
+    IP1RefusedError,
     IP1ResponseError,
     IP1SendUnknownError,
     IP1ServerError,
@@ -398,9 +399,26 @@ def test_a_reference_with_a_number_is_not_in_the_result(serve: Serve, reference:
 )
 def test_a_refusal_is_not_an_unknown_outcome(serve: Serve, fault: str, error: type[IP1Error]) -> None:
     server = serve(fault)
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         operator().execute(context())
-    assert len(server.requests) == posts(server) == 1
+    assert posts(server) == 1
+    # Another try would be refused in the same way.
+    assert isinstance(raised.value, AirflowFailException) is isinstance(raised.value, IP1RefusedError)
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_a_refusal_lists_the_registered_senders(serve: Serve, status: int) -> None:
+    server = serve(f"{status}:method=POST", sender="Backup")
+    listed = "Registered senders: .*, iP1, iP1sms"
+    with pytest.raises(IP1Error, match=rf"Sender Backup is not registered\. {listed}") as raised:
+        operator().execute(context())
+    assert ("balance" in str(raised.value)) is (status == 403)
+    with pytest.raises(IP1Error, match=listed) as raised:
+        operator(sender="iP1").execute(context())
+    assert "is not registered" not in str(raised.value)
+    server.faults.add("500:method=GET")
+    with pytest.raises(IP1Error, match="list of registered senders could not be read"):
+        operator(sender="iP1").execute(context())
 
 
 def test_an_unreachable_server_is_not_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
