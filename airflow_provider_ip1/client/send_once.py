@@ -92,9 +92,8 @@ def send_once(
         yield from within(client, _part(client, deadline, _SEND_SHARE), client.attempts(call))
         batch = read_sent_batch(call.result, outgoing)
     except TimeIsUp:
-        failure = IP1ServerError(
-            f"The SMS was not sent: iP.1 did not accept it in time. Last attempt: {call.problem or 'none'}."
-        )
+        problem = call.problem or "none, because requests with this key have to wait (requests_per_second, or a 429)"
+        failure = IP1ServerError(f"The SMS was not sent: iP.1 did not accept it in time. Last attempt: {problem}.")
     except IP1Error as error:
         failure = error
     if batch is not None:
