@@ -102,17 +102,27 @@ class Page:
         """
         if len(positions) == len(self.ids):
             return self
-
-        def kept(values: tuple[T, ...]) -> tuple[T, ...]:
-            return tuple(values[position] for position in positions) if values else ()
-
         return replace(
             self,
-            ids=kept(self.ids),
-            raws=kept(self.raws),
-            modified_values=kept(self.modified_values),
-            status_codes=kept(self.status_codes),
+            ids=values_at(positions, self.ids),
+            raws=values_at(positions, self.raws),
+            modified_values=values_at(positions, self.modified_values),
+            status_codes=values_at(positions, self.status_codes),
         )
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def values_at(positions: Sequence[int], values: Sequence[T]) -> tuple[T, ...]:
+    """Return the values at these positions, or an empty tuple if there are no values."""
+    if isinstance(positions, range):
+        return tuple(values[positions.start : positions.stop])
+    return tuple(values[position] for position in positions) if values else ()
+
+
+def once_each(ids: Sequence[str], positions: Sequence[int]) -> Sequence[int]:
+    """Leave out positions whose id appears again later. Positions are ascending."""
+    if len(set(ids)) == len(ids):
+        return positions
+    return sorted({ids[position]: position for position in positions}.values())

@@ -6,19 +6,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import LinkEvidence
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
-from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.page import Page, once_each, values_at
 from airflow_provider_ip1.api.paging.place import Place
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError, IP1ServerError
-
-T = TypeVar("T")
 
 #: Requests spent on looking back from one page. One is enough unless the server has lowered its limit.
 MAX_LOOK_BACKS: Final = 3
@@ -263,17 +261,3 @@ class PageQueue:
         )
         self._pages += 1
         return True
-
-
-def once_each(ids: Sequence[str], positions: Sequence[int]) -> Sequence[int]:
-    """Leave out positions whose id appears again later. Positions are ascending."""
-    if len(set(ids)) == len(ids):
-        return positions
-    return sorted({ids[position]: position for position in positions}.values())
-
-
-def values_at(positions: Sequence[int], values: Sequence[T]) -> tuple[T, ...]:
-    """Return the values at these positions, or an empty tuple if there are no values."""
-    if isinstance(positions, range):
-        return tuple(values[positions.start : positions.stop])
-    return tuple(values[position] for position in positions) if values else ()

@@ -18,8 +18,8 @@ from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
-from airflow_provider_ip1.api.paging.offsets import MAX_PASSES, repair_pass, search_offsets
-from airflow_provider_ip1.api.paging.page_queue import PageQueue, Pending, once_each, values_at
+from airflow_provider_ip1.api.paging.page_queue import PageQueue, Pending
+from airflow_provider_ip1.api.paging.place import MAX_PASSES, repair_pass, search_offsets
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
 from airflow_provider_ip1.exceptions import IP1PagingError
 
@@ -331,11 +331,7 @@ class Pager(PageQueue):
         place.note_base(request, page, at_least=3 if place.has_other_order else 2)
         place.capacity = max(place.capacity, len(ids))
         self._deliver(request, page, place.delivered.missing_from(ids), is_late=True)
-        if place.listed is not place.delivered:
-            listed = place.listed.missing_from(ids)
-            once = once_each(ids, listed)
-            place.listed_twice += len(listed) - len(once)
-            place.listed.add(values_at(once, ids))
+        place.note_listed(ids)
         is_alone = len(ids) == 1 and place.capacity > 1 and not page.link.has_next
         if ids and not is_alone and not self._link.ends_with(request, page):
             self._enter(request, page, Event.NEW)

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a list was read: the delivered rows, the anchor, and how many rows the list must have."""
+"""How far a list was read, how many rows it must have, and where to look for those that are not in their places."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT
 from airflow_provider_ip1.api.paging.listing import PageRequest
+from airflow_provider_ip1.api.paging.page import once_each, values_at
+from airflow_provider_ip1.api.requests import Order
 
 #: Ids of at least this many rows are kept with their order. Of the others, only a fingerprint is kept.
 RECENT_ROWS: Final = 1000
+#: How often a list is read again before rows that are missing are an error.
+MAX_PASSES: Final = 10
 
 _PARTS: Final = 1024
 
@@ -63,6 +67,18 @@ class Place:
         """Count the rows that are listed from now on, because some of those that were delivered have been removed."""
         self.listed = DeliveredRows(at_least=0)
         self.listed_twice = 0
+
+    def note_listed(self, ids: Sequence[str]) -> None:
+        """
+        Note which rows are listed, if they are counted again.
+
+        :param ids: the ids of a page.
+        """
+        if self.listed is not self.delivered:
+            new = self.listed.missing_from(ids)
+            once = once_each(ids, new)
+            self.listed_twice += len(new) - len(once)
+            self.listed.add(values_at(once, ids))
 
     def join(self, request: PageRequest, page: RawPage) -> None:
         """
@@ -262,3 +278,52 @@ class _Fingerprints:
         part = self._parts[fingerprint % _PARTS]
         index = bisect_left(part, fingerprint)
         return index < len(part) and part[index] == fingerprint
+
+
+def search_offsets(
+    position: int, *, stride: int, widest: int, forward_first: bool, is_behind_the_end: Callable[[], bool]
+) -> Iterator[int]:
+    """
+    Yield offsets around a position, alternately before and behind it, in growing strides.
+
+    :param position: the row's last offset.
+    :param stride: rows between the first offsets, from 1.
+    :param widest: most rows between two offsets: no more than are remembered, or a page could land on either side of
+        them.
+    :param forward_first: begin behind the position. In a list that is newest first, rows come in at the head and push
+        the others back; in the other order, rows leave at the head.
+    :param is_behind_the_end: whether an offset behind the position turned out to be behind the end of the list.
+    """
+    back = ahead = position
+    strides = {"back": stride, "ahead": stride}
+    directions = ("ahead", "back") if forward_first else ("back", "ahead")
+    while back > 0 or not is_behind_the_end():
+        for direction in directions:
+            step = strides[direction]
+            strides[direction] = min(2 * step, max(stride, widest))
+            if direction == "back" and back > 0:
+                back = max(back - step, 0)
+                yield back
+            elif direction == "ahead" and not is_behind_the_end():
+                ahead += step
+                yield ahead
+
+
+def repair_pass(number: int, order: Order, largest: int) -> tuple[Order, int, float]:
+    """
+    Choose how to read a list again whose pages did not fit together.
+
+    Rows that change places do so within rows of the same creation time. The fewer pages there are, and the more their
+    borders differ, the fewer rows can stay hidden. If the whole list fits on one page, none can. So the first and the
+    last reading request pages as large as the server grants, and the others somewhat smaller ones.
+
+    :param number: how often the list was read again already, from 0 to ``MAX_PASSES - 1``.
+    :param order: how it was read first.
+    :param largest: the most rows per page that the server grants, as far as known.
+    :return: the order, the rows to request per page, and by what part of a page the second page begins before its
+        place, so that the borders differ.
+    """
+    if number == MAX_PASSES - 1:
+        return order, largest, 0.0
+    other: Order = "DESC" if order == "ASC" else "ASC"
+    return other if number % 2 else order, max(largest - number * largest // 20, 2), number / 11

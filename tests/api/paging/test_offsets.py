@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from airflow_provider_ip1.api.paging.offsets import search_offsets
+from airflow_provider_ip1.api.paging.place import search_offsets
 
 
 def offsets(position: int, count: int, *, forward_first: bool = False, rows: int = 10_000) -> list[int]:
