@@ -101,13 +101,16 @@ def read_time(value: Any, argument: str) -> datetime:
     """
     Read a time that a person or a template wrote.
 
-    :param value: a datetime, or a date or date and time in ISO 8601; UTC if it has no zone.
+    :param value: a datetime, or a date or date and time in ISO 8601; UTC if it has no zone. An integer becomes digits.
     :param argument: name of the argument, for the error.
     :return: the time in UTC.
     :raises ValueError: the value is neither, or lies outside the years 1 to 9999.
     """
     import pendulum
 
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Native rendering of a template makes an integer of a date such as 20261101.
+        value = str(value)
     time = _parse_iso(value.strip()) if isinstance(value, str) else value
     if not isinstance(time, datetime):
         shown = mask_number(repr(value)) if isinstance(value, str) else f"a value of type {type(value).__name__}"

@@ -230,7 +230,7 @@ class SendSmsOperator(BaseOperator):
         return OperatorLineage(outputs=[ip1_dataset(self.hook.settings.base_url, "v2/conversations")])
 
     def _check(self, ti: Any) -> OutgoingBatch:
-        required_text(self.ip1_conn_id, "ip1_conn_id")
+        self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
         settings = self.hook.settings
         arguments: dict[str, Any] = {name: getattr(self, name) for name in SmsArguments.__annotations__}
         arguments |= {

@@ -160,12 +160,12 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
 
     def _begin(self, context: Context) -> Wait[WatchT]:
         with failing_at_once():
-            required_text(self.ip1_conn_id, "ip1_conn_id")
             self._wait = self._make_wait(context)
         self._wait.begin(time.time(), self.log)
         return self._wait
 
     def _make_wait(self, context: Context) -> Wait[WatchT]:
+        self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
         started_at = self._start_of_wait(context)
         watch, known_at = self._make_watch(started_at), started_at
         store = self._state_store(context)

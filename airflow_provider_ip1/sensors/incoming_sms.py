@@ -113,5 +113,5 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
                 f"iP.1 returned message {message['message_id']} without a batch id, so its text cannot be read. "
                 "Report the message id to iP.1."
             )
-        with IP1Hook(self.ip1_conn_id) as hook:
+        with IP1Hook(required_text(self.ip1_conn_id, "ip1_conn_id")) as hook:
             return hook.get_message(message["batch_id"], message["message_id"]).body or ""

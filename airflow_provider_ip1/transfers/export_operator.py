@@ -95,9 +95,9 @@ class BaseExportOperator(BaseOperator):
         from airflow_provider_ip1.transfers.stores.s3 import S3Store
 
         with failing_at_once():
-            required_text(self.ip1_conn_id, "ip1_conn_id")
+            self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
             if self.aws_conn_id is not None:
-                required_text(self.aws_conn_id, "aws_conn_id")
+                self.aws_conn_id = required_text(self.aws_conn_id, "aws_conn_id")
             options = ExportOptions(**{name: getattr(self, name) for name in OPTIONS})
             reader = self._reader(options)
             store = S3Store(self.s3_hook, options.target, options.extra_args)
