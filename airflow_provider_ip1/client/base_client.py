@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +43,7 @@ from airflow_provider_ip1.api.requests import (
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.client.body import ACCEPT_ENCODING
+from airflow_provider_ip1.client.logs import Progress, RetryLog
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
@@ -53,10 +53,6 @@ T = TypeVar("T")
 MAX_CONNECTIONS: Final = 64
 #: Bytes that are read from a response at a time.
 CHUNK_BYTES: Final = 256 * 1024
-#: Seconds between two lines in the task's log.
-PROGRESS_INTERVAL = 10.0
-#: Reasons of repeated requests that one line lists.
-MAX_REASONS: Final = 5
 
 
 Flow: TypeAlias = Generator[Call[Any] | float, Response | TransportFailure | None, T]
@@ -324,85 +320,6 @@ class Pages:
     def lists_read(self) -> int:
         """How many lists were read, or skipped, to their end. Lists without messages count as well."""
         return sum(ahead.lists_read for ahead in self._opened)
-
-
-class RetryLog:
-    """
-    Says why requests are repeated: one line at once, and one for all further ones at intervals and at the end.
-
-    :param log: gets the lines.
-    :param clock: seconds of a monotonic clock; tests replace it.
-    """
-
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._clock = clock
-        self._counting = threading.Lock()
-        self._next = 0.0
-        self._reasons: Counter[str] = Counter()
-
-    def add(self, label: str, seconds: float, reason: str) -> None:
-        """
-        Count a request that will be repeated.
-
-        :param label: what is requested.
-        :param seconds: how long its client waits before.
-        :param reason: why its last attempt had no usable response.
-        """
-        with self._counting:
-            now = self._clock()
-            is_due = now >= self._next
-            if is_due:
-                self._next = now + PROGRESS_INTERVAL
-            else:
-                self._reasons[reason] += 1
-        if is_due:
-            self.finish()
-            self._log.info("Requesting %s again in %.1f s: %s.", label, seconds, reason)
-
-    def finish(self) -> None:
-        """Write the line for requests that have none, if there are any."""
-        with self._counting:
-            reasons, self._reasons = self._reasons, Counter()
-        if reasons:
-            counts = [f"{reason} ({count}x)" for reason, count in reasons.most_common(MAX_REASONS)]
-            rest = f", and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
-            self._log.info("Requested %d more times again: %s%s.", reasons.total(), ", ".join(counts), rest)
-
-
-class Progress:
-    """
-    Reports the progress of a read at intervals.
-
-    :param now: seconds of a monotonic clock at the start.
-    """
-
-    def __init__(self, now: float) -> None:
-        self._began = now
-        self._reported = now
-        self.messages = 0
-
-    def add(self, messages: int, total_hint: int | None, now: float) -> str | None:
-        """
-        Count messages that were delivered.
-
-        :param messages: how many more.
-        :param total_hint: about how many there are in all, if known.
-        :param now: seconds of the same clock.
-        :return: a line for the log if the last one is at least :data:`PROGRESS_INTERVAL` old, else ``None``.
-        """
-        self.messages += messages
-        if now - self._reported < PROGRESS_INTERVAL:
-            return None
-        self._reported = now
-        rate = self.messages / (now - self._began)
-        line = f"{self.messages:,} messages so far"
-        if total_hint is not None and total_hint > self.messages:
-            line += f" of about {total_hint:,}"
-        line += f", {rate:,.0f} messages/s"
-        if total_hint is not None and total_hint > self.messages and rate > 0:
-            line += f", about {(total_hint - self.messages) / rate:,.0f} s left"
-        return line
 
 
 def _read_page(response: Response, key: str) -> RawPage:

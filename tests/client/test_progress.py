@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from airflow_provider_ip1.client.base_client import PROGRESS_INTERVAL, Progress
+from airflow_provider_ip1.client.logs import PROGRESS_INTERVAL, Progress
 
 
 def test_a_line_says_how_far_how_fast_and_how_long_still() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client.base_client import MAX_REASONS, PROGRESS_INTERVAL, BaseClient, RetryLog
+from airflow_provider_ip1.client.base_client import BaseClient
+from airflow_provider_ip1.client.logs import MAX_REASONS, PROGRESS_INTERVAL, RetryLog
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1Error, IP1RateLimitError
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 import trustme
 
-from airflow_provider_ip1.client import base_client
+from airflow_provider_ip1.client import logs
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1ServerError
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.participants import MAIN
@@ -499,7 +499,7 @@ def test_a_long_reading_tells_how_far_it_is(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(base_client, "PROGRESS_INTERVAL", 1e-9)
+    monkeypatch.setattr(logs, "PROGRESS_INTERVAL", 1e-9)
     with SandboxServer(messages=100) as server:
         connect(server.url)
         client = make_client()
