@@ -19,6 +19,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 from urllib.parse import quote, unquote
 
+from airflow_provider_ip1.api.escapes import Plain, decodings
 from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
@@ -113,27 +114,27 @@ _TWO_DIGIT_CODES: Final = frozenset(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 "
     "81 82 84 86 90 91 92 93 94 95 98".split()
 )
-# A digit of any script, or percent-encoded. Anything but letters may stand between two of them.
-_DIGIT: Final = r"(?:%3[0-9]|\d)"
-_ENCODED: Final = r"%(?!3[0-9])[0-9A-Fa-f]{2}"
-_GAP: Final = rf"(?:[^\w%]|_|{_ENCODED}|%(?![0-9A-Fa-f]{{2}}))"
-_CHAIN = re.compile(rf"[+(]{{0,2}}{_DIGIT}(?:{_GAP}*{_DIGIT}){{{SHORTEST_NUMBER - 1},}}")
-_ONE_DIGIT = re.compile(rf"{_ENCODED}|({_DIGIT})")
-_WHOLE_NUMBER = re.compile(rf"(?:tel:|sms:)?{_GAP}*({_DIGIT}(?:{_GAP}*{_DIGIT})*){_GAP}*", re.IGNORECASE)
+# Searched in plain texts, see decodings. Anything but letters may stand between two digits.
+_DIGIT = re.compile("[0-9]")
+_CHAIN = re.compile(rf"[+(]{{0,2}}[0-9](?:[\W_]*[0-9]){{{SHORTEST_NUMBER - 1},}}")
+_WHOLE_NUMBER = re.compile(r"(?:tel:|sms:)?[\W_]*([0-9](?:[\W_]*[0-9])*)[\W_]*", re.IGNORECASE)
 _TRUNK_PREFIX = re.compile(r"(?<=[0-9])[\s\W_]*\([\W_]*0[\W_]*\)")
+_TAG = re.compile(r"<[^<>]{1,200}>")
 _NO_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
-# The first byte of the digits of other scripts in UTF-8, without F0, which emoji also start with.
-_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef"
-_NO_LEADS: Final = bytes(set(range(256)) - set(_LEADS))
-_PLAIN: Final = bytes(set(range(256)) - set(_LEADS + b"%\xf0"))
-_UNUSUAL_DIGIT = re.compile(rb"%[0-9a-fA-F]{2}|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]")
+# The first bytes, in UTF-8, of the digits of other scripts, and of what can make a digit or stand between two of them.
+_HARMLESS: Final = bytes(set(range(256)) - set(b"\xc2\xd9\xdb\xdf\xe0\xe1\xe2\xea\xef\xf0%&<\\"))
+_UNUSUAL_DIGIT = re.compile(
+    rb"%[0-9a-fA-Fu]|&#|&amp;|<[^<>]*[0-9]|\\[\\u]|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]|\xc2[\xb2\xb3\xb9]"
+    rb"|\xe2(?:\x81[\xb0-\xb9]|\x82[\x80-\x89]|\x91[\xa0-\xbf]|[\x92\x93]|\x9d[\xb6-\xbf]|\x9e[\x80-\x93])"
+    rb"|\xf0\x9f[\x84\xaf]"
+)
 # A date has as many digits as a number. It counts as a date only where no number can be meant: a time has colons or
 # a T, and no more digits behind it ("2026-11-30 0701-740605" ends in a number), and eight digits that follow a group of
 # digits are a part of a number.
 _YEAR: Final = "(?:19|20)[0-9]{2}"
 _DAY: Final = "{0}(?:0[1-9]|1[0-2]){0}(?:0[1-9]|[12][0-9]|3[01])"
 _DAYS: Final = "|".join(map(_DAY.format, ("-", "/", "_", r"\.")))
-_NO_DIGIT_BEFORE: Final = r"(?<![0-9%+(])(?<!%[0-9A-Fa-f]{2})" + "".join(rf"(?<![0-9][\W_]{{{n}}})" for n in (1, 2, 3))
+_NO_DIGIT_BEFORE: Final = r"(?<![0-9+(])" + "".join(rf"(?<![0-9][\W_]{{{n}}})" for n in (1, 2, 3))
 _HOUR, _MINUTE = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 _ZONE: Final = rf"(?:[.,][0-9]{{1,6}})?(?:[+-](?:0[0-9]|1[0-4]):?{_MINUTE})?"
 _TIME: Final = (
@@ -142,7 +143,7 @@ _TIME: Final = (
 )
 _DATE = re.compile(rf"(?:(?<![0-9]){_YEAR}(?:{_DAYS})|{_NO_DIGIT_BEFORE}{_YEAR}{_DAY.format('')}){_TIME}(?![0-9])")
 _HEX_ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{24,}"
-_NOT_A_NUMBER = re.compile(rf"({_DATE.pattern}|(?<![0-9A-Za-z])(?:{_HEX_ID})(?![0-9A-Za-z]))")
+_NOT_A_NUMBER = re.compile(rf"{_DATE.pattern}|(?<![0-9A-Za-z])(?:{_HEX_ID})(?![0-9A-Za-z])")
 _CONVERSATION_PATH = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
 
 
@@ -154,7 +155,9 @@ class NumberFinder:
     """
 
     def __init__(self, text: str) -> None:
-        self._chains, self._dateless = _chains(_decoded(text))
+        found = [_chains(plain.text) for plain in _plain_texts(text)]
+        self._chains = [chain for chains, _ in found for chain in chains]
+        self._dateless = [chain for _, chains in found for chain in chains]
 
     def contains(self, participant: str) -> bool:
         """
@@ -167,20 +170,15 @@ class NumberFinder:
         return any(PhoneNumber(participant).spans_in(self._chains, self._dateless))
 
 
-def _decoded(text: str) -> str:
-    """Return the text without percent-encoding, however often it was applied, and without compatibility characters."""
-    before = None
-    while text != before:
-        before = text
-        text = unquote(text)
-        text = text if text.isascii() else "".join(map(_compatible, text))
-    return text
+def _plain_texts(text: str) -> list[Plain]:
+    """
+    Return all texts in which a number can be: the decodings, and the last ones without HTML tags.
 
-
-def _compatible(character: str) -> str:
-    """Return the compatibility form, but a space for a symbol such as ``㈀`` that would turn into letters."""
-    plain = unicodedata.normalize("NFKC", character)
-    return " " if plain != character and not character.isalnum() and any(map(str.isalnum, plain)) else plain
+    What looks like an escape can be a part of a number, and a tag can contain one.
+    """
+    found, also = decodings(text), decodings(text, letters=True)
+    without_tags = [each.rewritten(_TAG, lambda tag: " ") for each in (found[-1], also[-1]) if _TAG.search(each.text)]
+    return [*found, *also[1:], *without_tags]
 
 
 def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
@@ -203,13 +201,12 @@ def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
     for tail in tails:
         if tail in digits:
             return True
-    if not json_text.translate(None, _PLAIN):
+    if not json_text.translate(None, _HARMLESS):
         return False
-    # Most emoji start with F0 9F, and only F0 9F AF is a digit.
-    if json_text.count(b"\xf0") > json_text.count(b"\xf0\x9f") or b"\xf0\x9f\xaf" in json_text:
+    # Most emoji start with F0 9F, but only F0 9F 84 and F0 9F AF are digits.
+    if json_text.count(b"\xf0") > json_text.count(b"\xf0\x9f"):
         return True
-    is_suspicious = b"%" in json_text or json_text.translate(None, _NO_LEADS)
-    return bool(is_suspicious) and _UNUSUAL_DIGIT.search(json_text) is not None
+    return _UNUSUAL_DIGIT.search(json_text) is not None
 
 
 def phone_digits(text: str) -> str | None:
@@ -220,22 +217,22 @@ def phone_digits(text: str) -> str | None:
         digits are those that the text has.
     :return: 7 to 15 digits; ``None`` if the text is not a phone number.
     """
-    return _phone_digits(text) if len(text) <= LONGEST_NOTATION else None
+    return _phone_digits(text) if len(text) <= 10 * LONGEST_NOTATION else None
 
 
 @lru_cache(maxsize=4096)
 def _phone_digits(text: str) -> str | None:
-    plain = unicodedata.normalize("NFKC", text)
-    plain = "".join(character for character in plain if unicodedata.category(character) != "Cf").strip()
-    if not _WHOLE_NUMBER.fullmatch(plain):
-        return None
-    plain = _TRUNK_PREFIX.sub("", plain)
-    digits = _digits(plain).removeprefix("00")
-    return digits if SHORTEST_NUMBER <= len(digits) <= MAX_DIGITS else None
+    for letters in (False, True):
+        plain = decodings(text, letters=letters)[-1].text
+        plain = "".join(character for character in plain if unicodedata.category(character) != "Cf").strip()
+        if len(plain) <= LONGEST_NOTATION and _WHOLE_NUMBER.fullmatch(plain):
+            digits = _digits(_TRUNK_PREFIX.sub("", plain)).removeprefix("00")
+            return digits if SHORTEST_NUMBER <= len(digits) <= MAX_DIGITS else None
+    return None
 
 
 def _digits(text: str) -> str:
-    return "".join(str(unicodedata.decimal(digit[-1])) for digit in _ONE_DIGIT.findall(text) if digit)
+    return "".join(filter(str.isdecimal, text))
 
 
 @dataclass(frozen=True)
@@ -272,10 +269,9 @@ class PhoneNumber:
         :param text: any text.
         :return: start and end of each place where it is, in order and without overlaps.
         """
-        if _CHAIN.search(text) is None:
-            return []
+        found = [plain.place(*span) for plain in _plain_texts(text) for span in self.spans_in(*_chains(plain.text))]
         spans: list[tuple[int, int]] = []
-        for start, end in sorted(self.spans_in(*_chains(text))):
+        for start, end in sorted(found):
             if spans and start < spans[-1][1]:
                 spans[-1] = spans[-1][0], max(end, spans[-1][1])
             else:
@@ -323,7 +319,7 @@ class _Chain:
 
     @classmethod
     def of(cls, found: re.Match[str]) -> _Chain:
-        places = [digit.span() for digit in _ONE_DIGIT.finditer(found.string, *found.span()) if digit[1]]
+        places = [digit.span() for digit in _DIGIT.finditer(found.string, *found.span())]
         gaps = (before[1] != after[0] for before, after in pairwise(places))
         return cls(_digits(found[0]), places, list(accumulate(gaps, initial=0)))
 
@@ -352,6 +348,8 @@ class _Chain:
 
 def _chains(text: str) -> tuple[list[_Chain], list[_Chain]]:
     """Return the chains of a text, and those that it has without its dates."""
+    if _CHAIN.search(text) is None:
+        return [], []
     dateless = _DATE.sub(lambda date: "d" * len(date[0]), text)
     every, others = (list(map(_Chain.of, _CHAIN.finditer(each))) for each in (text, dateless))
     return every, others
@@ -368,15 +366,14 @@ def mask_number(text: str) -> str:
     :return: for a number, its first two and last two digits, such as ``46***67`` (``***`` for up to four digits).
         In any other text, everything that :func:`has_number` finds is masked like that, and the rest is unchanged.
     """
-    plain = _decoded(text)
+    plain = decodings(text)[-1]
     # "2026-11-30" is a date, but eight digits without hyphens may be the number of the participant.
-    if _WHOLE_NUMBER.fullmatch(plain) and (plain.isdecimal() or not _DATE.fullmatch(plain)):
-        return _mask(plain)
-    # Every second part is a date or an id.
-    parts = _NOT_A_NUMBER.split(plain)
-    parts[::2] = (_CHAIN.sub(lambda chain: _mask(chain[0]), part) for part in parts[::2])
-    masked = "".join(parts)
-    return masked if masked != plain else text
+    if _WHOLE_NUMBER.fullmatch(plain.text) and (plain.text.isdecimal() or not _DATE.fullmatch(plain.text)):
+        return _mask(plain.text)
+    for found in reversed(_numbers(plain.text)):
+        start, end = plain.place(*found.span())
+        text = text[:start] + _mask(found[0]) + text[end:]
+    return text
 
 
 def has_number(text: str) -> bool:
@@ -386,7 +383,17 @@ def has_number(text: str) -> bool:
     :param text: such as a reference. Dates and times in ISO 8601, also without hyphens and colons, and ids in
         hexadecimal (UUIDs, and 24 digits or more) are not taken for numbers.
     """
-    return any(map(_CHAIN.search, _NOT_A_NUMBER.split(_decoded(text))[::2]))
+    return bool(_numbers(decodings(text)[-1].text))
+
+
+def _numbers(text: str) -> list[re.Match[str]]:
+    """Find what may be a number in a plain text, between the dates and ids."""
+    found: list[re.Match[str]] = []
+    start = 0
+    for other in _NOT_A_NUMBER.finditer(text):
+        found += _CHAIN.finditer(text, start, other.start())
+        start = other.end()
+    return [*found, *_CHAIN.finditer(text, start)]
 
 
 def mask_conversation_paths(text: str) -> str:

@@ -7,10 +7,11 @@ import dataclasses
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
+from itertools import repeat
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -19,7 +20,7 @@ from airflow_provider_ip1.api.json_text import UNDECODABLE, BytesLike, parse_jso
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import PhoneNumber, may_contain, phone_digits
-from airflow_provider_ip1.api.routes import Route
+from airflow_provider_ip1.api.routes import Route, normalize_address
 from airflow_provider_ip1.formats.table import COLUMNS
 
 # The order is how much each action reveals of a number, the least first.
@@ -136,9 +137,10 @@ class Redaction:
     does not document, including those of the statuses. A redacted field that is not a text in the table (a time, a
     price) is null there, and its hash or mask is in the column ``extra``.
 
-    The column ``participant`` follows the rule for ``participant``. Without one it follows the rules for ``sender`` and
-    ``recipient``, since the participant is one of the two: the stricter one if they differ (``drop``, then ``hash``,
-    then ``mask``).
+    The participant of a conversation is the sender or the recipient of each message. So a rule for ``participant`` also
+    holds for that field, or for both if neither is the participant, unless the field has a rule of its own. Without a
+    rule for ``participant``, the column of this name follows the stricter one of the rules for ``sender`` and
+    ``recipient`` (``drop``, then ``hash``, then ``mask``).
 
     :param rules: the rules that :func:`check_rules` returns.
     :param key: the key for ``hash``.
@@ -168,7 +170,10 @@ class Redaction:
         :param page: the messages as iP.1 sent them.
         :return: the redacted messages.
         """
-        return RedactedPage(page, [self._redact(raw, page.participant) for raw in page.raws], self)
+        participants: Iterable[str | None] = repeat(page.participant)
+        if page.participant is None and "participant" in self._rules:
+            participants = [route.participant for route in page.routes]
+        return RedactedPage(page, list(map(self._redact, page.raws, participants)), self)
 
     @property
     def drops_ids(self) -> bool:
@@ -201,9 +206,10 @@ class Redaction:
         fields = _fields(raw)
         hidden: list[tuple[str, str]] = []
         is_documented = fields.keys() <= DOCUMENTED_FIELDS
-        for name in self._rules if is_documented else list(fields):
+        rules = self._rules if "participant" not in self._rules else self._with_addresses(fields, participant)
+        for name in rules if is_documented else list(fields):
             field = _documented_name(name)
-            action, value = self._rules.get(field), fields.get(name)
+            action, value = rules.get(field), fields.get(name)
             if action is None or value is None or bytes(value) == _JSON_NULL:
                 continue
             self._matched.add(field)
@@ -223,16 +229,33 @@ class Redaction:
         has_number = may_contain(redacted, [text for text, _ in hidden])
         if has_number or not is_documented or not _is_documented(fields.get("statuses")):
             replacers = [self._replacer(text, replacement) for text, replacement in hidden]
-            redacted = _object(self._scrub(fields, replacers, has_number))
+            redacted = _object(self._scrub(fields, rules, replacers, has_number))
         return redacted
 
+    def _with_addresses(self, fields: Mapping[str, msgspec.Raw], participant: str | None) -> Mapping[str, str]:
+        """Apply the rule for the participant to the address that is the participant, or to both if neither is known."""
+        addresses = {
+            field: _with_country_code(_text(value), participant or "")
+            for name, value in fields.items()
+            if (field := _documented_name(name)) in ("sender", "recipient") and bytes(value) != _JSON_NULL
+        }
+        known = normalize_address(participant or "")
+        found = [field for field, address in addresses.items() if normalize_address(address) == known] or addresses
+        if found:
+            self._matched.add("participant")
+        return {**dict.fromkeys(found, self._rules["participant"]), **self._rules}
+
     def _scrub(
-        self, fields: Mapping[str, msgspec.Raw], replacers: Sequence[_Replace], has_number: bool
+        self,
+        fields: Mapping[str, msgspec.Raw],
+        rules: Mapping[str, str],
+        replacers: Sequence[_Replace],
+        has_number: bool,
     ) -> dict[str, msgspec.Raw]:
         """Replace the redacted texts in the fields without a rule, and in the names of undocumented fields."""
         scrubbed = {}
         for name, value in fields.items():
-            if _documented_name(name) in self._rules:
+            if _documented_name(name) in rules:
                 scrubbed[name] = value
             elif name not in DOCUMENTED_FIELDS:
                 new_name = _replaced(name, replacers, is_documented=False)
