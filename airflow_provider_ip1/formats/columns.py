@@ -141,33 +141,15 @@ def _fit(page: Page | RedactedPage, position: int, raw: BytesLike) -> tuple[Mess
         odd["priority"], priority = priority, None
     if not all(status.duration is None or _is_int32(status.duration) for status in statuses):
         odd["statuses"] = message.raw["statuses"]
-    row = MessageRow(
-        id=message.id,
-        batch_id=message.batch_id,
-        owner=message.owner,
-        sender=message.sender,
-        recipient=message.recipient,
-        body=message.body,
-        direction=message.direction,
-        segments=message.segments,
-        type=_name_of(message.type),
-        datacoding=_name_of(message.datacoding),
-        priority=priority,
-        price=msgspec.Raw(b"null" if price is None else f"{price:f}".encode()),
-        currency=message.currency,
-        statuses=[
-            StatusRow(
-                status.code,
-                status.duration if _is_int32(status.duration) else None,
-                utc_text(status.created),
-            )
-            for status in statuses
-        ],
-        modified=utc_text(message.modified),
-        reference=message.reference,
-        mcc=message.mcc,
-        mnc=message.mnc,
-    )
+    # Both have the same fields, in the same order.
+    row = MessageRow(*[getattr(message, name) for name in MessageRow.__struct_fields__])
+    row.type, row.datacoding, row.priority = _name_of(message.type), _name_of(message.datacoding), priority
+    row.price = msgspec.Raw(b"null" if price is None else f"{price:f}".encode())
+    row.modified = utc_text(message.modified)
+    row.statuses = [
+        StatusRow(status.code, status.duration if _is_int32(status.duration) else None, utc_text(status.created))
+        for status in statuses
+    ]
     return row, message.extra_fields | odd
 
 
