@@ -22,7 +22,7 @@ WORKERS ?= 3
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-mariadb test-sending test-replies \
+.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-mariadb test-sending test-replies test-checkpoints \
 	test-ui test-wheel test-constraints up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
@@ -85,6 +85,9 @@ test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent t
 
 test-replies: $(INSTALLED) ## Test with 2,000 random runs that no reply is lost or handed out twice (some minutes)
 	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest --timeout 0 tests/api/watching/test_cursor.py
+
+test-checkpoints: $(INSTALLED) ## Test with 20,000 random accounts that an export with a checkpoint misses nothing (half an hour)
+	IP1_CHECKPOINT_HISTORIES=20000 $(RUN) -m pytest --timeout 0 --numprocesses $(WORKERS) tests/checkpoints
 
 test-ui: .venv/.installed-ui ## Test the connection form, runs and these docs in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium
