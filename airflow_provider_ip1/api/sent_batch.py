@@ -163,11 +163,7 @@ def candidates(raws: Iterable[BytesLike], outgoing: OutgoingBatch, *, is_mapped:
     :param outgoing: the batch to look for.
     :param is_mapped: whether the task is mapped, so that the other recipients are those of its other instances.
     """
-    for raw in raws:
-        try:
-            head = _HEAD.decode(raw)
-        except UNDECODABLE:
-            continue
+    for head, raw in _heads(raws):
         reference = str(head.reference)
         is_like = reference == outgoing.reference or (
             len(reference) >= MAX_REFERENCE and outgoing.reference.startswith(reference)
@@ -185,14 +181,16 @@ def has_reference(raws: Iterable[BytesLike], reference: str) -> bool:
     :param raws: JSON objects of batches.
     :param reference: the reference, of at most :data:`~airflow_provider_ip1.api.sending.MAX_REFERENCE` characters.
     """
+    return any(head.reference == reference and not _is_canceled(head) for head, _ in _heads(raws))
+
+
+def _heads(raws: Iterable[BytesLike]) -> Iterator[tuple[_Head, BytesLike]]:
     for raw in raws:
         try:
             head = _HEAD.decode(raw)
         except UNDECODABLE:
             continue
-        if head.reference == reference and not _is_canceled(head):
-            return True
-    return False
+        yield head, raw
 
 
 def _is_canceled(head: _Head) -> bool:

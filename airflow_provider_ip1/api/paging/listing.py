@@ -142,11 +142,7 @@ def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | No
     :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return Listing(
-        request=batch_messages_request(check_id(batch_id, "batch_id")),
-        order=check_order(order),
-        page_size=check_argument("page_size", page_size),
-    )
+    return account_list(batch_messages_request(check_id(batch_id, "batch_id")), order=order, page_size=page_size)
 
 
 def batch_list(*, order: str = "DESC", page_size: int | None = None) -> Listing:
@@ -157,20 +153,19 @@ def batch_list(*, order: str = "DESC", page_size: int | None = None) -> Listing:
     :param page_size: batches per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return Listing(
-        request=batches_request(), order=check_order(order), page_size=check_argument("page_size", page_size)
-    )
+    return account_list(batches_request(), order=order, page_size=page_size)
 
 
-def account_list(request: Request, *, page_size: int | None = None) -> Listing:
+def account_list(request: Request, *, order: str = "ASC", page_size: int | None = None) -> Listing:
     """
     Describe a list that belongs to the account, such as its senders.
 
     :param request: the request for the list.
+    :param order: ``"ASC"`` or ``"DESC"``.
     :param page_size: rows per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return Listing(request=request, page_size=check_argument("page_size", page_size))
+    return Listing(request=request, order=check_order(order), page_size=check_argument("page_size", page_size))
 
 
 def account_messages(
