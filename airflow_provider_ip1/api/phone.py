@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import Final
-from urllib.parse import quote, unquote
 
 from airflow_provider_ip1.api.escapes import Plain, decodings
 from airflow_provider_ip1.api.json_text import parse_json
@@ -144,7 +143,6 @@ _TIME: Final = (
 _DATE = re.compile(rf"(?:(?<![0-9]){_YEAR}(?:{_DAYS})|{_NO_DIGIT_BEFORE}{_YEAR}{_DAY.format('')}){_TIME}(?![0-9])")
 _HEX_ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{24,}"
 _NOT_A_NUMBER = re.compile(rf"{_DATE.pattern}|(?<![0-9A-Za-z])(?:{_HEX_ID})(?![0-9A-Za-z])")
-_CONVERSATION_PATH = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
 
 
 class NumberFinder:
@@ -394,16 +392,6 @@ def _numbers(text: str) -> list[re.Match[str]]:
         found += _CHAIN.finditer(text, start, other.start())
         start = other.end()
     return [*found, *_CHAIN.finditer(text, start)]
-
-
-def mask_conversation_paths(text: str) -> str:
-    """
-    Mask the participant in every conversation path of a text.
-
-    :param text: a URL, a path, or a log line that contains one.
-    :return: the text with each ``/conversations/{participant}`` masked as :func:`mask_number` does.
-    """
-    return _CONVERSATION_PATH.sub(lambda found: found[1] + quote(mask_number(unquote(found[2])), safe="*"), text)
 
 
 def _mask(number: str) -> str:

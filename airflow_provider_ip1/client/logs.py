@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import quote, unquote
 
-from airflow_provider_ip1.api.phone import mask_conversation_paths
+from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.wording import Log
 
 #: Seconds between two lines in the task's log.
@@ -29,6 +31,17 @@ _LOGGERS: Final = (
     "aiohttp.internal",
     "asyncio",
 )
+_CONVERSATION_PATH = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
+
+
+def mask_conversation_paths(text: str) -> str:
+    """
+    Mask the participant in every conversation path of a text.
+
+    :param text: a URL, a path, or a log line that contains one.
+    :return: the text with each ``/conversations/{participant}`` masked as :func:`mask_number` does.
+    """
+    return _CONVERSATION_PATH.sub(lambda found: found[1] + quote(mask_number(unquote(found[2])), safe="*"), text)
 
 
 class _ConversationPathFilter(logging.Filter):

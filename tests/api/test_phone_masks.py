@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_ip1.api.phone import NumberFinder, has_number, mask_conversation_paths, mask_number
+from airflow_provider_ip1.api.phone import NumberFinder, has_number, mask_number
 from tests.api.json_values import OTHER_NUMBER, PARTICIPANT
 from tests.api.test_phone_search import NOTATIONS, SEPARATORS as GAPS, digits_in_any_script
 
@@ -127,20 +127,3 @@ def test_nothing_is_left_of_a_number_with_any_separators(data: st.DataObject, nu
     assert NumberFinder(written).contains(PARTICIPANT)
     assert has_number(written)
     assert not NumberFinder(mask_number(written)).contains(PARTICIPANT)
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        (f"GET /v2/conversations/{PARTICIPANT}/mt?start=0", "GET /v2/conversations/46***05/mt?start=0"),
-        ("https://api/v2/Conversations/%2B46701740605", "https://api/v2/Conversations/46***05"),
-        ("/v2/conversations/Company%20name/summary", "/v2/conversations/Company%20name/summary"),
-        (
-            f'"/conversations/{PARTICIPANT}" and /conversations/{OTHER_NUMBER}',
-            '"/conversations/46***05" and /conversations/46***06',
-        ),
-        ("/v2/batches/5bcf4324f1a1d30d0c9a4a00", "/v2/batches/5bcf4324f1a1d30d0c9a4a00"),
-    ],
-)
-def test_masks_the_participant_in_paths(text: str, masked: str) -> None:
-    assert mask_conversation_paths(text) == masked
