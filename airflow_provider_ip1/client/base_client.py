@@ -42,8 +42,8 @@ from airflow_provider_ip1.api.requests import (
 )
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.api.wording import Log
-from airflow_provider_ip1.client.body import ACCEPT_ENCODING
 from airflow_provider_ip1.client.logs import Progress, RetryLog
+from airflow_provider_ip1.client.outcome import ACCEPT_ENCODING
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 

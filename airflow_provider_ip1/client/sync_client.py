@@ -22,11 +22,10 @@ from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import CHUNK_BYTES, MAX_CONNECTIONS, BaseClient, Flow, Pages
-from airflow_provider_ip1.client.body import Body, UnusableBody
 from airflow_provider_ip1.client.logs import mask_http_logs
+from airflow_provider_ip1.client.outcome import Body, UnusableBody, time_is_up, transport_failure
 from airflow_provider_ip1.client.requests_adapter import Adapter
 from airflow_provider_ip1.client.tls import Trust, find_proxy
-from airflow_provider_ip1.client.transport_errors import time_is_up, transport_failure
 
 T = TypeVar("T")
 

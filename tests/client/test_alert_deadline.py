@@ -20,9 +20,9 @@ from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient, Flow
 from airflow_provider_ip1.client.batch_search import SEARCH_SECONDS
+from airflow_provider_ip1.client.outcome import time_is_up
 from airflow_provider_ip1.client.send_once import send_alert, send_once
 from airflow_provider_ip1.client.shared_rate import SharedRate
-from airflow_provider_ip1.client.transport_errors import time_is_up
 from airflow_provider_ip1.exceptions import IP1Error, IP1SendUnknownError, IP1ServerError
 
 SECONDS = 15.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_ip1.client.body import ACCEPT_ENCODING, Body, UnusableBody
+from airflow_provider_ip1.client.outcome import ACCEPT_ENCODING, Body, UnusableBody
 
 TEXT = b'[{"id":"a1"},{"id":"b2"}]' * 5
 

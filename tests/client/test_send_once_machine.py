@@ -25,10 +25,10 @@ from airflow_provider_ip1.api.sending import OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient, Flow
+from airflow_provider_ip1.client.outcome import time_is_up
 from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.client.shared_rate import SharedRate
-from airflow_provider_ip1.client.transport_errors import time_is_up
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1SendUnknownError
 
 NUMBER, OTHER, STRANGER = "46701740605", "46701740606", "46701740607"
