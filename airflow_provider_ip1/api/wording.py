@@ -31,6 +31,19 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def rate_text(number: int, noun: str, seconds: float) -> str | None:
+    """
+    Return how many there were per second, such as ``1 message/s`` or ``5,000 messages/s``.
+
+    :param number: the number.
+    :param noun: the noun in the singular.
+    :param seconds: the time that they took.
+    :return: the rate; ``None`` if it is below 1, because ``0 messages/s`` would look as if there had been none.
+    """
+    rate = round(number / max(seconds, 1e-3))
+    return f"{counted(rate, noun)}/s" if rate else None
+
+
 def duration_text(seconds: float) -> str:
     """
     Put a duration into words.

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.wording import Log
+from airflow_provider_ip1.api.wording import Log, rate_text
 
 #: Seconds between two lines in the task's log.
 PROGRESS_INTERVAL = 10.0
@@ -139,7 +139,8 @@ class Progress:
         line = f"{self.messages:,} messages so far"
         if total_hint is not None and total_hint > self.messages:
             line += f" of about {total_hint:,}"
-        line += f", {rate:,.0f} messages/s"
+        if speed := rate_text(self.messages, "message", now - self._began):
+            line += f", {speed}"
         if total_hint is not None and total_hint > self.messages and rate > 0:
             line += f", about {(total_hint - self.messages) / rate:,.0f} s left"
         return line

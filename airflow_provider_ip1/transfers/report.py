@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import Direction, normalize_participant
 from airflow_provider_ip1.api.status import status_category
 from airflow_provider_ip1.api.timestamps import is_plausible
-from airflow_provider_ip1.api.wording import counted
+from airflow_provider_ip1.api.wording import counted, rate_text
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError, IP1ResponseError
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ class Report:
         :param seconds: duration of the export.
         :param uri: the object's address.
         """
-        rate = self.messages / max(seconds, 1e-3)
+        rate = rate_text(self.messages, "message", seconds)
         return (
-            f"Wrote {counted(self.messages, 'message')} of {what}, "
-            f"{counted(size, 'byte')}, in {seconds:.1f} s ({rate:,.0f} messages/s) to {uri}"
+            f"Wrote {counted(self.messages, 'message')} of {what}, {counted(size, 'byte')}, in {seconds:.1f} s"
+            f"{f' ({rate})' if rate else ''} to {uri}"
         )
 
     def _plausible_range(self, page: Page) -> tuple[datetime, datetime] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_ip1.api.wording import counted, duration_text, moment_text
+from airflow_provider_ip1.api.wording import counted, duration_text, moment_text, rate_text
 
 
 def test_counts_have_the_right_number() -> None:
@@ -13,6 +13,21 @@ def test_counts_have_the_right_number() -> None:
         "0 messages", "1 message", "2 messages", "5,000 messages",
     ]  # fmt: skip
     assert [counted(count, "batch", "batches") for count in (1, 2)] == ["1 batch", "2 batches"]
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "text"),
+    [
+        (5000, 1.0, "5,000 messages/s"),
+        (3, 2.0, "2 messages/s"),
+        (1, 1.0, "1 message/s"),
+        (15, 900.0, None),
+        (0, 9.0, None),
+    ]
+    + [(2, 0.0, "2,000 messages/s")],
+)
+def test_a_rate_below_one_is_not_shown(number: int, seconds: float, text: str | None) -> None:
+    assert rate_text(number, "message", seconds) == text
 
 
 @pytest.mark.parametrize(

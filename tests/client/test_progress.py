@@ -26,9 +26,9 @@ def test_a_total_that_was_reached_or_nothing_yet_says_nothing_about_the_rest() -
     line = Progress(now=0.0).add(40, 40, now=20.0)
     assert line == "40 messages so far, 2 messages/s"
     line = Progress(now=0.0).add(0, 40, now=20.0)
-    assert line == "0 messages so far of about 40, 0 messages/s"
+    assert line == "0 messages so far of about 40"
     line = Progress(now=0.0).add(20, 40, now=20.0)
-    assert line == "20 messages so far of about 40, 1 messages/s, about 20 s left"
+    assert line == "20 messages so far of about 40, 1 message/s, about 20 s left"
 
 
 def test_a_total_that_was_passed_is_not_shown() -> None:

@@ -95,3 +95,11 @@ def test_the_total_of_an_account_whose_batches_contain_no_message_cannot_be_veri
     """The hook is not asked for anything, because no conversation is known."""
     with pytest.raises(IP1ResponseError, match=r"^verify_total: .*cannot be verified"):
         TotalCheck(cast("Any", None), (), None).verify()
+
+
+def test_a_small_export_does_not_claim_that_it_wrote_nothing_a_second() -> None:
+    report = Report()
+    report.add(page_of([]), page_of(map(raw, ODD[:3])))
+    line = report.final_line("17,576 batches", 900, 905.4, "s3://lake/out.jsonl")
+    assert line == "Wrote 3 messages of 17,576 batches, 900 bytes, in 905.4 s to s3://lake/out.jsonl"
+    assert "(2 messages/s)" in report.final_line("1 conversation", 900, 1.5, "s3://lake/out.jsonl")
