@@ -124,7 +124,7 @@ class Origin:
         elif found["ip1-source"] != self.source or self.direction not in (None, found.get("ip1-direction")):
             raise ValueError(
                 f"{uri} contains messages of other participants, another direction or another connection, which "
-                f" this export would delete. {_WAYS_OUT}"
+                f"this export would delete. {_WAYS_OUT}"
             )
         elif not self.is_complete and not self._contains(found.get("ip1-since"), found.get("ip1-until")):
             limits = {"from": found.get("ip1-since"), "before": found.get("ip1-until")}
