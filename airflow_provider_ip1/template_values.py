@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_ip1.api.addresses import RECIPIENT
 from airflow_provider_ip1.api.timestamps import read_time
 from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.compat import AirflowFailException
@@ -88,7 +89,8 @@ def numbers_or_none(value: Any, argument: str, log: Log) -> Any:
     """
     Read the recipients of SMS.
 
-    :param value: a number or several as text, a list of numbers, or a mapping from number to placeholder to value.
+    :param value: a number or several as text, a list of numbers, a mapping from number to placeholder to value, or a
+        list of mappings with a number as ``recipient`` and the values of placeholders.
     :param argument: name of the argument, for errors.
     :param log: where to warn about a placeholder's value that may be a template.
     :return: the same, with every number and value as text; ``None`` for ``None``, blank text, and an empty list or
@@ -100,10 +102,19 @@ def numbers_or_none(value: Any, argument: str, log: Log) -> Any:
         read: dict[str, Any] = {}
         for position, (number, values) in enumerate(value.items(), 1):
             subject = f"{argument}: number {position}"
+            if isinstance(number, str) and "{{" in number:
+                raise RejectedArgument(
+                    f"{subject} contains {{{{, because Airflow does not render the keys of a mapping. Pass a list of "
+                    "mappings instead, such as [{'recipient': '{{ ... }}', 'name': '...'}]."
+                )
             checked = _placeholder_values(values, subject, log)
             if read.setdefault(required_text(number, subject), checked) != checked:
                 raise RejectedArgument(f"{subject} is there twice, with different values. Keep one of the entries.")
         return read or None
+    if isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+        return [
+            _recipient_with_values(one, f"{argument}: number {position}", log) for position, one in enumerate(value, 1)
+        ]
     numbers = list_or_none(value, argument, "number")
     if isinstance(numbers, str):
         refuse_printed_list(numbers, argument)
@@ -123,6 +134,13 @@ def list_or_none(value: Any, argument: str, item: str) -> Any:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
         return text_or_none(value, argument)
     return [required_text(one, f"{argument}: {item} {position}") for position, one in enumerate(value, 1)]
+
+
+def _recipient_with_values(one: Any, subject: str, log: Log) -> Any:
+    if not isinstance(one, Mapping):
+        return required_text(one, subject)
+    values = {name: value for name, value in one.items() if name != RECIPIENT}
+    return {RECIPIENT: required_text(one.get(RECIPIENT), subject), **_placeholder_values(values, subject, log)}
 
 
 def _placeholder_values(values: Any, subject: str, log: Log) -> Any:

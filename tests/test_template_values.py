@@ -120,6 +120,9 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], str, list[Any]]] = [
         "recipients: number 1: a value|recipients: the values of number 1",
         [None, "None", 1.5, True],
     ),
+    (lambda recipient: send_sms(recipients=[OTHER, {"recipient": recipient}]), {}, "recipients: number 2", REQUIRED),
+    (lambda _: send_sms(recipients=[{"number": OTHER}]), {}, "recipients: number 1", [None]),
+    (send_sms, {}, "delivery_report_url", ["None", f"https://x/{BRACES}", 1.5]),
     (send_sms, {}, "body", [None, "", "  ", "None", " None\n", 1.5, True, b"x", "caf\udce9"]),
     (send_sms, {}, "sender", OPTIONAL),
     (send_sms, {}, "reference", OPTIONAL),
@@ -209,6 +212,20 @@ def test_integers_become_digits() -> None:
     }
     with pytest.raises(ValueError, match="number 2 is there twice"):
         numbers_or_none({46701740605: {"n": 7}, "46701740605": {"n": 8}}, "recipients", log)
+
+
+def test_a_list_of_mappings_stands_for_a_mapping() -> None:
+    listed = [{"recipient": 46701740605, "n": 7}, "46701740606", {"recipient": "default", "n": "1"}]
+    assert numbers_or_none(listed, "recipients", log) == [
+        {"recipient": "46701740605", "n": "7"},
+        "46701740606",
+        {"recipient": "default", "n": "1"},
+    ]
+
+
+def test_the_error_about_a_key_says_that_airflow_does_not_render_it(no_server: None) -> None:
+    with pytest.raises(ValueError, match="does not render the keys of a mapping. Pass a list of mappings"):
+        send_sms(recipients={BRACES: {"name": "Ann"}}, body="{name}").execute({})
 
 
 def test_braces_in_a_text_can_be_meant(caplog: pytest.LogCaptureFixture) -> None:

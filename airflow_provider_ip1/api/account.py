@@ -16,6 +16,8 @@ from airflow_provider_ip1.api.json_fields import Fields
 from airflow_provider_ip1.api.json_text import BytesLike
 from airflow_provider_ip1.api.phone import mask_number
 
+#: The only senders of a trial account. iP.1 may not list them.
+TRIAL_SENDERS: Final = ("iP1", "iP1sms")
 #: How many registered senders an error lists.
 _SHOWN_SENDERS: Final = 10
 
@@ -86,4 +88,4 @@ def senders_text(known: Collection[str] | None, sender: str | None = None) -> st
     text = f"Registered senders: {shown or 'none'}."
     if sender is not None and sender not in known:
         text = f"Sender {mask_number(sender)} is not registered. {text}"
-    return f"{text} A trial account can only send as iP1 or iP1sms."
+    return f"{text} A trial account can only send as {' or '.join(TRIAL_SENDERS)}."

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeAlias
 from airflow_provider_ip1.api.phone import SHORTEST_NUMBER, is_meant_as_number, normalise
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
-Recipients: TypeAlias = str | Sequence[str] | Mapping[str, Mapping[str, str]]
+Recipients: TypeAlias = str | Sequence[str | Mapping[str, str]] | Mapping[str, Mapping[str, str]]
 
-#: The key of a mapping of recipients that holds the values for recipients that lack their own.
+#: The key of the number where recipients are a list of mappings.
+RECIPIENT: Final = "recipient"
+#: The number that stands for the values of recipients that lack their own.
 DEFAULT: Final = "default"
 
 _SENDER_NAME = re.compile(r"[0-9A-Za-z]{3,11}")
@@ -39,6 +41,12 @@ def check_encodable(text: str, argument: str) -> None:
         )
 
 
+def have_values(recipients: Any) -> bool:
+    """Return whether recipients have values for placeholders: a mapping, or a list with a mapping in it."""
+    is_list = isinstance(recipients, Sequence) and not isinstance(recipients, str)
+    return isinstance(recipients, Mapping) or (is_list and any(isinstance(one, Mapping) for one in recipients))
+
+
 def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """
     Check recipients.
@@ -55,14 +63,14 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
     if isinstance(recipients, Mapping):
         given = list(recipients.items())
     elif isinstance(recipients, Sequence) and not isinstance(recipients, bytes | bytearray):
-        given = [(recipient, {}) for recipient in recipients]
+        given = [_split(recipient, position) for position, recipient in enumerate(recipients, 1)]
     else:
         raise ValueError(
             f"recipients must be a string, a list of strings or a mapping, not {type(recipients).__name__}."
         )
     checked: dict[str, dict[str, str]] = {}
     for position, (recipient, values) in enumerate(given, 1):
-        if recipient == DEFAULT and isinstance(recipients, Mapping):
+        if recipient == DEFAULT and have_values(recipients):
             default_values = _check_values(values, DEFAULT)
             continue
         number = _check_number(recipient, position)
@@ -74,6 +82,14 @@ def check_recipients(recipients: Any) -> tuple[dict[str, dict[str, str]], dict[s
     if not checked:
         raise ValueError("recipients is empty. Give at least one phone number with country code.")
     return checked, default_values
+
+
+def _split(recipient: Any, position: int) -> tuple[Any, Any]:
+    if not isinstance(recipient, Mapping):
+        return recipient, {}
+    if RECIPIENT not in recipient:
+        raise ValueError(f"recipients: number {position} is a mapping without the key {RECIPIENT!r}.")
+    return recipient[RECIPIENT], {name: value for name, value in recipient.items() if name != RECIPIENT}
 
 
 def _check_number(recipient: Any, position: int) -> str:

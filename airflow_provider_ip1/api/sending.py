@@ -14,10 +14,17 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, Required, TypeAlias, TypedDict
+from typing import Any, Final, Literal, Required, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlsplit
 
-from airflow_provider_ip1.api.addresses import DEFAULT, Recipients, check_encodable, check_recipients, check_sender
+from airflow_provider_ip1.api.addresses import (
+    DEFAULT,
+    Recipients,
+    check_encodable,
+    check_recipients,
+    check_sender,
+    have_values,
+)
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.segments import count_segments
 from airflow_provider_ip1.api.timestamps import read_time
@@ -56,22 +63,9 @@ class OutgoingBatch:
     """
     A batch that is about to be sent. Creating one checks everything; the attributes have the form that iP.1 expects.
 
-    :param recipients: a number, several separated by commas, a list of numbers, or number -> placeholder -> value.
-        In a mapping, the key ``default`` holds the values for recipients that lack their own. Numbers have a country
-        code, see :func:`~airflow_provider_ip1.api.phone.normalise`. Duplicates are removed.
-    :param body: the text, 1 to 2000 characters, not blank. If ``recipients`` is a mapping, ``{name}`` is a
-        placeholder.
-    :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits.
     :param default_sender: the sender if ``sender`` is ``None`` or empty.
-    :param reference: identifies the batch, not blank; ``None`` for :func:`default_reference`.
-    :param identity: what identifies the task, for the default reference. Default: nothing, for a random one.
-    :param type: ``sms``, or ``flash`` for a text that is shown at once and not stored.
-    :param datacoding: the largest alphabet allowed: ``ucs``, or ``gsm`` to make iP.1 refuse a text that needs more.
-    :param priority: 1 (normal) or 2 (high, costs more).
-    :param delivery_windows: mappings with ``opens`` and, optionally, a later ``closes``: datetimes or ISO 8601. Times
-        without a zone are UTC.
-    :param delivery_report_url: where iP.1 posts delivery reports: an http or https URL.
-    :param tags: labels, none of them blank.
+    :param identity: what identifies the task, for :func:`default_reference`. Default: nothing, for a random one.
+    :param arguments: those of :meth:`IP1Hook.send_batch <airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch>`.
     :raises ValueError: an argument cannot be used; the message names the argument. For a number, the error is an
         :class:`~airflow_provider_ip1.exceptions.IP1ParticipantError`, which is a ``ValueError``.
     """
@@ -79,34 +73,30 @@ class OutgoingBatch:
     def __init__(
         self,
         *,
-        recipients: Recipients,
-        body: str,
-        sender: str | None = None,
         default_sender: str | None = None,
-        reference: str | None = None,
         identity: Sequence[str | None] = (),
-        type: SmsType = "sms",
-        datacoding: Datacoding = "ucs",
-        priority: Priority = 1,
-        delivery_windows: DeliveryWindows | None = None,
-        delivery_report_url: str | None = None,
-        tags: Sequence[str] = (),
+        **arguments: Unpack[SmsArguments],
     ) -> None:
-        self.body = _check_body(body)
-        self.is_templated = isinstance(recipients, Mapping)
+        names = arguments.keys()
+        if wrong := ({"recipients", "body"} - names) | (names - SmsArguments.__annotations__.keys()):
+            raise TypeError(f"An SMS needs recipients and body, and takes no unknown argument: check {min(wrong)!r}.")
+        given = arguments.get
+        recipients, reference = arguments["recipients"], given("reference")
+        self.body = _check_body(arguments["body"])
+        self.is_templated = have_values(recipients)
         self.recipients, self.default_values = check_recipients(recipients)
         if self.is_templated:
-            _check_placeholders(body, self.recipients, self.default_values)
-        self.sender = check_sender(sender or default_sender)
+            _check_placeholders(self.body, self.recipients, self.default_values)
+        self.sender = check_sender(given("sender") or default_sender)
         self.reference = (
             default_reference(self.recipients, *identity) if reference is None else _check_label(reference, "reference")
         )
-        self.type = _check_choice(type, ("sms", "flash"), "type")
-        self.datacoding = _check_choice(datacoding, ("ucs", "gsm"), "datacoding")
-        self.priority = _check_choice(priority, (1, 2), "priority")
-        self.delivery_windows = _check_windows(delivery_windows)
-        self.delivery_report_url = _check_url(delivery_report_url)
-        self.tags = _check_tags(tags)
+        self.type = _check_choice(given("type", "sms"), ("sms", "flash"), "type")
+        self.datacoding = _check_choice(given("datacoding", "ucs"), ("ucs", "gsm"), "datacoding")
+        self.priority = _check_choice(given("priority", 1), (1, 2), "priority")
+        self.delivery_windows = _check_windows(given("delivery_windows"))
+        self.delivery_report_url = _check_url(given("delivery_report_url"))
+        self.tags = _check_tags(given("tags", ()))
 
     def __repr__(self) -> str:
         return f"<OutgoingBatch {self.reference_label} to {len(self.recipients)}>"

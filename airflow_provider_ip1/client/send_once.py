@@ -14,18 +14,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, overload
 
-from airflow_provider_ip1.api.account import decode_sender, senders_text
+from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
-from airflow_provider_ip1.api.paging.listing import account_list, batch_list
+from airflow_provider_ip1.api.paging.listing import batch_list
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.requests import send_request, senders_request
+from airflow_provider_ip1.api.requests import send_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import CANCELED, SendResult, has_reference, known_batch, read_sent_batch
 from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause, within
 from airflow_provider_ip1.client.batch_search import NEWEST, BatchSearch, another_batch, read_list
 from airflow_provider_ip1.client.send_marker import Marker
+from airflow_provider_ip1.client.senders import registered_senders
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError, IP1ServerError
 
 #: Shares of the time that is left: for the looks before the request to send, and for the request. The rest is for the
@@ -38,8 +39,6 @@ SPREAD = 5.0
 DRAW: Callable[[float, float], float] = random.uniform
 #: How many tasks that fail at once the pauses are meant for.
 _STORM: Final = 1000
-#: Seconds to read the registered senders.
-_SENDERS_SECONDS: Final = 10.0
 
 
 def send_once(
@@ -231,30 +230,6 @@ def _explain(
     known = yield from registered_senders(client, deadline)
     # The text of this package's errors is all that they hold.
     return type(error)(f"{error} {senders_text(known, sender)}")
-
-
-def registered_senders(client: BaseClient, deadline: float | None = None) -> Flow[list[str] | None]:
-    """
-    Read the account's registered senders, for an error or a warning.
-
-    :param client: makes the requests.
-    :param deadline: of the client's clock. The flow takes ten seconds at most, whatever the deadline.
-    :return: the senders; ``None`` if they cannot be read.
-    """
-    until = client.clock() + _SENDERS_SECONDS
-    found: list[str] = []
-
-    def take(page: Page) -> Flow[bool]:
-        found.extend(decode_sender(raw).sender for raw in page.raws)
-        yield from ()
-        return False
-
-    try:
-        listing = account_list(senders_request())
-        yield from within(client, until if deadline is None else min(until, deadline), read_list(client, listing, take))
-    except (TimeIsUp, IP1Error):
-        return None
-    return found
 
 
 def _whole_response(response: Response) -> Response:

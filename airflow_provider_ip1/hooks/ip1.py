@@ -23,6 +23,7 @@ from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.client.senders import check_connection
 from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
@@ -326,8 +327,8 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         up to 30 seconds. It repeats the request only if iP.1 cannot have accepted it.
 
         :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most
-            15 digits. Or a mapping from each number to its placeholders and their values. Its key ``default`` holds
-            the values for recipients that lack their own.
+            15 digits. Or a mapping from each number to its placeholders and their values, or a list of mappings with
+            the number as ``recipient``. The number ``default`` holds the values for recipients that lack their own.
         :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder.
         :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
             ``sender`` of the connection.
@@ -378,13 +379,12 @@ class IP1Hook(BaseIP1Hook["SyncClient"]):
         """
         Request the account's batches or senders, to check the base URL and the API key.
 
-        :return: whether the test succeeded, and a message to show.
+        :return: whether the test succeeded, and a message to show, which warns about a sender that is not registered.
         """
         try:
-            self.client.run(self.client.prove_server())
+            return True, self.client.run(check_connection(self.client))
         except IP1Error as error:
             return False, str(error)
-        return True, f"{self.settings.base_url} accepted the API key."
 
     def _rows(self, rows: base.Rows[T]) -> Iterator[T]:
         return self._pages(lambda: rows.lists).rows(rows.read)

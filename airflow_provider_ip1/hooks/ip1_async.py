@@ -18,6 +18,7 @@ from airflow_provider_ip1.api.sent_batch import SendResult
 from airflow_provider_ip1.api.settings import Settings, check_argument
 from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.send_once import send_once
+from airflow_provider_ip1.client.senders import check_connection
 from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks import base
@@ -192,10 +193,9 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""
         try:
-            await self._run(lambda client: client.prove_server())
+            return True, await self._run(check_connection)
         except IP1Error as error:
             return False, str(error)
-        return True, f"{(await self.get_settings()).base_url} accepted the API key."
 
     async def _look_up(self) -> Settings:
         return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))

@@ -65,8 +65,9 @@ class SendSmsOperator(BaseOperator):
 
     :param recipients: a phone number, several separated by commas, or a list of them: with country code, at most 15
         digits. The operator removes ``+``, ``00``, separators and duplicates. Or a mapping from each number to its
-        placeholders and their values. Its key ``default`` holds the values for recipients that lack their own.
-        (templated)
+        placeholders and their values; its key ``default`` holds the values for recipients that lack their own. Airflow
+        does not render the keys of a mapping, so for numbers from a template, pass a list of mappings such as
+        ``[{"recipient": "{{ ... }}", "name": "..."}]``. (templated)
     :param body: the text, 1 to 2000 characters. If ``recipients`` is a mapping, ``{name}`` is a placeholder that iP.1
         fills in. (templated)
     :param sender: 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits. Default: the extra
@@ -239,6 +240,7 @@ class SendSmsOperator(BaseOperator):
             "sender": text_or_none(self.sender, "sender"),
             "reference": text_or_none(self.reference, "reference"),
             "delivery_windows": self.delivery_windows or None,
+            "delivery_report_url": text_or_none(self.delivery_report_url, "delivery_report_url"),
             "tags": list_or_none(self.tags, "tags", "tag") or (),
         }
         # Without a task, the reference is random.

@@ -24,9 +24,9 @@ from airflow_provider_ip1.compat import (
     PokeReturnValue,
     first_reschedule_date,
 )
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
 from airflow_provider_ip1.hooks.poll import wait_a_turn
-from airflow_provider_ip1.template_values import failing_at_once, required_text
+from airflow_provider_ip1.template_values import RejectedArgument, RejectedParticipant, failing_at_once, required_text
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -121,7 +121,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                 case {"status": "timeout", "text": str(text)}:
                     return self._finish("timeout", text, [])
                 case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
-                    raise _ERRORS[name](text)
+                    raise self._final(_ERRORS[name](text))
             raise self._unexpected_event()
 
     def _unexpected_event(self) -> IP1Error:
@@ -203,11 +203,19 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :return: the result of the wait if it has ended.
         """
         while wait.result is None:
-            outcome = wait_a_turn(self.ip1_conn_id, wait, self.log, least=least)
+            try:
+                outcome = wait_a_turn(self.ip1_conn_id, wait, self.log, least=least)
+            except IP1ParticipantError as error:
+                raise self._final(error) from None
             is_answer = isinstance(outcome, PollResult) and not wait.is_in_doubt
             if is_answer or (outcome is not None and not outlasts_failures):
                 break
         return wait.result
+
+    def _final(self, error: IP1Error) -> IP1Error:
+        """Let a participant that iP.1 rejects fail the task at once, except where Airflow would skip the task then."""
+        is_rejected = isinstance(error, IP1ParticipantError)
+        return RejectedParticipant(str(error)) if is_rejected and not self.soft_fail and not self.never_fail else error
 
     # -- poke and reschedule
 
@@ -246,6 +254,11 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             yield
         except AirflowSkipException:
             raise
+        except (RejectedArgument, RejectedParticipant) as error:
+            # Airflow would turn an AirflowFailException into a skip.
+            if not self.soft_fail and not self.never_fail:
+                raise
+            raise ValueError(str(error)) from None
         except Exception as error:
             is_soft = self.soft_fail and isinstance(error, (AirflowSensorTimeout, AirflowFailException))
             if not is_soft and not self.never_fail:

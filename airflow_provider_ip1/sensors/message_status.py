@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
 from airflow_provider_ip1.api.watching.status_watch import Require, StatusWatch, check_require, check_selection
 from airflow_provider_ip1.api.watching.wait import Wait, seconds
@@ -19,6 +20,10 @@ from airflow_provider_ip1.template_values import refuse_printed_list, required_t
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
+
+
+#: How a text names the status of a message whose sender is not the account's. It comes after iP.1 has accepted the SMS.
+_SENDER_REJECTED = "403 SenderRejected"
 
 
 class IP1DeliveryError(AirflowFailException):
@@ -156,8 +161,17 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
 
         return MessageStatusTrigger
 
+    def _registered_senders(self) -> str:
+        from airflow_provider_ip1.client.senders import registered_senders
+        from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+        with IP1Hook(self.ip1_conn_id) as hook:
+            return senders_text(hook.client.run(registered_senders(hook.client)))
+
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
+            if _SENDER_REJECTED in text or any(message["code"] == 403 for message in messages):
+                text = f"{text} {self._registered_senders()}"
             if self.on_failure == "fail":
                 raise IP1DeliveryError(text, messages)
             self.log.warning("The task succeeds because of on_failure='return'. %s", text)

@@ -154,3 +154,23 @@ def test_an_error_that_the_caller_handles_does_not_prove_that_nothing_was_sent(
             send(client)
     assert posts(server) == 1
     assert "another server" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sender", "warning"),
+    [
+        ("iP1sms", ""),
+        ("Verkstaden", ""),
+        ("Backup", " Warning about the extra 'sender': Sender Backup is not registered. Registered senders: "),
+        (NUMBER, " Warning about the extra 'sender': Sender 46***05 is not registered. Registered senders: "),
+    ],
+)
+def test_the_test_of_a_connection_warns_about_a_sender_that_is_not_registered(
+    serve: Serve, make_client: MakeClient, sender: str, warning: str
+) -> None:
+    server = serve(sender=sender)
+    worked, text = make_client().call("test_connection")
+    assert worked
+    begin = f"{server.url} accepted the API key."
+    assert text.startswith(begin + warning) if warning else text == begin
+    assert NUMBER not in text

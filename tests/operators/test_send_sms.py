@@ -61,6 +61,23 @@ def test_templates_for_each_recipient(serve: Serve) -> None:
     assert [message["body"] for message in messages] == ["Hello Ann", "Hello you"]
 
 
+def test_a_list_of_mappings_is_templated_too(serve: Serve) -> None:
+    server = serve()
+    recipients = [
+        {"recipient": NUMBER, "name": "Ann"},
+        OTHER,
+        {"recipient": "default", "name": "you"},
+        {"recipient": f"+{NUMBER}", "name": "Ann"},
+    ]
+    result = operator(recipients=recipients, body="Hello {name}").execute(context())
+    assert (result["recipients"], result["reference"]) == (2, REFERENCE)
+    messages = server.conversation(NUMBER)[-1], server.conversation(OTHER)[-1]
+    assert [message["body"] for message in messages] == ["Hello Ann", "Hello you"]
+    recipients.append({"recipient": NUMBER, "name": "Bea"})
+    with pytest.raises(ValueError, match="number 5 is there twice, with different values"):
+        operator(recipients=recipients, body="Hello {name}").execute(context())
+
+
 @pytest.mark.parametrize("sender", [None, "", " "])
 def test_the_sender_comes_from_the_connection_unless_given(serve: Serve, sender: str | None) -> None:
     server = serve(sender="Backup")

@@ -229,7 +229,7 @@ class TestFaults:
         assert 50 <= clock.elapsed < 80
 
     def test_an_invalid_participant_ends_the_wait_at_once(self, run: Run, server: SandboxServer) -> None:
-        assert run(participant="No such sender name").kind == "IP1ParticipantError"
+        assert run(participant="No such sender name").kind == "RejectedParticipant"
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.compat import AirflowFailException, AirflowSensorTimeout
-from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError
+from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1ParticipantError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
@@ -222,7 +222,7 @@ class TestFaults:
         assert 60 <= clock.elapsed < 70
 
     def test_an_invalid_participant_ends_the_wait_at_once(self, run: Run, server: SandboxServer) -> None:
-        assert run(participant="No such sender name", reference="x").kind == "IP1ParticipantError"
+        assert run(participant="No such sender name", reference="x").kind == "RejectedParticipant"
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize(
@@ -488,6 +488,37 @@ class TestOnFailure:
         assert codes(run(batch_id=DELIVERED, on_failure="return")) == [201]
         assert run(batch_id=STUCK, on_failure="return").kind == "AirflowSensorTimeout"
         assert run(batch_id=UNKNOWN, on_failure="return", not_found_timeout=60).kind == "IP1NotFoundError"
+
+
+def test_a_rejected_sender_lists_the_registered_ones(run: Run, server: SandboxServer) -> None:
+    outcome = run(batch_id=REJECTED)
+    assert outcome.kind == "IP1DeliveryError"
+    assert "403 SenderRejected" in str(outcome.error) and "Registered senders: " in str(outcome.error)
+    assert "iP1, iP1sms" in str(outcome.error)
+    assert "Registered senders" not in str(run(batch_id=EXPIRED).error)
+
+
+@pytest.mark.parametrize("option", [{}, {"soft_fail": True}, {"never_fail": True}], ids=str)
+def test_a_rejected_participant_fails_at_once_unless_airflow_would_skip_then(
+    run: Run, server: SandboxServer, option: dict[str, Any]
+) -> None:
+    """Airflow skips after an AirflowFailException with soft_fail."""
+    server.faults.add("400")
+    outcome = run(participant="46701740605", reference="x", **option)
+    if "never_fail" in option:
+        assert outcome.state == "skipped"
+    else:
+        assert isinstance(outcome.error, IP1ParticipantError)
+        assert isinstance(outcome.error, AirflowFailException) is not bool(option)
+
+
+@pytest.mark.parametrize("option", ["soft_fail", "never_fail"])
+def test_an_argument_that_cannot_be_meant_after_a_wait_is_not_skipped(option: str) -> None:
+    """The arguments are rendered again when the task resumes, and read for the messages that the event lacks."""
+    sensor = MessageStatusSensor(task_id="wait", batch_id="None", deferrable=True, **{option: True})
+    with pytest.raises(ValueError, match="batch_id is the text") as raised:
+        sensor.execute_complete({}, {"status": "success", "count": 5000})
+    assert not isinstance(raised.value, AirflowFailException)
 
 
 # The state in which a task ends: without option, with soft_fail, and with never_fail. soft_fail skips the task after a
