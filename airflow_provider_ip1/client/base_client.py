@@ -13,20 +13,20 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure
+from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure, http_date
 from airflow_provider_ip1.api.decoding import decode_batch, decode_message, decode_summary
 from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
-from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists, PageRequest
+from airflow_provider_ip1.api.paging.listing import AccountMessages, Listing, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.requests import (
@@ -41,6 +41,7 @@ from airflow_provider_ip1.api.requests import (
     summary_request,
 )
 from airflow_provider_ip1.api.settings import Settings
+from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.client.logs import Progress, RetryLog
 from airflow_provider_ip1.client.outcome import ACCEPT_ENCODING
@@ -91,6 +92,8 @@ class BaseClient:
         self.requests_sent = 0
         #: How many of them repeated another after a failure.
         self.retries = 0
+        #: iP.1's clock minus this machine's, by the last response whose date was not ahead; 0 or less.
+        self.clock_offset = timedelta(0)
         self._counting = threading.Lock()
         self._rate = SharedRate.of(settings)
         self._retry_log = RetryLog(log)
@@ -254,8 +257,11 @@ class BaseClient:
                 self.requests_sent += 1
             if outcome is None:
                 raise RuntimeError("A client must resume the generator with the outcome of each call.")
+            now = datetime.now(UTC)
+            if isinstance(outcome, Response) and is_plausible(date := http_date(outcome.headers.get("date", "")), now):
+                self.clock_offset = date - now
             try:
-                delay = call.receive(outcome, datetime.now(UTC))
+                delay = call.receive(outcome, now)
             finally:
                 self._rate.hold(call.key_pause)
             if delay is None:
@@ -320,6 +326,11 @@ class Pages:
     def lists_read(self) -> int:
         """How many lists were read, or skipped, to their end. Lists without messages count as well."""
         return sum(ahead.lists_read for ahead in self._opened)
+
+    @property
+    def empty_lists(self) -> list[Listing]:
+        """Of the lists read so far, the batches that had no messages."""
+        return [listing for ahead in self._opened for listing in ahead.empty_lists]
 
 
 def _read_page(response: Response, key: str) -> RawPage:

@@ -154,7 +154,7 @@ class Redaction:
             (action for action in ACTIONS if action in by_address), None
         )
         # Numbers and names repeat in a conversation.
-        self._hash = lru_cache(maxsize=4096)(lambda text: _hash(key, text))
+        self._hash = lru_cache(maxsize=4096)(lambda text: keyed_hash(key, text))
         self._replacer = lru_cache(maxsize=4096)(_replacer)
         self._matched: set[str] = set()
 
@@ -174,6 +174,11 @@ class Redaction:
         if page.participant is None and "participant" in self._rules:
             participants = [route.participant for route in page.routes]
         return RedactedPage(page, list(map(self._redact, page.raws, participants)), self)
+
+    @property
+    def hides_participants(self) -> bool:
+        """Whether the redacted messages do not show the participants."""
+        return self._participant_action is not None
 
     @property
     def drops_ids(self) -> bool:
@@ -316,7 +321,13 @@ def _with_country_code(text: str, participant: str) -> str:
     return participant if is_same else text
 
 
-def _hash(key: bytes, text: str) -> str:
+def keyed_hash(key: bytes, text: str) -> str:
+    """
+    Return what ``hash`` makes of a text.
+
+    :param key: the connection's ``redact_key``, in UTF-8.
+    :param text: the text. A phone number has the same hash in every notation.
+    """
     return hmac.digest(key, (phone_digits(text) or text).encode("utf-8", "surrogatepass"), "sha256").hex()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
@@ -74,6 +74,11 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
     def retries(self) -> int:
         """Number of requests so far that repeated another one after a failure."""
         return self._closed_counts[1] + (self._client.retries if self._client else 0)
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """iP.1's clock minus this machine's, 0 or less, by the responses so far. A clock that is ahead counts as 0."""
+        return self._client.clock_offset if self._client else timedelta(0)
 
     def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
         """Check a connection that was looked up; ``None`` if there is none."""

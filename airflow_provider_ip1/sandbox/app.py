@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -119,6 +120,7 @@ class Sandbox:
         self.compress = compress
         self.in_flight = 0
         self.max_in_flight = 0
+        self._clock = clock
         self._record = record
         self._received: Counter[str] = Counter()
 
@@ -172,6 +174,7 @@ class Sandbox:
             if cut is not None and not cut.is_after_processing:
                 return disconnect(request, reset=cut.kind == "reset")
             response = await self._respond(request, handler, hits)
+            response.headers["Date"] = formatdate(self._clock(), usegmt=True)
             await _wait(_seconds(hits, after_processing=True))
             if cut is not None:
                 return disconnect(request, reset=cut.kind == "reset")
@@ -204,7 +207,7 @@ class Sandbox:
             location = {"Location": redirect.options["to"]}
             return web.Response(status=int(redirect.options.get("status", 302)), headers=location)
         if status is not None and not status.is_after_processing:
-            return fault_response(status)
+            return fault_response(status, self._clock())
         try:
             self._check_key(request)
             self.store.receive_replies()
@@ -216,7 +219,7 @@ class Sandbox:
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
-        return fault_response(status) if status is not None else self._spoil(request, response, hits)
+        return fault_response(status, self._clock()) if status is not None else self._spoil(request, response, hits)
 
     def _spoil(self, request: web.Request, response: web.Response, hits: Hits) -> web.Response:
         """Apply the faults that change a successful response, and compress it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -61,8 +60,8 @@ def problem(status: int, detail: str = "", errors: dict[str, str] | None = None)
     return web.Response(body=to_json(body), status=status, content_type="application/problem+json", headers=headers)
 
 
-def fault_response(fault: Fault) -> web.Response:
-    """Return the error that a fault like ``429@3`` asks for."""
+def fault_response(fault: Fault, now: float) -> web.Response:
+    """Return the error that a fault like ``429@3`` asks for, at a time in seconds since 1970."""
     status, kind = int(fault.value), fault.options.get("body", "problem")
     if kind == "problem":
         response = problem(status)
@@ -80,7 +79,7 @@ def fault_response(fault: Fault) -> web.Response:
     if "retry-after" in fault.options:
         response.headers["Retry-After"] = fault.options["retry-after"]
     elif "retry-after-date" in fault.options:
-        due = time.time() + float(fault.options["retry-after-date"])
+        due = now + float(fault.options["retry-after-date"])
         response.headers["Retry-After"] = formatdate(due, usegmt=True)
     return response
 

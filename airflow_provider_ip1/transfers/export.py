@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_ip1.api.checkpoint.state import Document
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.encode import encode
-from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction
+from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction, keyed_hash
+from airflow_provider_ip1.transfers.checkpoint import Checkpoint
 from airflow_provider_ip1.transfers.options import ExportOptions
 from airflow_provider_ip1.transfers.readers import Reader
 from airflow_provider_ip1.transfers.replacing import Origin, Replacement
@@ -60,7 +63,11 @@ class Export:
         self._store = store
         self._context = context
         self._log = log
-        self._numbers_in_name = NumberFinder(store.uri)
+        self._names = {store.argument: NumberFinder(store.uri)}
+        self._checkpoint: Checkpoint | None = None
+        if options.checkpoint_address is not None:
+            self._checkpoint = Checkpoint(store, options.checkpoint_address)
+            self._names["checkpoint"] = NumberFinder(self._checkpoint.uri)
         self._running_in: int | None = None
         self._is_cancelled = False
         self._check_name(reader.participants)
@@ -79,7 +86,9 @@ class Export:
         # Checks the connection to iP.1, before anything is asked of the store.
         origin = Origin.of_export(self._hook.settings, reader, options, self._context)
         store.check()
-        replacement = Replacement(options, origin, store)
+        replacement, since = Replacement(options, origin, store), options.window.since
+        if self._checkpoint is not None:
+            since = self._begin(self._checkpoint, replacement, redaction)
         replacement.check()
         if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
             store.remove_leftovers()
@@ -100,7 +109,6 @@ class Export:
         if report.messages and redaction is not None and redaction.unmatched:
             self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
         self._log.info(report.final_line(reader.description, size, seconds, store.uri))
-        since = options.window.since
         return {
             "uri": store.uri,
             **reader.counts,
@@ -125,11 +133,39 @@ class Export:
         if self._is_cancelled:
             raise UploadCancelled("The task was told to stop. Any existing object is unchanged.")
 
+    def _begin(self, checkpoint: Checkpoint, replacement: Replacement, redaction: Redaction | None) -> datetime | None:
+        """Find out where the run starts from. Returns the earliest position; ``None`` for the beginning."""
+        reader, settings, key = self._reader, self._hook.settings, None
+        if reader.participants and redaction is not None and redaction.hides_participants:
+            key = self._redact_key("redact hides the participants, so the checkpoint must not show them either")
+        header = Document(
+            base_url=settings.base_url,
+            source=reader.dataset,
+            direction=self._options.one_direction,
+            redact_key=None if key is None else keyed_hash(key, "fingerprint")[:16],
+            states={},
+        )
+        checkpoint.begin(header, reader.state_names, key, self._context, replacement)
+        states, since = checkpoint.states, self._options.window.since
+        starts = [states[name].position if name in states else since for name in reader.state_names]
+        earliest = None if None in starts else min(start for start in starts if start is not None)
+        self._log.info(
+            "The checkpoint %s knows %s of %s. Exporting %s.",
+            checkpoint.uri,
+            len(states) or "none",
+            reader.description,
+            "from the beginning" if earliest is None else f"what is new or changed since {earliest.isoformat()}",
+        )
+        return earliest
+
     def _check_name(self, participants: Iterable[str]) -> None:
-        """Check that the object's name contains no participant's phone number, without repeating it in the error."""
-        if any(map(self._numbers_in_name.contains, participants)):
+        """Check that no object's name contains a participant's phone number, without repeating it in the error."""
+        known = list(participants)
+        for argument, numbers in self._names.items():
+            if not any(map(numbers.contains, known)):
+                continue
             raise ValueError(
-                f"{self._store.argument}: the key contains the participant's phone number. Keys appear in logs, XCom, "
+                f"{argument}: the key contains the participant's phone number. Keys appear in logs, XCom, "
                 "listings and lineage. Name the object by an id of your own, such as your customer number, or by the "
                 "task's {{ ti.map_index }}."
             )
@@ -138,17 +174,23 @@ class Export:
         rules = self._options.rules
         if not rules:
             return None
+        return Redaction(rules, self._redact_key("redact uses 'hash'") if "hash" in rules.values() else b"")
+
+    def _redact_key(self, reason: str) -> bytes:
         settings = self._hook.settings
-        if "hash" in rules.values() and not settings.redact_key:
+        if not settings.redact_key:
             raise IP1ConnectionError(
-                f"Connection {settings.conn_id!r}: extra 'redact_key' is not set, but redact uses 'hash'. Set it to a "
-                "long random text and keep that text: another key produces other hashes."
+                f"Connection {settings.conn_id!r}: extra 'redact_key' is not set, but {reason}. Set it to a long "
+                "random text and keep that text: another key produces other hashes."
             )
-        return Redaction(rules, (settings.redact_key or "").encode())
+        return settings.redact_key.encode()
 
     def _pages(self, report: Report) -> Generator[Page, None, None]:
         """Read. Each page contains only messages that belong in the object, and at least one."""
-        with closing(self._reader.pages(self._hook)) as pages:
+        reading = self._reader.pages(self._hook)
+        if self._checkpoint is not None:
+            reading = self._reader.increment(self._hook, self._checkpoint.states, datetime.now(UTC))
+        with closing(reading) as pages:
             for page, selected in pages:
                 self._check_name(self._reader.new_participants)
                 report.add(page, selected)
@@ -162,11 +204,13 @@ class Export:
         file_format, compression = self._options.file_format, self._options.chosen_compression
         first = next(pages, None)
         if first is None:
+            # Nothing was missed, so the checkpoint advances even if on_empty ends the task here.
+            self._advance()
             replacement.check_empty(
                 lambda: sum(map(len, encode([], file_format, compression))), self._reader.selecting_arguments
             )
         with_first = pages if first is None else chain([first], pages)
-        return self._store.write(
+        size = self._store.write(
             self._until_cancelled(encode(with_first, file_format, compression)),
             replaces=replacement.expected,
             conflict=replacement.conflict,
@@ -174,6 +218,13 @@ class Export:
                 replacement.origin.metadata | ({"ip1-messages": str(report.messages)} if is_whole else {})
             ),
         )
+        if first is not None:
+            self._advance()
+        return size
+
+    def _advance(self) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.advance()
 
     def _until_cancelled(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

@@ -39,6 +39,7 @@ class BaseExportOperator(BaseOperator):
         "direction",
         "since",
         "until",
+        "checkpoint",
         "ip1_conn_id",
         "aws_conn_id",
     )
@@ -48,6 +49,7 @@ class BaseExportOperator(BaseOperator):
     file_format: FileFormat
     ip1_conn_id: str
     aws_conn_id: str | None
+    checkpoint: str | None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -61,6 +63,8 @@ class BaseExportOperator(BaseOperator):
         # A mistake in an option that is not templated shows when the DAG is parsed. execute() checks the others.
         for name, value in vars(ExportOptions(**options)).items():
             setattr(self, name, value)
+        # Native rendering turns a missing value into None, which would silently export everything.
+        self._has_checkpoint = self.checkpoint is not None
         self.object_url: str | None = None
         """The address that shows the object to a person, once it is written. :class:`S3ObjectLink` reads it."""
         self._export: Export | None = None
@@ -98,6 +102,8 @@ class BaseExportOperator(BaseOperator):
             self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
             if self.aws_conn_id is not None:
                 self.aws_conn_id = required_text(self.aws_conn_id, "aws_conn_id")
+            if self._has_checkpoint:
+                required_text(self.checkpoint, "checkpoint")
             options = ExportOptions(**{name: getattr(self, name) for name in OPTIONS})
             reader = self._reader(options)
             store = S3Store(self.s3_hook, options.target, options.extra_args)

@@ -21,7 +21,7 @@ from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.api.settings import check_argument
 from airflow_provider_ip1.formats.compression import Compression, FileFormat, choose_compression
 from airflow_provider_ip1.formats.redaction import Action, check_rules
-from airflow_provider_ip1.template_values import text_or_none
+from airflow_provider_ip1.template_values import required_text, text_or_none
 from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 
@@ -49,10 +49,17 @@ class ExportArguments(TypedDict, total=False):
         zone. Blank text means not set. The object then starts with the newest message, or batch.
         (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
+    :param checkpoint: the key, in the same bucket, or the URL of a small JSON object in which the export remembers how
+        far it got. Each run then exports what is new, or changed, since the run before, and the first run what
+        ``since`` selects. Use a key per run, such as one with ``{{ run_id }}``. It excludes ``until``,
+        ``replace=False`` and ``verify_total=True``. Default: no checkpoint. (templated)
     :param status_lookback: how long a message may still change after it was sent, 0 or more, default 3 days. With
         ``since``, reading stops at messages, or a batch, from before ``since - status_lookback``. ``None`` reads
-        everything. For :class:`~airflow_provider_ip1.transfers.messages_to_s3.MessagesToS3Operator`, add the longest
-        time by which you schedule batches ahead, because a batch keeps its place in the list.
+        everything. For
+        :class:`~airflow_provider_ip1.transfers.messages_to_s3.MessagesToS3Operator`, add the longest time by which you
+        schedule batches ahead, because a batch keeps its place in the list. With ``checkpoint``, it is how long a run
+        waits for the final status of a message, and of a batch's messages after its delivery windows; ``None`` waits
+        for ever.
     :param on_empty: what to do if there are no messages. ``"protect"`` (default) writes an empty object, but fails
         if that would replace an object that contains messages. ``"write"`` always writes an empty object, ``"skip"``
         skips the task, and ``"fail"`` fails it.
@@ -81,6 +88,7 @@ class ExportArguments(TypedDict, total=False):
     compression: Compression | Literal["infer"] | None
     since: str | datetime | None
     until: str | datetime | None
+    checkpoint: str | None
     status_lookback: timedelta | None
     on_empty: OnEmpty
     redact: Mapping[str, Action] | None
@@ -112,6 +120,7 @@ class ExportOptions:
     compression: Compression | Literal["infer"] | None = "infer"
     since: str | datetime | None = None
     until: str | datetime | None = None
+    checkpoint: str | None = None
     status_lookback: timedelta | None = timedelta(days=3)
     on_empty: OnEmpty = "protect"
     redact: Mapping[str, Action] | None = None
@@ -136,6 +145,11 @@ class ExportOptions:
             raise ValueError(
                 "verify_total: with since, the export stops reading at status_lookback, so it cannot compare totals. "
                 "Set status_lookback=None to read everything, or leave verify_total out."
+            )
+        if self.checkpoint and (self.until or not self.replace or self.verify_total):
+            raise ValueError(
+                "checkpoint: cannot be combined with until, replace=False or verify_total=True. Leave these out, "
+                "because each run exports everything that is new, and a retry replaces the object of its own run."
             )
         if self.file_format == "parquet":
             from airflow_provider_ip1.formats.encode import check_pyarrow
@@ -164,6 +178,11 @@ class ExportOptions:
         return Window.from_arguments(self.since, self.until, self.status_lookback)
 
     @cached_property
+    def checkpoint_address(self) -> str | None:
+        """The key or URL of the checkpoint; ``None`` for an export without one."""
+        return None if self.checkpoint is None else required_text(self.checkpoint, "checkpoint")
+
+    @cached_property
     def chosen_compression(self) -> Compression | None:
         """The compression of the object."""
         return choose_compression(self.file_format, self.compression, self.target.key)
@@ -175,10 +194,11 @@ class ExportOptions:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The arguments with which a hook reads. A window without start keeps the order of creation."""
+        """The arguments with which a hook reads. An export of everything keeps the order of creation."""
+        is_everything = self.window.since is None and self.checkpoint is None
         return {
             "direction": self.one_direction,
-            "order": "ASC" if self.window.since is None else "DESC",
+            "order": "ASC" if is_everything else "DESC",
             "page_size": self.page_size,
             "concurrency": self.concurrency,
         }

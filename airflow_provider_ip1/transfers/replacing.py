@@ -22,6 +22,7 @@ from airflow_provider_ip1.compat import AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.transfers.options import ExportOptions
 from airflow_provider_ip1.transfers.readers import Reader
+from airflow_provider_ip1.transfers.selection import Window
 from airflow_provider_ip1.transfers.stores import ObjectState, Store
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ class Origin:
             names = [getattr(ti, name, None) for name in ("dag_id", "task_id", "map_index")]
             run = _digest(settings.deployment, run_id, *names)[:16] if run_id else None
         who = _digest(settings.base_url, settings.conn_id, *sorted(reader.participants))
-        window = options.window
+        # The messages of a run with a checkpoint may be of any time.
+        window = options.window if options.checkpoint is None else Window()
         return cls(f"{reader.dataset}#{who[:4]}", options.one_direction, window.since, window.until, run, about)
 
     @property

@@ -40,7 +40,9 @@ def start_line(what: str, options: ExportOptions) -> str:
     parts, window = [f"Exporting {what}"], options.window
     if options.one_direction is not None:
         parts.append("sent messages only" if options.one_direction == "mt" else "received messages only")
-    if window.since is not None:
+    if options.checkpoint_address is not None:
+        parts.append("what is new since the last run")
+    elif window.since is not None:
         parts.append(f"modified from {window.since.isoformat()}")
     if window.until is not None:
         parts.append(f"modified before {window.until.isoformat()}")
@@ -73,11 +75,11 @@ class Report:
         """
         Count one page.
 
-        :param page: the page as it was read. Of the fields, only those of its first message are compared, because a new
-            field appears in all messages.
+        :param page: the page as it was read; an empty one if the selected messages are of a page that was added before.
+            Of the fields, only those of its first message are compared, because a new field appears in all messages.
         :param selected: the part of it that belongs in the object.
         """
-        self._pages += 1
+        self._pages += bool(page)
         self.messages += len(selected)
         if times := self._plausible_range(selected):
             self._first = times[0] if self._first is None else min(self._first, times[0])

@@ -37,6 +37,8 @@ OTHERS: dict[str, Any] = {
     "compression": "gzip",
     "since": "2026-01-01",
     "until": "2026-02-01",
+    # A value would exclude others. Blank is not the default, and an error when the task runs.
+    "checkpoint": "",
     "status_lookback": None,
     "on_empty": "skip",
     "redact": {"body": "drop"},

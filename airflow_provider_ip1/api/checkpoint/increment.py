@@ -54,14 +54,14 @@ class Row:
     :param status: the code of its latest status; ``None`` without one.
     :param time: the later of its time of modification and that of its latest status; ``None`` if neither is plausible.
     :param is_incoming: whether it was received.
-    :param page: for the caller: the page, and the place on it.
+    :param place: for the caller: its page, and its place on that.
     """
 
     id: str
     status: int | None
     time: datetime | None
     is_incoming: bool = False
-    page: tuple[Page, int] | None = None
+    place: Any = None
 
 
 def rows_of(page: Page, latest: datetime) -> list[Row]:

@@ -161,6 +161,11 @@ class PageQueue:
         return self.state is State.END and not self._ready and self._failure is None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no page was delivered."""
+        return not self._pages
+
+    @property
     def window_used(self) -> float:
         """How much of the read-ahead window is taken by pages in memory: 1 for a page that is at least half full."""
         pages = [len(page) for page in self._ready]

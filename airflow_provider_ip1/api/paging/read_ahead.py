@@ -46,6 +46,8 @@ class ReadAhead:
             self._upcoming = iter(lists)
         #: Lists that were read, or skipped, to their end.
         self.lists_read = 0
+        #: Those of them that had no messages, if they were found in the list of batches.
+        self.empty_lists: list[Listing] = []
         self._active: deque[Pager] = deque()
         self._owners: dict[PageRequest, Pager | BatchIndex] = {}
         self._page_size = page_size
@@ -118,8 +120,10 @@ class ReadAhead:
                 return page
             if not self._active[0].done:
                 return None
-            self._active.popleft()
+            pager = self._active.popleft()
             self.lists_read += 1
+            if pager.is_empty and pager.listing.batch is not None:
+                self.empty_lists.append(pager.listing)
             if not self._active:
                 self._activate()
         return None

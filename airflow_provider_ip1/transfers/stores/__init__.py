@@ -100,5 +100,30 @@ class Store(Protocol):
         :return: number of bytes written.
         """
 
+    def beside(self, address: str, argument: str) -> Store:
+        """
+        Return another object, for small data of the export.
+
+        :param address: its name in the same bucket or container, or its URL.
+        :param argument: the argument that gives the address, for errors.
+        :raises ValueError: the address does not name an object.
+        """
+
+    def read(self) -> tuple[ObjectState, bytes]:
+        """
+        Return the current ETag of the object and its content; no ETag and nothing if there is no object.
+
+        :raises ValueError: the credentials do not show the object.
+        """
+
+    def put(self, body: bytes, *, replaces: ObjectState, conflict: Exception) -> None:
+        """
+        Write a small object like :meth:`write`, without making it an output of the task. May be called repeatedly.
+
+        :param body: its content.
+        :param replaces: what must be there instead.
+        :param conflict: the error to raise if something else is there.
+        """
+
     def remove_leftovers(self) -> None:
         """Remove what killed tries of the same task left behind. Unfinished writes of others fail."""

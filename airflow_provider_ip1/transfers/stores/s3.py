@@ -199,6 +199,7 @@ class S3Store(Store):
         described: dict[str, Any] = {"Metadata": own}
         if is_whole:
             self._make_visible("put_object", replaces, conflict, Body=first, **described)
+            self._add_output()
             return len(first)
         # By S3's clock, whose times have whole seconds.
         started = datetime.fromtimestamp(int(time.time() + self._clock_difference), UTC)
@@ -224,7 +225,31 @@ class S3Store(Store):
             # An interruption may have lost the id of the upload, before it got any part.
             self._abort(upload.values() or self._uploads(since=started))
             raise
+        self._add_output()
         return sent
+
+    def beside(self, address: str, argument: str) -> S3Store:
+        """Return another object, with the same extra arguments, except that it can always be read at once."""
+        extra_args = {name: value for name, value in self._extra_args.items() if name != "StorageClass"}
+        return S3Store(self._s3, self._target.beside(address, argument), extra_args)
+
+    def read(self) -> tuple[ObjectState, bytes]:
+        """Return the current state of the object and its content; see :meth:`.Store.read`."""
+        try:
+            found = self._call("get_object")
+        except ClientError as error:
+            if _status(error) == 403:
+                raise ValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.") from error
+            if _code(error) != "NoSuchKey":
+                raise
+            return ObjectState(), b""
+        return ObjectState(etag=found["ETag"]), found["Body"].read()
+
+    def put(self, body: bytes, *, replaces: ObjectState, conflict: Exception) -> None:
+        """Write the object in one request; see :meth:`.Store.put`."""
+        # An earlier write must not be taken for this one.
+        self._upload = secrets.token_hex(8)
+        self._make_visible("put_object", replaces, conflict, Body=body, Metadata={_UPLOAD: self._upload})
 
     def remove_leftovers(self) -> None:
         """Abort every unfinished upload of this object. Listings do not show them, but S3 bills them."""
@@ -266,9 +291,10 @@ class S3Store(Store):
                     _code(error),
                 )
                 self._make_visible(method, replaces, conflict, is_conditional=False, **arguments)
-                return
             else:
                 raise
+
+    def _add_output(self) -> None:
         add_output_asset(self._s3, "s3", bucket=self._target.bucket, key=self._target.key)
 
     def _ask(self) -> None:

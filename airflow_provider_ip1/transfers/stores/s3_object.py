@@ -29,7 +29,7 @@ class S3Object:
     key: str
 
     @classmethod
-    def from_arguments(cls, s3_bucket: Any, s3_key: Any) -> S3Object:
+    def from_arguments(cls, s3_bucket: Any, s3_key: Any, argument: str = "s3_key") -> S3Object:
         """
         Read the operator's arguments.
 
@@ -37,24 +37,37 @@ class S3Object:
 
         :param s3_bucket: name of the bucket; not set if ``s3_key`` is a URL.
         :param s3_key: key of the object, or its ``s3://`` URL (also ``s3a://`` and ``s3n://``).
+        :param argument: name of the argument that gives the key, for errors.
         :raises ValueError: the arguments do not name an object. The message names the argument.
         """
-        s3_key = required_text(s3_key, "s3_key")
+        s3_key = required_text(s3_key, argument)
         bucket, key = text_or_none(s3_bucket, "s3_bucket"), s3_key
         if url := _URL.fullmatch(s3_key):
             if bucket is not None:
-                raise ValueError("s3_bucket, s3_key: set s3_bucket, or make s3_key an s3:// URL, but not both.")
-            bucket, key = (required_text(part, "s3_key") for part in url.groups())
+                raise ValueError(
+                    f"s3_bucket, {argument}: set s3_bucket, or make {argument} an s3:// URL, but not both."
+                )
+            bucket, key = (required_text(part, argument) for part in url.groups())
         elif _LIKE_A_URL.match(s3_key):
-            raise ValueError("s3_key: is a URL, but not of the form s3://bucket/key.")
+            raise ValueError(f"{argument}: is a URL, but not of the form s3://bucket/key.")
         elif bucket is None:
-            raise ValueError("s3_bucket: is not set, and s3_key is not an s3:// URL that includes the bucket.")
+            raise ValueError(f"s3_bucket: is not set, and {argument} is not an s3:// URL that includes the bucket.")
         if not _BUCKET.fullmatch(bucket):
             raise ValueError(
                 "s3_bucket: is not the name of a bucket. Give the name alone, without s3:// and without slashes."
             )
-        check_name(key, "s3_key")
+        check_name(key, argument)
         return cls(bucket, key)
+
+    def beside(self, address: str, argument: str) -> S3Object:
+        """
+        Return another object.
+
+        :param address: its key in the same bucket, or its URL.
+        :param argument: name of the argument that gives the address, for errors.
+        :raises ValueError: the address does not name an object.
+        """
+        return S3Object.from_arguments(None if _URL.fullmatch(address) else self.bucket, address, argument)
 
     @property
     def uri(self) -> str:
