@@ -21,13 +21,14 @@ from pathlib import Path
 from airflow_provider_ip1.sandbox.participants import MAIN
 from benchmarks.cases import MEMORY_CASES, SPEED_CASES, Source
 from benchmarks.chart import draw
-from benchmarks.measuring import Bench, measure_rounds, report_of
+from benchmarks.increment import Increment, server
+from benchmarks.measuring import BUCKET, Bench, measure_rounds, report_of
 from benchmarks.results import Results, this_machine
 from benchmarks.tables import page
 from dev import PROJECT, stack
 
-MEMORY, STAGES, IMPORTS = "memory", "stages", "imports"
-PARTS = [*(case.name for case in SPEED_CASES), STAGES, IMPORTS, MEMORY]
+MEMORY, STAGES, INCREMENT, IMPORTS = "memory", "stages", "increment", "imports"
+PARTS = [*(case.name for case in SPEED_CASES), STAGES, INCREMENT, IMPORTS, MEMORY]
 #: What DAG files import, and an operator to compare with.
 IMPORTED = [
     "airflow_provider_ip1.transfers.conversation_to_s3",
@@ -43,8 +44,13 @@ IMPORTED = [
 def measure_stages(folder: Path) -> dict[str, tuple[float, float]]:
     source = Source(30_000)
     with Bench.running(folder, [source]) as bench:
-        stages = bench.run("benchmarks.stages", source, f"{bench.ip1[source]}/v2/conversations/{MAIN}")
+        stages = bench.run("benchmarks.stages", bench.ip1[source], f"{bench.ip1[source]}/v2/conversations/{MAIN}")
     return {name: (ours, ceiling) for name, ours, ceiling in stages}
+
+
+def measure_increments(folder: Path) -> list[Increment]:
+    with Bench.running(folder, []) as bench, server(folder) as url:
+        return [Increment(*found) for found in bench.run("benchmarks.increment", url, url, BUCKET)]
 
 
 def measure_imports(env: Mapping[str, str], rounds: int) -> dict[str, float]:
@@ -87,6 +93,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ip1-bench-") as folder:
         if STAGES in options.only:
             results.stages = measure_stages(Path(folder))
+        if INCREMENT in options.only:
+            results.increments = measure_increments(Path(folder))
         if IMPORTS in options.only:
             results.imports = measure_imports(stack.airflow_environment(Path(folder, "airflow")), options.rounds)
     results.save(path)

@@ -90,12 +90,11 @@ class Bench:
         )
         served = requests_served(url)
         rate = EXTRAS["requests_per_second"].default if case.has_defaults else 0
-        found = self.run(f"benchmarks.contenders.{module}", case.source, json.dumps(asdict(job)), rate=rate)
+        found = self.run(f"benchmarks.contenders.{module}", url, json.dumps(asdict(job)), rate=rate)
         return Run(**found, requests=requests_served(url) - served)
 
-    def run(self, module: str, source: Source, *arguments: str, rate: float = 0) -> Any:
-        """Run a module in a process with Airflow connections to the servers. Returns what it reports."""
-        url = self.ip1[source]
+    def run(self, module: str, url: str, *arguments: str, rate: float = 0) -> Any:
+        """Run a module in a process with Airflow connections to a server and to S3. Returns what it reports."""
         env = stack.airflow_environment(self.home) | {
             "AIRFLOW_CONN_IP1_DEFAULT": stack.ip1_connection(url, requests_per_second=rate),
             "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps({"conn_type": "http", "host": url}),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import OPERATOR, Case
+from benchmarks.increment import Increment
 from benchmarks.measuring import Run
 
 
@@ -58,12 +59,14 @@ class Results:
     :param machine: the machine and the versions of what ran on it, in words.
     :param cases: name of the case -> its result.
     :param stages: name of a stage -> processor time per page of the operator and of the ceiling, in microseconds.
+    :param increments: the hourly runs of an export of the account with a checkpoint.
     :param imports: module -> the seconds that importing it adds to ``airflow.sdk``.
     """
 
     machine: str = ""
     cases: dict[str, CaseResult] = field(default_factory=dict)
     stages: dict[str, tuple[float, float]] = field(default_factory=dict)
+    increments: list[Increment] = field(default_factory=list)
     imports: dict[str, float] = field(default_factory=dict)
 
     def operator_is_faster_without_start(self, name: str, contender: str) -> float:
@@ -85,7 +88,8 @@ class Results:
             for name, case in found["cases"].items()
         }
         stages = {name: (ours, ceiling) for name, (ours, ceiling) in found["stages"].items()}
-        return cls(found["machine"], cases, stages, found["imports"])
+        increments = [Increment(*increment) for increment in found.get("increments", ())]
+        return cls(found["machine"], cases, stages, increments, found["imports"])
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 
 from benchmarks.cases import MEMORY_CASES, SPEED_CASES
+from benchmarks.increment import BATCHES_A_DAY
 from benchmarks.measuring import MIB
 from benchmarks.results import Results
 
@@ -26,6 +27,8 @@ def page(results: Results) -> Iterator[str]:
             yield from _speed_section(results, case.name)
     if results.stages:
         yield from _stage_section(results)
+    if results.increments:
+        yield from _increment_section(results)
     if results.imports:
         yield from _import_section(results)
     if any(case.name in results.cases for case in MEMORY_CASES):
@@ -64,6 +67,17 @@ def _stage_section(results: Results) -> Iterator[str]:
     totals = tuple(map(sum, zip(*results.stages.values(), strict=True)))
     for name, (ours, ceiling) in {**results.stages, "**all of it**": totals}.items():
         yield f"| {name} | {ours:.0f} | {ceiling:.0f} |"
+
+
+def _increment_section(results: Results) -> Iterator[str]:
+    yield from ("", "## Hourly increments of an account", "")
+    yield (
+        f"An export with a checkpoint, after the first one. The account has {BATCHES_A_DAY:,} batches a day, "
+        "delivered within minutes, and 1 % of them within two days. Requests are proportional to the number of batches."
+    )
+    yield from ("", "| run | new, young or unsettled batches | requests |", "| --- | ---: | ---: |")
+    for number, found in enumerate(results.increments, start=1):
+        yield f"| {number} | {found.batches} | {found.requests} |"
 
 
 def _import_section(results: Results) -> Iterator[str]:

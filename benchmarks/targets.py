@@ -52,6 +52,12 @@ def _requests(case: str) -> Callable[[Results], float]:
     return lambda results: results.cases[case].requests_per_conversation(OPERATOR)
 
 
+def _increment(results: Results) -> float:
+    if not results.increments:
+        raise KeyError("increments")
+    return max((found.requests - 5) / found.batches for found in results.increments)
+
+
 def _memory(large: str, small: str) -> Callable[[Results], float]:
     def difference(results: Results) -> float:
         return (
@@ -76,6 +82,12 @@ TARGETS = [
         _speed("defaults", HANDWRITTEN),
     ),
     Target("the same: requests", 110, _requests("defaults"), at_most=True),
+    Target(
+        "hourly increment of an account: requests beyond 5, per new, young or unsettled batch",
+        1.1,
+        _increment,
+        at_most=True,
+    ),
     Target("1,000 short conversations: speed relative to the ceiling", 0.9, _speed_without_start("many")),
     Target("the same: requests per conversation", 1.05, _requests("many"), at_most=True),
     Target("the same without `Link`: speed relative to the ceiling", 0.42, _speed_without_start("many-without-links")),

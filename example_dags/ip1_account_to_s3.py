@@ -3,7 +3,7 @@
 Every night, write to S3 the SMS of the whole account that are new or have a new status.
 
 No list of participants is needed, and no phone number reaches Airflow's database. Each run writes one object. A message
-that changes again appears again in a later object. Its current version is the one with the latest ``modified``.
+that changes again appears again in a later object. See docs/incremental.md.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ with DAG(
         task_id="export_account",
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         s3_key="account/{{ run_id | replace(':', '') | replace('+', '') }}.jsonl.gz",
-        # The first run, and manual runs without a logical date, start at the parameter.
-        since="{{ prev_data_interval_end_success | default(params.since, true) }}",
+        # Remembers how far the runs got, under every schedule.
+        checkpoint="checkpoints/account.json",
+        # Where the first run starts.
+        since="{{ params.since }}",
         on_empty="skip",
     )
     # [END howto_operator_messages_to_s3]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Start when iP.1 pushes an incoming SMS, and export the account's incoming messages of the last hour.
+Start when iP.1 pushes an incoming SMS, and export the account's incoming messages that are new.
 
-The push only wakes the DAG up, so a forged or repeated one costs a run and nothing else. A message may appear in
-several objects. See docs/push.md for the receiver and the gateway that it needs, with Airflow 3.1.1 or later.
+The push only wakes the DAG up, so a forged or repeated one costs a run and nothing else. See docs/push.md for the
+receiver and the gateway that it needs, with Airflow 3.1.1 or later.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ else:
 # [START howto_dag_push]
 with DAG(
     dag_id="ip1_export_on_push",
-    description="Export the incoming messages of the last hour when iP.1 pushes one",
+    description="Export the new incoming messages when iP.1 pushes one",
     schedule=schedule,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -40,6 +40,8 @@ with DAG(
     MessagesToS3Operator(
         task_id="export_incoming",
         direction="mo",
+        checkpoint="checkpoints/pushed.json",
+        # Where the first run starts.
         since="{{ dag_run.run_after - macros.timedelta(hours=1) }}",
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         s3_key="pushed/{{ dag_run.run_after.strftime('%Y-%m-%dT%H%M%S.%f') }}.jsonl.gz",

@@ -2,8 +2,7 @@
 """
 Every hour, write to S3 the messages of one SMS conversation that are new or have a new status.
 
-Each run writes one object. A message that changes again appears again in a later object. Its current version is the one
-with the latest ``modified``.
+Each run writes one object. A message that changes again appears again in a later object. See docs/incremental.md.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ with DAG(
         participant=os.environ.get("IP1_PARTICIPANT", "46701740605"),
         s3_bucket=os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
         s3_key="new-messages/customer-000/{{ run_id | replace(':', '') | replace('+', '') }}.jsonl.gz",
-        # Empty in the first run and in manual runs without a logical date, which export the entire conversation.
-        since="{{ prev_data_interval_end_success | default('', true) }}",
+        # Remembers how far the runs got, under every schedule.
+        checkpoint="checkpoints/customer-000.json",
         on_empty="skip",
     )
     # [END howto_operator_conversation_to_s3_new]

@@ -9,10 +9,12 @@ import re
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import EXAMPLE_DAGS, stack
 from tests.airflow_runs import dags_test
@@ -100,17 +102,23 @@ def export_account(
     sandbox: SandboxServer, s3_server: stack.S3Server, bucket: str, *arguments: str
 ) -> tuple[str, list[bytes]]:
     """Run the DAG that exports the account. Returns its log, and the lines of the object that it wrote."""
-    log = dags_test(
-        "ip1_account_to_s3",
-        "2026-11-02",
-        *arguments,
-        AIRFLOW_CONN_IP1_DEFAULT=stack.ip1_connection(sandbox.url),
-        IP1_S3_BUCKET=bucket,
-    )
+    return export_new("ip1_account_to_s3", "account/", sandbox, s3_server, bucket, "2026-11-02", *arguments)
+
+
+def export_new(
+    dag_id: str, prefix: str, sandbox: SandboxServer, s3_server: stack.S3Server, bucket: str, *arguments: str
+) -> tuple[str, list[bytes]]:
+    """Run a DAG. Returns its log, and the lines of the only object with the prefix that was not there before."""
     client = s3_server.client()
-    (stored,) = client.list_objects_v2(Bucket=bucket)["Contents"]
-    body = client.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
-    return log, gzip.decompress(body).splitlines()
+
+    def keys() -> set[str]:
+        return {found["Key"] for found in client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])}
+
+    before = keys()
+    connection = stack.ip1_connection(sandbox.url)
+    log = dags_test(dag_id, *arguments, AIRFLOW_CONN_IP1_DEFAULT=connection, IP1_S3_BUCKET=bucket)
+    (key,) = keys() - before
+    return log, gzip.decompress(client.get_object(Bucket=bucket, Key=key)["Body"].read()).splitlines()
 
 
 def whole_account(sandbox: SandboxServer) -> list[bytes]:
@@ -141,3 +149,20 @@ def test_the_first_run_can_start_later(
         expected = {message["id"] for message in everything if message["modified"] >= "2026-10-31"}
         assert {json.loads(line)["id"] for line in exported} == expected
         assert 0 < len(expected) < len(everything)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dag_id", "prefix"), [("ip1_account_to_s3", "account/"), ("ip1_new_messages_to_s3", "new-messages/customer-000/")]
+)
+def test_the_second_run_exports_what_is_new(
+    airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str, dag_id: str, prefix: str
+) -> None:
+    with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
+        export = partial(export_new, dag_id, prefix, sandbox, s3_server, s3_bucket)
+        _, first = export("2026-11-02")
+        message_id = sandbox.receive(MAIN, "Hej")
+        _, second = export("2026-11-03")
+    assert message_id in {json.loads(line)["id"] for line in second}
+    # It contains again what is less than five minutes older than the first run. Some of the sandbox's batches are.
+    assert len(second) < len(first)

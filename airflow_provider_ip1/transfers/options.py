@@ -51,8 +51,9 @@ class ExportArguments(TypedDict, total=False):
     :param until: export only messages modified before this time, written like ``since``. (templated)
     :param checkpoint: the key, in the same bucket, or the URL of a small JSON object in which the export remembers how
         far it got. Each run then exports what is new, or changed, since the run before, and the first run what
-        ``since`` selects. Use a key per run, such as one with ``{{ run_id }}``. It excludes ``until``,
-        ``replace=False`` and ``verify_total=True``. Default: no checkpoint. (templated)
+        ``since`` selects. Use a key per run, such as one with
+        ``{{ run_id | replace(':', '') | replace('+', '') }}``. It excludes ``until``, ``replace=False`` and
+        ``verify_total=True``. Default: no checkpoint. (templated)
     :param status_lookback: how long a message may still change after it was sent, 0 or more, default 3 days. With
         ``since``, reading stops at messages, or a batch, from before ``since - status_lookback``. ``None`` reads
         everything. For

@@ -55,26 +55,27 @@ class MemoryS3:
         return _meta()
 
     def head_bucket(self, **_: Any) -> dict[str, Any]:
-        return {}
+        return _response()
+
+    def list_objects_v2(self, *, Prefix: str, **_: Any) -> dict[str, Any]:
+        """Only asks whether the bucket can be read."""
+        return _response()
 
     def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
         self.around()
         found = self.objects.get(Key)
         if found is None:
             raise _error("HeadObject", 404, "404")
-        return {"ETag": found.etag, "ContentLength": len(found.body), "Metadata": found.metadata}
+        return _response(ETag=found.etag, ContentLength=len(found.body), Metadata=found.metadata)
 
     def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
         self.around()
         found = self.objects.get(Key)
         if found is None:
             raise _error("GetObject", 404, "NoSuchKey")
-        return {
-            "ETag": found.etag,
-            "ContentLength": len(found.body),
-            "Metadata": found.metadata,
-            "Body": io.BytesIO(found.body),
-        }
+        return _response(
+            ETag=found.etag, ContentLength=len(found.body), Metadata=found.metadata, Body=io.BytesIO(found.body)
+        )
 
     def put_object(
         self,
@@ -97,17 +98,21 @@ class MemoryS3:
         self.writes += 1
         self.objects[Key] = Stored(bytes(Body), Metadata or {}, self.writes)
         self.around()
-        return {"ETag": self.objects[Key].etag}
+        return _response(ETag=self.objects[Key].etag)
 
     def delete_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
         self.around()
         self.objects.pop(Key, None)
-        return {}
+        return _response()
 
     def get_paginator(self, name: str) -> Any:
         """No upload has several parts, so none is left behind."""
         assert name == "list_multipart_uploads", name
         return SimpleNamespace(paginate=lambda **_: [])
+
+
+def _response(**fields: Any) -> dict[str, Any]:
+    return {"ResponseMetadata": {"HTTPStatusCode": 200}, **fields}
 
 
 def _error(operation: str, status: int, code: str) -> ClientError:

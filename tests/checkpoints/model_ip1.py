@@ -19,7 +19,7 @@ from airflow_provider_ip1.api.paging.listing import Lists
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client.base_client import BaseClient, Flow
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, Pages
 from airflow_provider_ip1.client.sync_client import SyncPages
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from tests.checkpoints.account import Account
@@ -56,7 +56,8 @@ class ModelServer:
         split = urlsplit(url)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         self.requests.append(split.path)
-        rows = [] if split.path in self.missing else self._rows(split.path.removeprefix("/v2/").split("/"), now)
+        path = split.path.removeprefix("/v2/").split("/")
+        rows = [] if split.path in self.missing else self._rows(path, now)
         if query.get("order", "ASC") == "DESC":
             rows.reverse()
         start, limit = int(query.get("start", 0)), int(query.get("limit", 50))
@@ -72,16 +73,21 @@ class ModelServer:
                 for rel, at in starts.items()
             )
         page = [render() for render in rows[start : start + limit]]
+        if path[:-1] == ["batches"]:
+            return Response(200, headers, page[0])
         return Response(200, headers, b"[" + b",".join(page) + b"]")
 
     def _rows(self, path: list[str], now: float) -> list[Callable[[], bytes]]:
         account = self.account
         if path == ["batches"]:
             return [lambda batch=batch: account.render_batch(batch) for batch in account.batch_list(now)]  # type: ignore[misc]
+        if path == ["me", "senders"]:
+            return [lambda: b'{"sender": "iP1"}']
         if path[0] == "batches":
-            found = [
-                batch for batch in account.batches[int(path[1], 16) - 1 : int(path[1], 16)] if batch.is_listed(now)
-            ]
+            number = int(path[1], 16)
+            found = [batch for batch in account.batches[number - 1 : number] if batch.is_listed(now)]
+            if len(path) == 2:
+                return [lambda batch=batch: account.render_batch(batch) for batch in found]  # type: ignore[misc]
             messages = [message for batch in found for message in batch.messages if message.visible <= now]
         elif path[0] == "conversations":
             messages = account.conversation(path[1], path[2] if len(path) > 2 else "", now)
@@ -126,8 +132,10 @@ class ModelPages(SyncPages):
     """Pages that are requested one after the other."""
 
     def __init__(self, client: ModelClient, lists: Lists, concurrency: int | None) -> None:
-        self._ahead = client.read_ahead(lists, concurrency)
-        self._pages = _read(client, self._ahead, lists)
+        Pages.__init__(self)
+        ahead = client.read_ahead(lists, concurrency)
+        self._opened.append(ahead)
+        self._pages = _read(client, ahead, lists)
 
 
 def _read(client: ModelClient, ahead: ReadAhead, lists: Lists) -> Generator[Page, None, None]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.checkpoints.core_driver import export_with_core
 from tests.checkpoints.mutations import MUTATIONS
+from tests.checkpoints.operator_driver import export_with_operator
 from tests.checkpoints.traps import TRAPS, Story, Trap
 from tests.checkpoints.world import Driver
 
@@ -18,7 +19,7 @@ STORIES = [
 ]
 
 
-@pytest.mark.parametrize("driver", [export_with_core])
+@pytest.mark.parametrize("driver", [export_with_core, export_with_operator])
 @pytest.mark.parametrize(("trap", "of_account"), STORIES)
 def test_nothing_is_missed(trap: Trap, of_account: bool, driver: Driver) -> None:
     story = Story(driver, of_account=of_account)
