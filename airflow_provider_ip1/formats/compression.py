@@ -11,12 +11,7 @@ from isal import isal_zlib
 
 Compression = Literal["gzip", "zstd", "snappy"]
 
-KEY_ENDINGS: Final[dict[str, Compression]] = {
-    ".gz": "gzip",
-    ".zst": "zstd",
-    ".zstd": "zstd",
-    ".snappy": "snappy",
-}
+KEY_ENDINGS: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".snappy": "snappy"}
 FORMAT_ENDINGS: Final[dict[str, str]] = {
     ".json": "json",
     ".xlsx": "xlsx",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from itertools import accumulate
 from typing import Any, Final
 
@@ -50,11 +51,11 @@ def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None)
             held.extend(columns_of(page))
             while len(held) >= ROW_GROUP_ROWS:
                 writer.write_batch(_record_batch(held.take(ROW_GROUP_ROWS), schema), row_group_size=ROW_GROUP_ROWS)
-                yield from written.take()
+                yield written.take()
         if held:
             writer.write_batch(_record_batch(held, schema), row_group_size=ROW_GROUP_ROWS)
-            yield from written.take()
-    yield from written.take()
+            yield written.take()
+    yield written.take()
 
 
 def _record_batch(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
@@ -90,29 +91,14 @@ def _lists(list_type: pa.ListType, columns: Columns) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, reports, type=list_type)
 
 
-class _Written:
-    """A file that returns what was written to it, and forgets it."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._position = 0
-
-    def write(self, data: Any) -> int:
-        self._chunks.append(bytes(data))
-        self._position += len(self._chunks[-1])
-        return len(self._chunks[-1])
-
-    def tell(self) -> int:
-        return self._position
-
-    def flush(self) -> None:
-        """Do nothing, because nothing is buffered."""
+class _Written(BytesIO):
+    """A file that returns what was written to it, and forgets it. Arrow itself counts the position."""
 
     def close(self) -> None:
-        self.closed = True
+        """Keep the end of the file for :meth:`take`."""
 
-    def take(self) -> list[bytes]:
-        chunks, self._chunks = self._chunks, []
-        return chunks
+    def take(self) -> bytes:
+        data = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return data

@@ -16,9 +16,17 @@ from contextlib import aclosing, closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ip1.api.paging.listing import batch_message_list
+from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list
 from airflow_provider_ip1.api.watching.wait import Wait
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadConversation, ReadMessage, Watch
+from airflow_provider_ip1.api.watching.watch import (
+    PollResult,
+    Query,
+    ReadBatch,
+    ReadBatches,
+    ReadConversation,
+    ReadMessage,
+    Watch,
+)
 from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1ResponseError
 
@@ -161,8 +169,11 @@ def _latest_time() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC) + timedelta(days=1)
 
 
-def _open(hook: Any, query: ReadConversation | ReadBatch) -> Any:
+def _open(hook: Any, query: ReadConversation | ReadBatch | ReadBatches) -> Any:
     """Return the pages that a query asks for. Both hooks have the same methods for this."""
     if isinstance(query, ReadConversation):
         return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)
+    if isinstance(query, ReadBatches):
+        # The first page is usually enough, so request no others ahead.
+        return hook._pages(lambda: [batch_list(order=query.order, page_size=query.page_size)], concurrency=1)
     return hook._pages(lambda: [batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sensor that waits for an SMS from a participant."""
+"""The sensor that waits for an SMS."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.pattern import Pattern
-from airflow_provider_ip1.api.watching.wait import seconds
+from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.template_values import refuse_printed_list, required_text, time_or_none
 
 if TYPE_CHECKING:
+    from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
 #: How far iP.1's clock may be behind the worker's. Without ``since``, messages that were received this long before the
@@ -25,7 +26,7 @@ CLOCK_MARGIN: Final = timedelta(seconds=30)
 
 class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
     """
-    Waits for an SMS from a participant, such as the reply to a question.
+    Waits for an SMS from a participant, such as the reply to a question, or from anyone.
 
     Anyone can send an SMS with a forged sender. Do not let a reply decide anything that needs proof of who sent it.
 
@@ -39,7 +40,9 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     If several messages match, the sensor returns the oldest one.
 
-    :param participant: phone number with country code, or sender name. (templated)
+    :param participant: phone number with country code, or sender name. ``None`` waits for an SMS from anyone. A
+        template that renders to ``None``, and ``None`` in a mapped task, is an error: a value that is missing must not
+        let everyone's reply count. (templated)
     :param since: messages that iP.1 received before this time do not count: an aware datetime, or ISO 8601 text, in
         UTC if it has no zone. Default: 30 seconds before the start of the wait (see ``timeout``), because iP.1's clock
         may be behind. (templated)
@@ -64,7 +67,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
     def __init__(
         self,
         *,
-        participant: str,
+        participant: str | None,
         since: datetime | str | None = None,
         pattern: str | None = None,
         return_text: bool = False,
@@ -76,6 +79,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         super().__init__(**kwargs)
         if pattern is not None:
             Pattern(pattern)
+        self._is_from_anyone = participant is None
         self.participant = participant
         self.since = since
         self.pattern = pattern
@@ -86,9 +90,20 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
         since = time_or_none(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
+        if self._is_from_anyone:
+            return IncomingWatch(None, since, self.pattern, state)
         participant = required_text(self.participant, "participant")
         refuse_printed_list(participant, "participant")
         return IncomingWatch(participant, since, self.pattern, state)
+
+    def _make_wait(self, context: Context) -> Wait[IncomingWatch]:
+        # Airflow passes the values of a mapped task to the constructor, also those that come from other tasks.
+        if self._is_from_anyone and getattr(context.get("ti"), "map_index", -1) >= 0:
+            raise ValueError(
+                "participant is None in a mapped task, where it may be a value that is missing. Give a number or name. "
+                "To wait for an SMS from anyone, do not map the task."
+            )
+        return super()._make_wait(context)
 
     def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:
         from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger

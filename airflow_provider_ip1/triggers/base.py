@@ -55,7 +55,9 @@ class BasePollingTrigger(BaseTrigger):
     def __repr__(self) -> str:
         # Airflow logs it, and the inherited one shows all arguments.
         names = ("message_id", "batch_id", "reference", "participant")
-        subject = next((mask_number(str(self.wait[name])) for name in names if self.wait.get(name)), "nothing")
+        subject = next(
+            (mask_number(str(self.wait[name])) for name in names if self.wait.get(name)), "SMS to the account"
+        )
         return f"<{type(self).__name__} {subject} until {self.wait.get('deadline')}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -21,17 +21,17 @@ from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent, call_store
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import wait_a_turn_async
-from airflow_provider_ip1.template_values import time_or_none
+from airflow_provider_ip1.template_values import required_text, time_or_none
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
     """
-    Sends an event when SMS arrive from a participant. Use it in an ``AssetWatcher`` (Airflow 3).
+    Sends an event when SMS arrive, from a participant or from anyone. Use it in an ``AssetWatcher`` (Airflow 3).
 
     The event is a wake-up. It is a dictionary of at most 4 KB without texts and numbers: ``count``, ``first_received``
     and ``last_received`` (ISO 8601, UTC), and ``messages``, a list of the newest 20 messages with ``message_id``,
     ``batch_id`` and ``received``. Let the DAG that it starts read what is new, for example with
-    ``ConversationToS3Operator``: Airflow may start one run for several events.
+    ``ConversationToS3Operator`` or ``MessagesToS3Operator``: Airflow may start one run for several events.
 
     The trigger remembers which messages it has reported. On Airflow 3.3, it keeps this position in the state of the
     asset, and each message is reported at least once, also after a crash. It saves the position 20 seconds after an
@@ -43,7 +43,9 @@ class IncomingSmsTrigger(BaseEventTrigger):
     Assets whose watchers have a trigger with the same arguments share that trigger, and Airflow then does not let it
     use the state of any of them. Watch one asset with it and start several DAGs with that asset.
 
-    :param participant: phone number with country code, or sender name.
+    :param participant: phone number with country code, or sender name; ``None`` for the messages from everyone to the
+        account. A poll then takes one request while nothing new arrives, and one more for each new incoming batch,
+        usually one message. One event covers at most 200 batches; the next event follows a second later.
     :param start: where to begin when there is no position: ``"now"`` (default), ``"beginning"``, or a time (aware
         datetime, or ISO 8601 text). Changing it makes the trigger begin there.
     :param poke_interval: time between polls as a timedelta or in seconds, 0 or more. Values below 1 s count as 1 s.
@@ -56,7 +58,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
     def __init__(
         self,
         *,
-        participant: str,
+        participant: str | None,
         start: str | datetime = "now",
         poke_interval: timedelta | float | str = 60.0,
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
@@ -67,7 +69,11 @@ class IncomingSmsTrigger(BaseEventTrigger):
             raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
         if (interval := seconds(poke_interval, "poke_interval")) is None:
             raise ValueError("poke_interval must be a timedelta or a number of seconds, not None")
-        self.participant = normalize_participant(participant)
+        self.participant: str | None = None
+        if participant is not None:
+            self.participant = normalize_participant(participant)
+            # The text "None" is a value that is missing.
+            required_text(participant, "participant")
         self._start = _check_start(start)
         self.poke_interval = interval
         self.ip1_conn_id = ip1_conn_id
@@ -84,7 +90,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     def __repr__(self) -> str:
         # Airflow logs it, and the inherited one shows all arguments.
-        return f"<{type(self).__name__} {mask_number(self.participant)} since {self.start}>"
+        return f"<{type(self).__name__} {mask_number(self.participant or 'everyone')} since {self.start}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""

@@ -9,7 +9,7 @@ from airflow_provider_ip1.triggers.base import BasePollingTrigger
 
 class IncomingSmsWaitTrigger(BasePollingTrigger):
     """
-    Polls iP.1 until an SMS from a participant arrives, or time is up. Its event ends the wait of a deferred sensor.
+    Polls iP.1 until an SMS arrives, or time is up. Its event ends the wait of a deferred sensor.
 
     To start a DAG when an SMS arrives, use :class:`~airflow_provider_ip1.triggers.incoming_sms.IncomingSmsTrigger`.
 

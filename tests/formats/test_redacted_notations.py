@@ -15,7 +15,11 @@ import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
+from airflow_provider_ip1.api.requests import Direction
+from airflow_provider_ip1.formats.encode import encode
+from airflow_provider_ip1.formats.redaction import Redaction, check_rules
 from tests.formats.odd_messages import OWN_NUMBER, PARTICIPANT, message, raw
+from tests.formats.pages import page_of
 from tests.formats.test_redaction import FORMATS, one, read, write
 
 NATIONAL = PARTICIPANT[2:]
@@ -162,8 +166,8 @@ def notations(draw: st.DrawFn) -> str:
     for digit in number:
         character = draw(st.sampled_from(scripts))[int(digit)] if digit.isdigit() else digit
         written += draw(st.sampled_from(encodings))(character + draw(st.sampled_from(separators)))
-    for encode in draw(st.lists(st.sampled_from(ENCODINGS), max_size=2)):
-        written = encode(written)
+    for encoding in draw(st.lists(st.sampled_from(ENCODINGS), max_size=2)):
+        written = encoding(written)
     return written
 
 
@@ -241,3 +245,18 @@ def test_a_rule_for_the_participant_holds_for_its_address(
     assert not [text for text in texts_in(row) if shows_number(text)]
     if changes.get("recipient") == OWN_NUMBER:
         assert row["recipient"] == OWN_NUMBER, "the account's own number stays"
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize(
+    ("direction", "hidden"),
+    [("mt", {PARTICIPANT}), ("mo", {OWN_NUMBER}), (None, {PARTICIPANT, OWN_NUMBER})],
+)
+def test_the_participant_of_a_batch_is_hidden_where_the_direction_says_or_everywhere(
+    file_format: str, direction: Direction | None, hidden: set[str]
+) -> None:
+    page = page_of([raw(message(1, body=f"{PARTICIPANT}, {OWN_NUMBER}"))], direction=direction)
+    redacted = Redaction(check_rules({"participant": "drop"})).apply(page)
+    (row,) = read(file_format, b"".join(encode([redacted], file_format, None)))
+    shown = {number for number in (PARTICIPANT, OWN_NUMBER) for text in texts_in(row) if number in text}
+    assert shown == {PARTICIPANT, OWN_NUMBER} - hidden

@@ -3,34 +3,35 @@
 Which incoming messages of a participant are new since the last poll.
 
 iP.1 lists messages by the time of their creation, which it does not reveal, so a cursor cannot be a time. A
-:class:`Cursor` remembers the newest rows of the list instead. A poll reads the list newest first until it has passed
-these rows, and every unknown row among or above them is new. Messages may arrive, disappear and come back, messages
-with the same creation time may change places, and messages may appear late, below newer ones.
+:class:`ListCursor` remembers the newest rows of a list instead. A poll reads the list newest first until it has passed
+these rows, and every unknown row among or above them is new. Rows may arrive, disappear and come back, rows with the
+same creation time may change places, and rows may appear late, below newer ones. :class:`Cursor` does this for the
+messages of a participant, :class:`~airflow_provider_ip1.api.watching.account_cursor.AccountCursor` for the batches of
+the account.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
+from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
-from airflow_provider_ip1.api.watching.watch import ReadConversation
+from airflow_provider_ip1.api.watching.watch import Query, ReadConversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
 
-#: Rows that a cursor remembers.
+#: See :attr:`ListCursor.window` and :attr:`ListCursor.guard`.
 WINDOW: Final = 40
-#: The oldest remembered rows do not count as a boundary, because a message that was forgotten may have the same
-#: creation time as one of them and change places with it.
 GUARD: Final = 10
 #: Rows per request. Up to ``PAGE_SIZE - WINDOW`` new messages take one request per poll.
 PAGE_SIZE: Final = 50
@@ -58,19 +59,21 @@ class IncomingSms:
 
     @classmethod
     def of(
-        cls, message: Message, participant: str, groups: tuple[str, ...] = (), latest: datetime = LATEST_TIME
+        cls, message: Message, participant: str | None, groups: tuple[str, ...] = (), latest: datetime = LATEST_TIME
     ) -> IncomingSms:
         """
         Describe a message.
 
         :param message: the message.
-        :param participant: its sender, normalized. The number is masked should an id contain it.
+        :param participant: its sender, normalized; ``None`` for the one that it names. The number is masked should an
+            id contain it.
         :param groups: the names of the groups that matched.
         :param latest: the latest plausible time.
         """
-        masked = mask_number(participant)
-        batch_id = message.batch_id and message.batch_id.replace(participant, masked)
-        return cls(message.id.replace(participant, masked), batch_id, received_at(message, latest), groups)
+        number = participant or normalize_address(message.sender or "") or "\0"
+        masked = mask_number(number)
+        batch_id = message.batch_id and message.batch_id.replace(number, masked)
+        return cls(message.id.replace(number, masked), batch_id, received_at(message, latest), groups)
 
     @property
     def received_text(self) -> str:
@@ -99,19 +102,26 @@ def received_at(message: Message, latest: datetime = LATEST_TIME) -> datetime | 
     return min((time for time in times if is_plausible(time, latest)), default=None)
 
 
-class Cursor:
+class ListCursor:
     """
-    The position in a participant's incoming messages, from poll to poll.
+    The position in a list that is read newest first, from poll to poll.
 
-    :param participant: phone number with country code, or sender name.
-    :param start: where to begin without a state: ``"now"`` (messages that the first poll finds are not new),
+    :param start: where to begin without a state: ``"now"`` (rows that the first poll finds are not new),
         ``"beginning"``, or an aware time (messages received before it are never new).
     :param state: what :meth:`state` returned, maybe in another process.
-    :raises IP1ParticipantError: the participant cannot be used.
     """
 
-    def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
-        self.participant = normalize_participant(participant)
+    #: Rows that the cursor remembers.
+    window = WINDOW
+    #: The oldest remembered rows do not count as a boundary, because a row that was forgotten may have the same
+    #: creation time as one of them and change places with it.
+    guard = GUARD
+    #: Whether the last poll left new messages to the next one.
+    has_more = False
+    #: What the last poll found that people should know.
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, start: Start | datetime, state: Mapping[str, Any] | None) -> None:
         self._since = start if isinstance(start, datetime) else None
         # digests of ids, newest first
         self._known: tuple[str, ...] = ()
@@ -140,7 +150,7 @@ class Cursor:
             "newest": None if self._newest is None else self._newest.timestamp(),
         }
 
-    def poll(self, latest: datetime = LATEST_TIME) -> Generator[ReadConversation, Page | None, tuple[Message, ...]]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query, Page | None, tuple[Message, ...]]:
         """
         Read what is new.
 
@@ -149,12 +159,72 @@ class Cursor:
         before it returns, the cursor stays where it is.
 
         :param latest: the latest plausible time: a day from now.
-        :return: a generator of one query, which returns the new messages, oldest first.
-        :raises IP1PagingError: more than :data:`MAX_ROWS` rows would have to be read.
-        :raises IP1ResponseError: iP.1 does not list the newest messages first.
+        :return: a generator of queries, which returns the new messages, oldest first.
+        :raises IP1PagingError: more rows than a poll may read would have to be read.
+        :raises IP1ResponseError: iP.1 does not list the newest rows first.
         """
+        raise NotImplementedError
+
+    def _read(self, since: datetime | None) -> Read:
+        """Begin to read."""
+        return Read(self, self._known, self._others, since, ends_early=not self._is_whole)
+
+    def _boundary(self, read: Read) -> int | None:
+        """Return the place above which unknown rows are new; ``None`` if no known row is listed any more."""
+        inner = frozenset(self._known[: self.window - self.guard])
+        boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
+        if boundary is None:
+            # The boundary has disappeared: fall back to the guard.
+            boundary = next((row.place for row in read.rows if row.is_known), None)
+        return boundary
+
+    def _advance(self, read: Read, new: Sequence[Row], cut: int = 0, unfinished: Set[str] = frozenset()) -> None:
+        """
+        Remember the newest rows.
+
+        :param read: what was read.
+        :param new: the new rows.
+        :param cut: how many rows at the top are left to the next poll, as if they had not arrived yet.
+        :param unfinished: digests of rows that are left to the next poll wherever they are.
+        """
+        # A row in the wrong place that does not count as new is left to the next poll, which may find it in its place.
+        # Except at first with "now", which means that everything that is there is old.
+        counted, is_first = {row.digest for row in new}, not self._has_polled and self._since is None
+        rows = [
+            row
+            for row in read.rows[cut:]
+            if (not row.is_misplaced or is_first or row.digest in counted) and row.digest not in unfinished
+        ]
+        listed = {row.digest for row in rows}
+        # A row that arrives during the poll may be read last. So may one that is in another place meanwhile.
+        below = (row for row in new if row.place - cut >= self.window and row.digest not in unfinished)
+        misplaced = sorted(below, key=lambda row: row.received or LATEST_TIME)
+        gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
+        self._is_whole = read.is_whole and len(rows) <= self.window
+        self._known = tuple(row.digest for row in islice(rows, self.window))
+        self._others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), self.window))
+        times = [row.received for row in islice(rows, self.window) if row.received is not None]
+        self._newest = max([*times, *([self._newest] if self._newest else [])], default=None)
+        self._has_polled = True
+
+
+class Cursor(ListCursor):
+    """
+    The position in a participant's incoming messages, from poll to poll.
+
+    :param participant: phone number with country code, or sender name.
+    :param start: see :class:`ListCursor`, like ``state``.
+    :raises IP1ParticipantError: the participant cannot be used.
+    """
+
+    def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(start, state)
+        self.participant = normalize_participant(participant)
+
+    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query, Page | None, tuple[Message, ...]]:
+        """Read what is new, as :meth:`ListCursor.poll` describes it, with one query."""
         query = ReadConversation(self.participant, "mo", PAGE_SIZE)
-        read = _Read(self._known, self._others, self._since, latest, ends_early=not self._is_whole)
+        read, messages = self._read(self._since), {}
         while not read.is_enough:
             page = yield query
             if page is None:
@@ -165,13 +235,15 @@ class Cursor:
                     f"There are more than {MAX_ROWS:,} incoming messages to read, so the poll ended without a result. "
                     "Start at a later time, and export older messages with ConversationToS3Operator."
                 )
-            read.add(page)
+            for message in page.messages:
+                messages[len(read.rows)] = message
+                read.add(message.id, received_at(message, latest), is_late=page.is_late)
         read.check_order()
         new = list(self._new_rows(read))
         self._advance(read, new)
-        return tuple(row.message for row in reversed(new))
+        return tuple(messages[row.place] for row in reversed(new))
 
-    def _new_rows(self, read: _Read) -> Iterator[_Row]:
+    def _new_rows(self, read: Read) -> Iterator[Row]:
         candidates = (row for row in read.rows if not row.is_known and not row.is_before_start)
         if not self._has_polled and self._since is None:
             return iter(())
@@ -180,36 +252,24 @@ class Cursor:
         if not self._has_polled:
             first_old = next((row.place for row in read.rows if row.is_before_start), len(read.rows))
             return (row for row in candidates if row.received is not None or row.place < first_old)
-        inner = frozenset(self._known[: WINDOW - GUARD])
-        boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
-        if boundary is None:
-            # The boundary has disappeared: fall back to the guard, and then to the times.
-            boundary = next((row.place for row in read.rows if row.is_known), None)
-        if boundary is not None:
+        if (boundary := self._boundary(read)) is not None:
             return (row for row in candidates if row.place < boundary)
         newest = self._newest
         return (row for row in candidates if row.received is None or newest is None or row.received >= newest)
 
-    def _advance(self, read: _Read, new: list[_Row]) -> None:
-        # A row in the wrong place that does not count as new is left to the next poll, which may find it in its place.
-        rows = [row for row in read.rows if not (row.is_misplaced and self._has_polled) or row in new]
-        listed = {row.digest for row in rows}
-        # A message that arrives during the poll may be read last. So may one that is in another place meanwhile.
-        misplaced = sorted((row for row in new if row.place >= WINDOW), key=lambda row: row.received or LATEST_TIME)
-        gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
-        self._is_whole = read.is_whole and len(rows) <= WINDOW
-        self._known = tuple(row.digest for row in islice(rows, WINDOW))
-        self._others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), WINDOW))
-        times = [row.received for row in islice(rows, WINDOW) if row.received is not None]
-        self._newest = max([*times, *([self._newest] if self._newest else [])], default=None)
-        self._has_polled = True
-
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """
+    A row that a poll has read.
+
+    :param place: how many rows were read before it.
+    :param digest: stands for its id.
+    :param received: when the message was received; ``None`` if that is unknown.
+    """
+
     place: int
     digest: str
-    message: Message = field(repr=False)
     received: datetime | None
     is_known: bool
     is_before_start: bool
@@ -217,49 +277,67 @@ class _Row:
     is_misplaced: bool
 
 
-class _Read:
-    """The rows that a poll has read so far, newest first."""
+class Read:
+    """
+    The rows that a poll has read so far, newest first.
+
+    :param cursor: has the sizes of the window and the guard.
+    :param known: digests of the rows that the cursor remembers.
+    :param others: digests of other rows that are not new.
+    :param since: messages that were received before this time are not new; ``None`` if no row has a time.
+    :param ends_early: whether the read ends below the known rows.
+    """
 
     def __init__(
         self,
+        cursor: ListCursor,
         known: tuple[str, ...],
         others: tuple[str, ...],
         since: datetime | None,
-        latest: datetime,
         *,
         ends_early: bool,
     ) -> None:
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
+        #: Whether the list was read to its end.
         self.is_whole = False
+        self._window, self._guard = cursor.window, cursor.guard
         self._known = frozenset(known)
         self._seen = frozenset(known + others)
         self._since = since
-        self._latest = latest
         self._ends_early = ends_early
         self._found = 0
         self._first_old: int | None = None
         self._last_known = -1
 
-    def add(self, page: Page) -> None:
-        """Add the next page."""
-        for message in page.messages:
-            received, digest = received_at(message, self._latest), _digest(message.id)
-            is_before_start = self._since is not None and received is not None and received < self._since
-            place = len(self.rows)
-            is_known = digest in self._seen
-            is_misplaced = page.is_late and self._first_old is not None and not is_known
-            self.rows.append(_Row(place, digest, message, received, is_known, is_before_start, is_misplaced))
-            if digest in self._known:
-                self._found += 1
-                self._last_known = place
-            if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):
-                self._first_old = place
+    def add(self, row_id: str, received: datetime | None, *, is_late: bool) -> None:
+        """
+        Add the next row.
+
+        :param row_id: its id.
+        :param received: when the message was received; ``None`` if that is unknown.
+        :param is_late: see :attr:`Page.is_late <airflow_provider_ip1.api.paging.page.Page.is_late>`.
+        """
+        digest, place = digest_of(row_id), len(self.rows)
+        is_before_start = self._since is not None and received is not None and received < self._since
+        is_known = digest in self._seen
+        is_misplaced = is_late and not is_known
+        self.rows.append(Row(place, digest, received, is_known, is_before_start, is_misplaced))
+        if digest in self._known:
+            self._found += 1
+            self._last_known = place
+        if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):
+            self._first_old = place
+
+    @property
+    def rows_below(self) -> int:
+        """How many rows were read below the known ones."""
+        return len(self.rows) - 1 - self._last_known
 
     @property
     def is_enough(self) -> bool:
         """Whether the rows reach down to messages that cannot be new."""
         count = len(self.rows)
-        if not self._ends_early or count < WINDOW:
+        if not self._ends_early or count < self._window:
             return False
         if not self._known and self._since is None:
             return True
@@ -268,7 +346,7 @@ class _Read:
         if self._known and self._found == len(self._known):
             return True
         # Some of the known rows have disappeared, or late messages have pushed them down.
-        return count - self._first_old >= WINDOW and count - 1 - self._last_known >= GUARD
+        return count - self._first_old >= self._window and self.rows_below >= self._guard
 
     def check_order(self) -> None:
         """
@@ -288,6 +366,6 @@ class _Read:
             )
 
 
-def _digest(message_id: str) -> str:
+def digest_of(row_id: str) -> str:
     """Return 16 hexadecimal digits that stand for an id. An id might contain a phone number; the digest does not."""
-    return hashlib.blake2b(message_id.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(row_id.encode(), digest_size=8).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for one SMS from a participant, and watching for all of them without end."""
+"""Waiting for one SMS, and watching for all of them without end: from a participant, or from anyone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
+from airflow_provider_ip1.api.watching.account_cursor import AccountCursor
 from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms, Start
 from airflow_provider_ip1.api.watching.pattern import Pattern
 from airflow_provider_ip1.api.watching.watch import PollResult, Query
@@ -27,19 +28,23 @@ MAX_LISTED: Final = 20
 
 
 class _InboxWatch:
-    """The incoming messages of a participant, from poll to poll."""
+    """The incoming messages of a participant, or of the account, from poll to poll."""
 
-    _cursor: Cursor
+    _cursor: Cursor | AccountCursor
 
     @property
-    def participant(self) -> str:
-        """The participant, normalized."""
+    def participant(self) -> str | None:
+        """The participant, normalized; ``None`` for the whole account."""
         return self._cursor.participant
+
+    @property
+    def _inbox(self) -> str:
+        return "to the account" if self.participant is None else f"from {mask_number(self.participant)}"
 
     @property
     def subject(self) -> str:
         """The messages in words, with a masked number."""
-        return f"SMS from {mask_number(self.participant)}"
+        return f"SMS {self._inbox}"
 
     @property
     def title(self) -> str:
@@ -47,11 +52,17 @@ class _InboxWatch:
         return self.subject
 
 
+def _cursor_for(
+    participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None
+) -> Cursor | AccountCursor:
+    return AccountCursor(start, state) if participant is None else Cursor(participant, start, state)
+
+
 class IncomingWatch(_InboxWatch):
     """
-    The wait for the first SMS from a participant that matches a pattern, from poll to poll.
+    The wait for the first SMS that matches a pattern, from poll to poll.
 
-    :param participant: phone number with country code, or sender name.
+    :param participant: phone number with country code, or sender name; ``None`` for an SMS from anyone.
     :param since: messages received before this time do not count; an aware time, or seconds since 1970.
     :param pattern: a regular expression; ``None`` (default) for any text.
     :param state: what the watch of another process has seen, see :meth:`to_dict`.
@@ -61,7 +72,7 @@ class IncomingWatch(_InboxWatch):
 
     def __init__(
         self,
-        participant: str,
+        participant: str | None,
         since: datetime | float,
         pattern: str | None = None,
         state: Mapping[str, Any] | None = None,
@@ -69,7 +80,7 @@ class IncomingWatch(_InboxWatch):
         self.pattern = pattern
         self.since = since if isinstance(since, datetime) else datetime.fromtimestamp(since, UTC)
         self._compiled = None if pattern is None else Pattern(pattern)
-        self._cursor = Cursor(participant, self.since, None if state is None else state["cursor"])
+        self._cursor = _cursor_for(participant, self.since, None if state is None else state["cursor"])
         # how many messages did not match so far
         self._others: int = 0 if state is None else state["others"]
         self._text = ""
@@ -117,23 +128,26 @@ class IncomingWatch(_InboxWatch):
             self._others += 1
         text = f"No {self.subject} so far"
         if self._others:
-            text = f"{counted(self._others, 'message')} from {mask_number(self.participant)}, but none that matches"
+            text = f"{counted(self._others, 'message')} {self._inbox}, but none that matches"
         has_changed, self._text = text != self._text, text
-        return PollResult("waiting", (), text, has_changed)
+        return PollResult("waiting", (), text, has_changed, self._cursor.warnings, self._cursor.has_more)
 
 
 class ArrivalWatch(_InboxWatch):
     """
-    The incoming messages of a participant, from poll to poll, and the positions that a trigger saves meanwhile.
+    The incoming messages, from poll to poll, and the positions that a trigger saves meanwhile.
 
-    :param participant: phone number with country code, or sender name.
-    :param start: where to begin without a state, see :class:`Cursor`.
+    :param participant: phone number with country code, or sender name; ``None`` for the messages from everyone.
+    :param start: where to begin without a state, see
+        :class:`~airflow_provider_ip1.api.watching.cursor.ListCursor`.
     :param state: the position that was saved last; ``None`` if there is none.
     :raises IP1ParticipantError: the participant cannot be used.
     """
 
-    def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
-        self._cursor = Cursor(participant, start, state)
+    def __init__(
+        self, participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None = None
+    ) -> None:
+        self._cursor = _cursor_for(participant, start, state)
         self._saved = None if state is None else self._cursor.state()
         # When to save which position.
         self._unsaved: deque[tuple[float, dict[str, Any]]] = deque()
@@ -154,7 +168,8 @@ class ArrivalWatch(_InboxWatch):
         new = yield from self._cursor.poll(latest)
         messages = tuple(IncomingSms.of(message, self.participant, latest=latest) for message in new)
         text = f"{counted(len(messages), 'new message')}: {self.subject}"
-        yield PollResult("waiting", messages, text, has_changed=bool(messages))
+        cursor = self._cursor
+        yield PollResult("waiting", messages, text, bool(messages), cursor.warnings, cursor.has_more)
 
     @property
     def save_at(self) -> float:

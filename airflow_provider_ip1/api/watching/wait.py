@@ -141,7 +141,8 @@ class Wait(Generic[WatchT]):
         self.uniform: Callable[[float, float], float] = random.uniform
         #: How the wait ended; ``None`` while it goes on.
         self.result: WaitResult | None = None
-        #: Whether the last poll found nothing and must be repeated before that ends the wait.
+        #: Whether the last poll found nothing and must be repeated before that ends the wait, or left something to the
+        #: next one, which therefore follows at once.
         self.is_in_doubt = False
         self._empty_polls = 0
         self._text = ""
@@ -295,6 +296,9 @@ class Wait(Generic[WatchT]):
             self.known_at = now
         if found.verdict != "waiting":
             self.result = WaitResult("success" if found.verdict == "reached" else "failure", found.text, found.messages)
+            return None
+        if found.has_more and now < self.deadline:
+            self.is_in_doubt, self.poll_at = True, now + MIN_PAUSE
             return None
         unknown_for = now - (self.started_at if self.known_at is None else self.known_at)
         if self.not_found_timeout is None or unknown_for < self.not_found_timeout:

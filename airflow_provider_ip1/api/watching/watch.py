@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from airflow_provider_ip1.api.paging.listing import BATCHES_PER_PAGE
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
 
 if TYPE_CHECKING:
-    from airflow_provider_ip1.api.requests import Direction
+    from airflow_provider_ip1.api.requests import Direction, Order
 
 Verdict = Literal["waiting", "reached", "failed"]
 
@@ -45,6 +46,19 @@ class ReadBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadBatches:
+    """
+    Read the account's list of batches. The responses are its pages.
+
+    :param order: by creation, ``"DESC"`` (default, newest first) or ``"ASC"``.
+    :param page_size: batches per request. Default 200, as in iP.1's examples.
+    """
+
+    order: Order = "DESC"
+    page_size: int = BATCHES_PER_PAGE
+
+
+@dataclass(frozen=True, slots=True)
 class ReadMessage:
     """Read one message. The response is the message, if iP.1 knows it."""
 
@@ -52,7 +66,7 @@ class ReadMessage:
     message_id: str
 
 
-Query: TypeAlias = ReadConversation | ReadBatch | ReadMessage
+Query: TypeAlias = ReadConversation | ReadBatch | ReadBatches | ReadMessage
 
 
 class Reported(Protocol):
@@ -72,6 +86,7 @@ class PollResult:
     :param text: the same in words, without message texts and complete phone numbers. A failure begins with the status.
     :param has_changed: whether ``text`` differs from the previous poll's.
     :param warnings: texts to log as warnings. A watch returns each of them once.
+    :param has_more: whether the poll left something to the next one, which should therefore follow at once.
     """
 
     verdict: Verdict
@@ -79,6 +94,7 @@ class PollResult:
     text: str
     has_changed: bool
     warnings: tuple[str, ...] = ()
+    has_more: bool = False
 
 
 class Watch(Protocol):

@@ -63,7 +63,7 @@ _REJECTED_CREDENTIALS: Final = {
 }
 
 
-class SingleAttemptS3Hook(S3Hook):
+class _SingleAttemptS3Hook(S3Hook):
     """Sends each request once, because the store has to compare the object before it repeats one."""
 
     @property
@@ -86,7 +86,7 @@ def s3_hook(aws_conn_id: str | None) -> S3Hook:
 
     :param aws_conn_id: the AWS connection; ``None`` for boto3's own search for credentials.
     """
-    return SingleAttemptS3Hook(aws_conn_id, transfer_config_args={"multipart_chunksize": _MIN_PART_BYTES})
+    return _SingleAttemptS3Hook(aws_conn_id, transfer_config_args={"multipart_chunksize": _MIN_PART_BYTES})
 
 
 class S3Store(Store):
