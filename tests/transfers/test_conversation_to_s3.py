@@ -663,7 +663,7 @@ def test_templates_are_not_checked_before_they_are_rendered(operator: Callable[.
         until="{{ data_interval_end }}",
     )
     assert set(ConversationToS3Operator.template_fields) == {
-        "participant", "s3_key", "s3_bucket", "direction", "since", "until", "ip1_conn_id", "aws_conn_id"
+        "participant", "s3_key", "s3_bucket", "direction", "since", "until", "checkpoint", "ip1_conn_id", "aws_conn_id"
     }  # fmt: skip
     assert ConversationToS3Operator.template_ext == ()
 
