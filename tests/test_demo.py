@@ -45,7 +45,9 @@ def test_conversation_arrives_and_no_line_contains_a_number_a_text_or_a_key(
 
     printed = capsys.readouterr().out
     assert f"Messages: {MESSAGES}\n" in printed
-    assert re.search(r"In S3: +http://127\.0\.0\.1:\d+/ip1-demo/conversations/customer-000\.jsonl\.gz\n", printed)
+    assert re.search(r"In S3: +s3://ip1-demo/conversations/customer-000\.jsonl\.gz\n", printed)
+    # No server is there any more for a person who reads this.
+    assert "http" not in printed
     assert re.search(r"Size: +[\d,]+ bytes", printed)
 
     logs = {
@@ -98,7 +100,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         (signal.SIGINT, "Starting"),
         (signal.SIGINT, "airflow db migrate"),
         (signal.SIGTERM, "airflow db migrate"),
-        (signal.SIGHUP, "Sandbox:"),
+        (signal.SIGHUP, "Both have started"),
     ],
 )
 def test_a_signal_stops_everything(

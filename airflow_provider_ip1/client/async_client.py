@@ -147,9 +147,7 @@ class AsyncClient(BaseClient):
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     body.add(chunk)
                 return Response(response.status, headers, body.finish())
-        except UnusableBody as error:
-            failure = error.failure
-        except (aiohttp.ClientError, OSError) as error:
+        except (UnusableBody, aiohttp.ClientError, OSError) as error:
             failure = transport_failure(error, before_sending=(aiohttp.ClientConnectorError,))
         return replace(failure, status=status)
 

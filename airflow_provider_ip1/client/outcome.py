@@ -93,11 +93,13 @@ class Body:
 
 def transport_failure(error: Exception, *, before_sending: tuple[type[BaseException], ...]) -> TransportFailure:
     """
-    Describe an error of an HTTP library.
+    Describe an error of an HTTP library, or of :class:`Body`.
 
     :param error: the error.
     :param before_sending: the library's errors that prove that no byte of the request was sent.
     """
+    if isinstance(error, UnusableBody):
+        return error.failure
     name = type(error).__name__
     causes = list(_causes(error))
     was_sent = not any(

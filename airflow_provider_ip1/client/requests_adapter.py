@@ -74,19 +74,14 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 class _HTTPSPool(_HTTPPool, urllib3.HTTPSConnectionPool):
     def __init__(self, *args: Any, trust: Trust, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._trust = trust
-        self.ConnectionCls = _HTTPSConnection
-
-    def _new_conn(self) -> Any:
-        connection = super()._new_conn()
-        connection.trust = self._trust
-        return connection
+        # Of the pool's own class, because vcrpy puts another one there.
+        self.ConnectionCls = type("_Connection", (_TrustingConnection, self.ConnectionCls), {"trust": trust})
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+class _TrustingConnection:
     trust: Trust
 
-    def connect(self) -> None:
+    def connect(self: Any) -> None:
         """Connect, also once more after the server has closed the connection."""
         context = self.trust.context()
         self.ssl_context, self.cert_reqs = context, context.verify_mode
@@ -94,7 +89,7 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
         self.ca_certs = self.ca_cert_dir = None
         if self.proxy_config is not None:
             self.proxy_config = self.proxy_config._replace(ssl_context=context)
-        super().connect()
+        super().connect()  # type: ignore[misc]  # the connection of the pool
 
 
 class _DeadlineResponse(HTTPResponse):

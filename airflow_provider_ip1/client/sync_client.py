@@ -13,14 +13,12 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3
-from requests.auth import AuthBase
 
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure, origin
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import Outcome, ReadAhead
-from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import CHUNK_BYTES, MAX_CONNECTIONS, BaseClient, Flow, Pages
 from airflow_provider_ip1.client.logs import mask_http_logs
 from airflow_provider_ip1.client.outcome import Body, UnusableBody, time_is_up, transport_failure
@@ -41,7 +39,7 @@ class SyncClient(BaseClient):
         mask_http_logs()
         session = _Session()
         session.headers.update(self.headers)
-        session.auth = _BearerAuth(self.settings)
+        session.auth = self._authorize
         proxy = find_proxy(self.settings)
         session.proxies = {"all": proxy} if proxy else {}
         # Otherwise requests would take proxies from the environment for plain http, too.
@@ -90,6 +88,12 @@ class SyncClient(BaseClient):
         """What all requests have in common."""
         return self.session.prepare_request(requests.Request("GET", self.settings.base_url))
 
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Users may request anything with the session. A proxy that opens a tunnel never gets this header.
+        if origin(request.url or "") == origin(self.settings.base_url):
+            request.headers["Authorization"] = f"Bearer {self.settings.api_key}"
+        return request
+
     def _send(self, call: Call[Any]) -> Response | TransportFailure:
         seconds = call.seconds_left
         if seconds is None:
@@ -129,9 +133,7 @@ class SyncClient(BaseClient):
             ) as response:
                 status = response.status_code
                 return self._receive(response)
-        except UnusableBody as error:
-            failure = error.failure
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (UnusableBody, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = transport_failure(error, before_sending=_BEFORE_SENDING)
         return replace(failure, status=status or failure.status)
 
@@ -249,19 +251,6 @@ class _Threads:
 
 class _Closed(Exception):
     """Ends the work of a thread whose read was closed. Its outcome is never taken."""
-
-
-class _BearerAuth(AuthBase):
-    """Sets the key on each request to the connection's server. A proxy that opens a tunnel never gets it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # The session is also for users, who may request anything with it.
-        if origin(request.url or "") == origin(self._settings.base_url):
-            request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
-        return request
 
 
 class _Session(requests.Session):

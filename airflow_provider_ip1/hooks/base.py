@@ -1,30 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both hooks share: their arguments, reading the Airflow connection, and what they iterate over."""
+"""What both hooks share: their arguments, and reading the Airflow connection."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 
 from airflow_provider_ip1 import __version__
-from airflow_provider_ip1.api.account import BlacklistEntry, RegisteredSender, decode_blacklist_entry, decode_sender
-from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.decoding import decode_batch
-from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.paging.listing import (
-    Lists,
-    account_list,
-    account_messages,
-    batch_list,
-    batch_message_list,
-)
-from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.participant_search import ParticipantSearch
-from airflow_provider_ip1.api.requests import Order, blacklist_request, senders_request
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
 from airflow_provider_ip1.compat import BaseHook
 from airflow_provider_ip1.exceptions import IP1ConnectionError
@@ -32,7 +18,6 @@ from airflow_provider_ip1.exceptions import IP1ConnectionError
 if TYPE_CHECKING:
     from airflow_provider_ip1.client.base_client import BaseClient
 
-T = TypeVar("T")
 ClientT = TypeVar("ClientT", bound="BaseClient")
 
 
@@ -109,51 +94,3 @@ def user_agent() -> str:
         except PackageNotFoundError:
             continue
     return f"airflow-provider-ip1/{__version__} (Airflow {airflow})"
-
-
-class Rows(NamedTuple, Generic[T]):
-    """
-    What a method iterates over.
-
-    :param lists: the lists to read.
-    :param read: returns the rows of a page; ``None`` to end.
-    """
-
-    lists: Lists
-    read: Callable[[Page], Iterable[T] | None]
-
-
-def messages_of(page: Page) -> Iterable[Message]:
-    """
-    Return the messages of a page.
-
-    :param page: the page.
-    """
-    return page.messages
-
-
-def batch_messages(batch_id: str, order: Order, page_size: int | None) -> Rows[Message]:
-    """Describe ``iter_batch_messages``, with its arguments."""
-    return Rows([batch_message_list(batch_id, order=order, page_size=page_size)], messages_of)
-
-
-def batches(order: Order, page_size: int | None) -> Rows[Batch]:
-    """Describe ``iter_batches``, with its arguments."""
-    return Rows([batch_list(order=order, page_size=page_size)], lambda page: map(decode_batch, page.raws))
-
-
-def senders(page_size: int | None) -> Rows[RegisteredSender]:
-    """Describe ``iter_senders``, with its argument."""
-    return Rows([account_list(senders_request(), page_size=page_size)], lambda page: map(decode_sender, page.raws))
-
-
-def blacklist(page_size: int | None) -> Rows[BlacklistEntry]:
-    """Describe ``iter_blacklist``, with its argument."""
-    lists = [account_list(blacklist_request(), page_size=page_size)]
-    return Rows(lists, lambda page: map(decode_blacklist_entry, page.raws))
-
-
-def participants(since: datetime | str | None) -> Rows[str]:
-    """Describe ``iter_participants``, with its argument."""
-    search = ParticipantSearch(since, datetime.now(UTC))
-    return Rows(account_messages(order="DESC"), lambda page: None if search.is_over(page) else search.new_in(page))

@@ -4,31 +4,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
-from airflow_provider_ip1.api.account import BlacklistEntry, RegisteredSender
-from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.messages import ConversationSummary, Message
-from airflow_provider_ip1.api.paging.listing import Lists, account_messages, conversation_lists
-from airflow_provider_ip1.api.requests import Order, ReadOptions
-from airflow_provider_ip1.api.sending import OutgoingBatch, SmsArguments
-from airflow_provider_ip1.api.sent_batch import SendResult
+from airflow_provider_ip1.api.paging.listing import Lists
 from airflow_provider_ip1.api.settings import Settings, check_argument
-from airflow_provider_ip1.client.send_marker import Marker
-from airflow_provider_ip1.client.send_once import send_once
 from airflow_provider_ip1.client.senders import check_connection
 from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
-from airflow_provider_ip1.hooks import base
-from airflow_provider_ip1.hooks.base import BaseIP1Hook, T, user_agent
+from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
 
 if TYPE_CHECKING:
     import aiohttp
 
     from airflow_provider_ip1.client.async_client import AsyncClient, AsyncPages
-    from airflow_provider_ip1.client.base_client import Flow
+    from airflow_provider_ip1.client.base_client import BaseClient, Flow
 
 
 class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
@@ -118,77 +109,21 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         if self._client is not None and await self._look_up() != self._client.settings:
             await self.close()
 
-    def iter_messages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncIterator[Message]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_messages`, as an async iterator."""
-        return self.iter_pages(participant, **options).rows(base.messages_of)
-
-    def iter_pages(self, participant: str, **options: Unpack[ReadOptions]) -> AsyncPages:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages`, as an async iterator."""
-        return self.iter_pages_of([participant], **options)
-
-    def iter_pages_of(self, participants: Iterable[str], **options: Unpack[ReadOptions]) -> AsyncPages:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_pages_of`, as an async iterator."""
-        return self._pages(conversation_lists, participants, **options)
-
-    def iter_batch_messages(
-        self, batch_id: str, *, order: Order = "ASC", page_size: int | None = None
-    ) -> AsyncIterator[Message]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_messages`, as an async iterator."""
-        return self._rows(base.batch_messages(batch_id, order, page_size))
-
-    def iter_batch_pages(self, **options: Unpack[ReadOptions]) -> AsyncPages:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batch_pages`, as an async iterator."""
-        return self._pages(account_messages, **options)
-
-    def iter_participants(self, *, since: datetime | str | None = None) -> AsyncIterator[str]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_participants`, as an async iterator."""
-        return self._rows(base.participants(since))
-
-    async def get_summary(self, participant: str) -> ConversationSummary:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_summary`."""
-        return await self._run(lambda client: client.summary(participant))
-
-    async def get_message(self, batch_id: str, message_id: str) -> Message:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_message`."""
-        return await self._run(lambda client: client.message(batch_id, message_id))
-
-    def iter_batches(self, *, order: Order = "DESC", page_size: int | None = None) -> AsyncIterator[Batch]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_batches`, as an async iterator."""
-        return self._rows(base.batches(order, page_size))
-
-    def iter_senders(self, *, page_size: int | None = None) -> AsyncIterator[RegisteredSender]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_senders`, as an async iterator."""
-        return self._rows(base.senders(page_size))
-
-    def iter_blacklist(self, *, page_size: int | None = None) -> AsyncIterator[BlacklistEntry]:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.iter_blacklist`, as an async iterator."""
-        return self._rows(base.blacklist(page_size))
-
-    async def get_batch(self, batch_id: str) -> Batch:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.get_batch`."""
-        return await self._run(lambda client: client.batch(batch_id))
-
-    async def cancel_batch(self, batch_id: str) -> None:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.cancel_batch`."""
-        await self._run(lambda client: client.cancel(batch_id))
-
-    async def send_batch(self, **arguments: Unpack[SmsArguments]) -> Batch:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_batch`."""
-        outgoing = OutgoingBatch(default_sender=(await self.get_settings()).sender, **arguments)
-        return (await self.send_once(outgoing)).batch
-
-    async def send_once(
-        self,
-        outgoing: OutgoingBatch,
-        *,
-        check_sent: bool = False,
-        is_mapped: bool = False,
-        marker: Marker | None = None,
-    ) -> SendResult:
-        """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.send_once`."""
-        return await self._run(
-            lambda client: send_once(client, outgoing, check_sent=check_sent, is_mapped=is_mapped, marker=marker)
-        )
+    iter_pages = as_async_pages(HookMethods.iter_pages)
+    iter_pages_of = as_async_pages(HookMethods.iter_pages_of)
+    iter_batch_pages = as_async_pages(HookMethods.iter_batch_pages)
+    iter_messages = as_async_iterator(HookMethods.iter_messages)
+    iter_batch_messages = as_async_iterator(HookMethods.iter_batch_messages)
+    iter_participants = as_async_iterator(HookMethods.iter_participants)
+    iter_batches = as_async_iterator(HookMethods.iter_batches)
+    iter_senders = as_async_iterator(HookMethods.iter_senders)
+    iter_blacklist = as_async_iterator(HookMethods.iter_blacklist)
+    get_summary = as_coroutine(HookMethods.get_summary)
+    get_message = as_coroutine(HookMethods.get_message)
+    get_batch = as_coroutine(HookMethods.get_batch)
+    cancel_batch = as_coroutine(HookMethods.cancel_batch)
+    send_batch = as_coroutine(HookMethods.send_batch)
+    send_once = as_coroutine(HookMethods.send_once)
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""
@@ -200,16 +135,12 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     async def _look_up(self) -> Settings:
         return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))
 
-    async def _run(self, operation: Callable[[AsyncClient], Flow[T]]) -> T:
+    async def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
         client = await self.get_client()
         return await client.run(operation(client))
 
-    def _rows(self, rows: base.Rows[T]) -> AsyncIterator[T]:
-        return self._pages(lambda: rows.lists).rows(rows.read)
-
-    def _pages(
-        self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any
-    ) -> AsyncPages:
+    def open_pages(self, lists: Lists, concurrency: int | None = None) -> AsyncPages:
+        """See :meth:`HookMethods.open_pages`."""
         from airflow_provider_ip1.client.async_client import AsyncPages
 
-        return AsyncPages(self.get_client, describe(*arguments, **options), check_argument("concurrency", concurrency))
+        return AsyncPages(self.get_client, lists, check_argument("concurrency", concurrency))

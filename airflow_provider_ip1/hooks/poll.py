@@ -175,5 +175,5 @@ def _open(hook: Any, query: ReadConversation | ReadBatch | ReadBatches) -> Any:
         return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)
     if isinstance(query, ReadBatches):
         # The first page is usually enough, so request no others ahead.
-        return hook._pages(lambda: [batch_list(order=query.order, page_size=query.page_size)], concurrency=1)
-    return hook._pages(lambda: [batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)])
+        return hook.open_pages([batch_list(order=query.order, page_size=query.page_size)], concurrency=1)
+    return hook.open_pages([batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)])

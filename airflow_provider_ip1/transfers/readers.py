@@ -249,7 +249,7 @@ class AccountReader:
         :raises IP1ResponseError: see :meth:`pages`.
         """
         options, (name,) = self._options, self.state_names
-        with closing(hook._pages(lambda: [batch_list(page_size=BATCHES_PER_PAGE)])) as pages:
+        with closing(hook.open_pages([batch_list(page_size=BATCHES_PER_PAGE)])) as pages:
             page = next(pages, None)
             now = started + hook.clock_offset
             increment = AccountIncrement[Batch](states.get(name), now, options.status_lookback, options.window.since)
@@ -279,7 +279,7 @@ class AccountReader:
 
     def _read(self, hook: IP1Hook, lists: Lists) -> Iterator[Page]:
         """Read the messages of batches."""
-        with closing(hook._pages(lambda: lists, concurrency=self._options.concurrency)) as pages:
+        with closing(hook.open_pages(lists, self._options.concurrency)) as pages:
             for page in pages:
                 if self._newest_first is not None and self._newest_first.ends_before(page):
                     break
@@ -292,7 +292,7 @@ class AccountReader:
 
     def _ask_again(self, hook: IP1Hook, listing: Listing) -> Iterator[Page]:
         """Read a listed batch that had no messages, because a single 404 of many may not be iP.1's."""
-        with closing(hook._pages(lambda: [listing])) as pages:
+        with closing(hook.open_pages([listing])) as pages:
             for page in pages:
                 self._with_messages += page.number == 0
                 yield page

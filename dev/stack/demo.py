@@ -57,7 +57,7 @@ def show(store: S3Server) -> None:
     lines = gzip.decompress(content).splitlines()
     if not lines:
         raise ProgramError(f"s3://{BUCKET}/{KEY} contains no messages")
-    say(f"In S3:    {store.endpoint_url}/{BUCKET}/{KEY}")
+    say(f"In S3:    s3://{BUCKET}/{KEY}")
     say(f"Size:     {len(content):,} bytes, compressed")
     say(f"Messages: {len(lines):,}")
     say("The first two, with masked numbers and without texts:")
@@ -83,8 +83,7 @@ def demo(directory: Path, messages: int) -> None:
         stack.sandbox(directory, "--messages", str(messages), env=env) as sandbox_url,
         stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
-        say(f"Sandbox:  {sandbox_url}")
-        say(f"S3:       {store.endpoint_url}, bucket {BUCKET}")
+        say("Both have started")
         env["AIRFLOW_CONN_IP1_DEFAULT"] = stack.ip1_connection(sandbox_url)
         env["AIRFLOW_CONN_AWS_DEFAULT"] = stack.aws_connection(store)
         say("Airflow creates its metadata database (airflow db migrate)")
@@ -111,7 +110,7 @@ def main() -> None:
     except ProgramError as error:
         say(f"Failed: {error}")
         sys.exit(1)
-    say("Done. All servers have been stopped.")
+    say("Done. All servers have been stopped. To look around in Airflow, the sandbox and S3, run: make airflow")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import signal
 import socket
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -43,6 +45,16 @@ def set_connections(env: dict[str, str], **connections: str) -> None:
         json.dump({name: json.loads(value) for name, value in connections.items()}, file)
         file.flush()
         stack.run_airflow(env, "connections", "import", "--overwrite", file.name, seconds=600)
+
+
+def command_line(env: dict[str, str]) -> str:
+    """
+    Return how a shell runs commands of the started Airflow, such as ``airflow dags list``.
+
+    :param env: the environment of the started Airflow.
+    """
+    settings = [f"{name}={shlex.quote(env[name])}" for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER")]
+    return " ".join([*settings, shlex.quote(str(Path(sysconfig.get_path("scripts"), "airflow"))), "..."])
 
 
 def serve(directory: Path, port: int) -> None:
@@ -76,7 +88,8 @@ def serve(directory: Path, port: int) -> None:
                 f"             user {airflow.user}, password {airflow.password}\n"
                 f"  Objects    {store.browser_url}{BUCKET}/\n"
                 f"  Sandbox    {sandbox_url} (API key {stack.SANDBOX_KEY})\n"
-                f"  Logs       {directory}/*.log\n\n"
+                f"  Logs       {directory}/*.log\n"
+                f"  Commands   {command_line(env)}\n\n"
                 "The connections ip1_default and aws_default are set. The example DAGs are paused.\n"
                 "Trigger ip1_conversation_to_s3, then open the objects. Ctrl-C stops everything.",
                 flush=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.hooks.methods import HookMethods
 from dev.live import cassettes, expectations, record
 from dev.live.survey import BASE_URL
 
@@ -52,8 +52,7 @@ def test_readme_lists_every_cassette() -> None:
 
 def test_each_method_of_the_hook_is_recorded() -> None:
     recorded = {cassettes.load(path).call.method for path in cassettes.paths()}
-    methods = {name for name in vars(IP1Hook) if name.startswith(("iter_", "get_", "send_batch", "cancel_"))}
-    methods -= {"get_conn", "get_connection_form_widgets", "get_ui_field_behaviour"}
+    methods = {name for name in vars(HookMethods) if name.startswith(("iter_", "get_", "send_batch", "cancel_"))}
     # iP.1 shows single rows of these lists, but no response with a list. tests/hooks reads them from the sandbox.
     methods -= {"iter_senders", "iter_blacklist"}
     # They send the same requests as the others.
