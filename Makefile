@@ -81,7 +81,7 @@ test-mariadb: $(INSTALLED) ## Test paging with a real MariaDB (apt-get install m
 	$(RUN) -m pytest --timeout 0 tests/api/paging/test_mariadb.py
 
 test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent twice (some minutes)
-	SEND_ONCE_RUNS=10000 $(RUN) -m pytest --timeout 0 tests/client/test_send_once_machine.py
+	SEND_ONCE_RUNS=10000 $(RUN) -m pytest --timeout 0 tests/client/test_send_once_machine.py tests/client/test_many_senders_machine.py
 
 test-replies: $(INSTALLED) ## Test with 2,000 random runs that no reply is lost or handed out twice (some minutes)
 	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest --timeout 0 tests/api/watching/test_cursor.py

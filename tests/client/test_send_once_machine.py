@@ -203,13 +203,13 @@ class SendingTask(RuleBasedStateMachine):
 
     def respond(self, request: Request) -> Response:
         query = dict(request.query)
-        start, limit = int(query.get("start", 0)), int(query.get("limit", 0))
+        start, limit = int(query.get("start", 0)), int(query.get("limit", 50))
         rows: list[dict[str, Any]]
         if request.path == "/v2/me/senders":
             return Response(200, {}, b'[{"sender": "iP1"}]')
         if request.path == "/v2/batches":
             # Newest first, unless the pager counts a list that changed while it was read.
-            newest_first = reversed(self.batches) if query["order"] == "DESC" else self.batches
+            newest_first = reversed(self.batches) if query.get("order") == "DESC" else self.batches
             rows = [
                 batch.fields
                 | {"id": batch.id, "reference": batch.reference, "status": 203 if batch.is_canceled else 101}
