@@ -23,7 +23,10 @@ except ImportError:  # Airflow 2
     from airflow.models.param import Param
 
 # [START howto_notifier_failure]
-tell_who_is_on_call = IP1Notifier(body="{{ dag.dag_id }}: {{ ti.task_id }} has failed on try {{ ti.try_number }}.")
+tell_who_is_on_call = IP1Notifier(
+    body="{{ dag.dag_id }}: {{ ti.task_id }} has failed on try {{ ti.try_number }}.",
+    limit="run",  # one SMS, however many tasks fail
+)
 # [END howto_notifier_failure]
 
 deadline: dict[str, Any] = {}
