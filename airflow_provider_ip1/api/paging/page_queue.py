@@ -33,6 +33,7 @@ class Pending:
     :param outcome: the response, if it is here.
     :param is_sent: whether the request was handed out.
     :param is_outdated: whether rows were found after it was requested. Then it cannot tell how many the list has now.
+    :param attempt: how often the same page was requested before, because what precedes it was not found.
     :param look_backs: for a page, the look-backs that have to come before it, once they are known.
     :param look_back_end: for a look-back, up to which offset it looks.
     :param look_backs_left: for a look-back, how many requests it may take.
@@ -42,6 +43,7 @@ class Pending:
     outcome: RawPage | Exception | None = None
     is_sent: bool = False
     is_outdated: bool = False
+    attempt: int = 0
     look_backs: Iterator[Pending] | None = None
     look_back_end: int | None = None
     look_backs_left: int = MAX_LOOK_BACKS
@@ -77,6 +79,9 @@ class PageQueue:
         self._window = 1
         self._queue: deque[Pending] = deque()
         self._ready: deque[Page] = deque()
+        # Pages that wait until the count shows that no row before them is missing.
+        self._held: list[Page] = []
+        self._is_held = False
         self._failure: Exception | None = None
         self._pages = 0
         self._next_start = 0
@@ -249,7 +254,7 @@ class PageQueue:
             place.listed_twice += len(new) - len(chosen)
         place.delivered.add(ids)
         self._link.check_growth(len(place.delivered))
-        self._ready.append(
+        (self._held if self._is_held else self._ready).append(
             Page(
                 participant=self.listing.participant,
                 direction=self.listing.direction,

@@ -18,7 +18,8 @@ from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START
 from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
-from airflow_provider_ip1.api.paging.page_queue import PageQueue, Pending
+from airflow_provider_ip1.api.paging.look_back import EMPTIED, LookBacks, hidden_rows
+from airflow_provider_ip1.api.paging.page_queue import Pending
 from airflow_provider_ip1.api.paging.place import MAX_PASSES, repair_pass, search_offsets
 from airflow_provider_ip1.api.paging.states import TRANSITIONS, Event, State
 from airflow_provider_ip1.exceptions import IP1PagingError
@@ -29,7 +30,7 @@ MAX_STALLED_RESPONSES = 40
 MAX_SEARCH_REQUESTS = 60
 
 
-class Pager(PageQueue):
+class Pager(LookBacks):
     """Decides which pages of one list to request, and which rows of the responses are new."""
 
     def __init__(
@@ -42,13 +43,17 @@ class Pager(PageQueue):
         self._is_behind_the_end = False
         # Where the last search began, and how many rows were delivered by then.
         self._lost_at = (-1, 0)
+        self._lost_times = 0
         self._was_cut = False
         # Readings of the whole list after the first one, where the current one began, and its shift against the others.
         self._passes = 0
         self._began_at = 0
         self._shift = 0.0
+        # Pages that the first of them has added. They are in the order of the list.
+        self._held_in_order = 0
 
     def _process(self, pending: Pending, page: RawPage) -> None:
+        self._place.granted = max(self._place.granted, len(page.ids))
         if pending.look_back_end is not None:
             self._take_look_back(pending, page)
         elif self.state in (State.RECOUNT, State.REPAIR):
@@ -60,7 +65,7 @@ class Pager(PageQueue):
 
     def _take(self, pending: Pending, page: RawPage) -> None:
         request, place = pending.request, self._place
-        if request.limit > self._limit:
+        if self._may_grow and pending.look_backs is None and request.limit > self._limit:
             self._note_larger_page(request, page)
         new = place.new_rows(page) if self.state is not State.PROBE else []
         event = self._event(request, page, new)
@@ -90,7 +95,7 @@ class Pager(PageQueue):
         is_anything_new_here = self.state in (State.START, State.RESTART)
         if not ids:
             if self._pages and is_anything_new_here:
-                raise IP1PagingError(_EMPTIED)
+                raise IP1PagingError(EMPTIED)
             return Event.EMPTY
         if len(new) == len(ids) and not is_anything_new_here:
             return Event.UNKNOWN
@@ -151,119 +156,32 @@ class Pager(PageQueue):
                 if event is Event.STUCK:
                     # How many rows were removed is unknown, so count those that are listed now.
                     self._place.count_again()
+                    # Newest first, the reader may have seen enough with any page.
+                    self._is_held = self.listing.order == "DESC"
                 self._begin_pass()
             case State.END:
                 if event is Event.REPEATED:
                     self._check_that_start_may_be_ignored(page)
                 self._queue.clear()
-
-    # -- rows that moved to a place which was read
-
-    def _has_to_look_back(self, pending: Pending, page: RawPage, new: Sequence[int]) -> bool:
-        """
-        Look at what was read before a page, if the page shows that rows have changed places.
-
-        The page waits. So the rows that are found come before it, which matters if the reader has seen enough then.
-        """
-        if pending.look_backs is None:
-            if self.state in (State.START, State.RESTART) or self._place.is_next(pending.request, page, new):
-                return False
-            pending.look_backs = self._look_backs(pending.request, page)
-        look_back = next(pending.look_backs, None)
-        if look_back is None:
-            return False
-        self._queue.extendleft((pending, look_back))
-        return True
-
-    def _look_backs(self, request: PageRequest, page: RawPage) -> Iterator[Pending]:
-        place = self._place
-        was_first = place.may_count_from_one(request, page)
-        if was_first:
-            first_page = place.previous[1]
-            yield self._look_back(0, request.start + len(page.ids) - 1, 0)
-            if not place.counts_from_one([*first_page, *page.ids[2:]]) and place.first_page == first_page:
-                # No larger pages, so ask what is different if the server counts from 1.
-                yield self._look_back(1, self._limit, 0)
-            if place.base:
-                return
-        if self.listing.order == "ASC":
-            # The end of the list is counted, so this need not find everything.
-            if request.start > 0 and not (was_first and len(place.first_page) > request.start):
-                yield self._look_back_before(request.start)
-            return
-        # Newest first, the reader may have seen enough before the end, so what is missing has to be found now. Rows
-        # that arrived are at the head. Rows of one creation time are all on a page that has the whole window.
-        if (missing := self._missing(request, page)) > 0:
-            yield self._look_back(0, self.limit + missing, 0)
-            missing = self._missing(request, page)
-        if missing > 0:
-            end = request.start + len(page.ids)
-            if end < self._largest:
-                yield self._look_back(0, end + max(self.limit // 2, 1), end)
-            if request.start > 0 and (end >= self._largest or self._missing(request, page) > 0):
-                yield self._look_back_before(request.start)
-
-    def _missing(self, request: PageRequest, page: RawPage) -> int:
-        return self._place.missing(request, page, self._place.new_rows(page))
-
-    def _look_back_before(self, end: int) -> Pending:
-        # Longer than the page before, because a server may list rows of one creation time in an order that depends on
-        # the limit, but then does so each time.
-        rows = max(self._place.capacity - 1, 1)
-        return self._look_back(max(end - rows, 0), rows + max(self.limit // 2, 1), end)
-
-    def _look_back(self, start: int, limit: int, end: int) -> Pending:
-        return Pending(PageRequest(self.listing, start, min(limit, self._largest), self._order), look_back_end=end)
-
-    def _take_look_back(self, pending: Pending, page: RawPage) -> None:
-        """Deliver rows that had moved to places which were read already."""
-        request, end, left = pending.request, pending.look_back_end or 0, pending.look_backs_left - 1
-        if not page.ids:
-            # Rows were here a moment ago, so the response may not be iP.1's.
-            if not left:
-                raise IP1PagingError(_EMPTIED)
-            self._queue.appendleft(Pending(request, look_back_end=end, look_backs_left=left))
-            return
-        place = self._place
-        place.note_base(request, page)
-        new = place.delivered.missing_from(page.ids)
-        if len(new) == len(page.ids):
-            return
-        # Rows of one creation time have the same places among them in every response. So a row from a place before the
-        # waiting page, or before a delivered row, is not older (newest first) than what that page has, and may come
-        # before it. Other rows only if the whole page comes with them, in the order of this response: the reader may
-        # have seen enough at the first old row.
-        waiting = self._queue[0] if self._queue else None
-        later: set[str] = set()
-        if waiting is not None and isinstance(waiting.outcome, RawPage) and end <= waiting.request.start:
-            later.update(waiting.outcome.ids)
-        last = max(end - request.start, *set(range(len(page.ids))).difference(new))
-        found = [at for at in new if at < last and page.ids[at] not in later]
-        if self._deliver(request, page, found, is_late=True):
-            for later_page in self._queue:
-                later_page.is_outdated = True
-        reached = request.start + len(page.ids)
-        if len(page.ids) > 1 and reached < end and left:
-            # The server grants fewer rows than before.
-            self._queue.appendleft(
-                Pending(
-                    PageRequest(self.listing, reached - 1, request.limit, request.order),
-                    look_back_end=end,
-                    look_backs_left=left,
-                )
-            )
+                if self._passes > 1 and len(self._held) > self._held_in_order:
+                    # The reader may have seen enough before it comes to rows that another reading has revealed.
+                    raise hidden_rows(sum(map(len, self._held[self._held_in_order :])), self._passes)
+                self._ready.extend(self._held)
 
     # -- finding the anchor again
 
     def _begin_search(self) -> bool:
-        """Prepare a search. Returns false if the last one was for the same place, and nothing was found since."""
+        """Prepare a search. Returns false if two were for the same place, and nothing was found since."""
         place = self._place
         lost_at = (place.position, len(place.delivered))
-        if self._lost_at == lost_at and place.has_other_order:
-            return False
+        self._lost_times = self._lost_times + 1 if self._lost_at == lost_at and place.has_other_order else 0
         self._lost_at = lost_at
         self._searched = 0
         self._is_behind_the_end = False
+        if self._lost_times:
+            # Rows of one creation time fill the page where the anchor was. Pages before it overlap more of them.
+            self._search = iter([max(place.position - part * place.capacity // 4, 0) for part in (1, 2, 3)])
+            return self._lost_times == 1
         self._search = search_offsets(
             place.position,
             stride=max(place.capacity - 1, 1),
@@ -276,7 +194,7 @@ class Pager(PageQueue):
     def _continue_search(self, request: PageRequest, page: RawPage, event: Event) -> None:
         if event is Event.EMPTY:
             if request.start == 0:
-                raise IP1PagingError(_EMPTIED)
+                raise IP1PagingError(EMPTIED)
             self._is_behind_the_end = self._is_behind_the_end or request.start > self._place.position
         self._searched += 1
         start = next(self._search, None) if self._searched <= MAX_SEARCH_REQUESTS else None
@@ -309,15 +227,13 @@ class Pager(PageQueue):
             # The server grants fewer rows than were requested.
             self._largest = place.capacity
         if self._passes == MAX_PASSES:
-            raise IP1PagingError(
-                f"{missing:,} rows of the list could not be read, although it was read {MAX_PASSES + 1} times: rows of "
-                "the same creation time change places from one request to the next. Run the task again, with a larger "
-                "page_size if possible."
-            )
+            raise hidden_rows(missing, MAX_PASSES + 1)
         self._order, self._limit, self._shift = repair_pass(self._passes, self.listing.order, self._largest)
         if missing == 1:
             # This may also be because the server counts from 1, which the pages at 0 and at 1 show.
             self._shift = 1.0
+        if self._passes == 1:
+            self._held_in_order = len(self._held)
         self._passes += 1
         self._began_at = place.capacity = 0
         self._request_only(0)
@@ -326,7 +242,7 @@ class Pager(PageQueue):
         """Deliver whatever was not delivered. That the pages fit together is not known, so only the count ends this."""
         place, ids = self._place, page.ids
         if not ids and request.start == 0:
-            raise IP1PagingError(_EMPTIED)
+            raise IP1PagingError(EMPTIED)
         self._link.note(request, page)
         place.note_base(request, page, at_least=3 if place.has_other_order else 2)
         place.capacity = max(place.capacity, len(ids))
@@ -382,10 +298,6 @@ class Pager(PageQueue):
         )
 
 
-_EMPTIED: Final = (
-    "iP.1 returned an empty list although it had listed rows before: they were removed meanwhile, or the response is "
-    "not iP.1's. Run the task again."
-)
 #: Rows around those that may just have arrived. With them, few enough that one page proves the end.
 _NEWEST: Final = 20
 #: Events after which the last row of the page is the anchor.

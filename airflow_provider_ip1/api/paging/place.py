@@ -36,8 +36,8 @@ class Place:
         self.anchor: str | None = None
         #: Offset of the anchor, by the server's own count.
         self.position = 0
-        #: The most rows that a page has had.
-        self.capacity = 0
+        #: The most rows that a page has had, and the same for look-backs, too, which are longer.
+        self.capacity = self.granted = 0
         #: Offset and rows of the last page that joined.
         self.previous: tuple[int, Sequence[str]] = (0, ())
         #: Whether known rows came in another order than before.
@@ -46,6 +46,8 @@ class Place:
         self.listed_twice = 0
         #: Whether ``start`` counts from 0 or from 1. The API's default is 0, so 1 takes a proof.
         self.base = 0
+        #: Whether that is proven.
+        self.is_base_known = False
         #: The rows at offset 0, and how many were requested.
         self.first_page: Sequence[str] = ()
         self._first_limit = 0
@@ -105,6 +107,7 @@ class Place:
             # Two rows of one creation time may be the same by chance.
             if len(page.ids) >= at_least or len(page.ids) < min(DEFAULT_LIMIT, request.limit):
                 self.base = int(self.first_page == page.ids)
+                self.is_base_known = bool(self.base) or self.first_page[1:2] == page.ids[:1]
 
     def may_count_from_one(self, request: PageRequest, page: RawPage) -> bool:
         """
@@ -126,7 +129,8 @@ class Place:
         """
         compared = min(len(self.first_page), len(rows))
         self.base = int(compared > self.position + 1 and [*self.first_page[:compared]] == [*rows[:compared]])
-        return bool(self.base)
+        self.is_base_known = bool(self.base)
+        return self.is_base_known
 
     def is_next(self, request: PageRequest, page: RawPage, new: Sequence[int]) -> bool:
         """
@@ -144,9 +148,21 @@ class Place:
         # Rows that arrived at an end of the list, or disappeared, leave the known rows in order and in front.
         known = sorted(set(range(len(page.ids))).difference(new))
         numbers = [self.delivered.number(page.ids[position]) for position in known]
-        if numbers != sorted(numbers) or known[-1] >= len(known):
+        may_begin_later = request.order == "DESC" and numbers[0] == 0
+        if numbers != sorted(numbers) or known[-1] - (known[0] if may_begin_later else 0) >= len(known):
             self.has_other_order = True
         return False
+
+    def may_be_tied(self, page: RawPage) -> bool:
+        """
+        Return whether the anchor has the creation time of a row in a page, as far as their ids tell.
+
+        iP.1's ids are 24 hexadecimal digits. They seem to begin with the second of creation.
+
+        :param page: the page.
+        """
+        second = (self.anchor or "")[:8]
+        return len(self.anchor or "") == 24 and any(key != self.anchor and key[:8] == second for key in page.ids)
 
     def end_of(self, request: PageRequest, page: RawPage) -> int:
         """

@@ -8,6 +8,7 @@ offset and the limit, even if nothing changes. ``IP1_READS`` sets the number of 
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 
@@ -130,6 +131,68 @@ def test_a_window_that_ends_early_has_every_row_above_its_end(tied: int, seed: i
         if any(int(key[3:]) // tied < oldest // tied for key in page):
             break
     assert {f"row{n}" for n in range(oldest // tied * tied, total)} <= delivered
+
+
+@pytest.mark.parametrize("tied_order", ["request", "time"])
+@pytest.mark.parametrize("part", range(4))
+def test_a_window_on_a_server_that_caps_pages_below_a_tie(tied_order: TiedOrder, part: int) -> None:
+    """No page has the whole window. Only a tie longer than a page may hide a row, which is an error."""
+    errors = 0
+    for seed in range(part * 25, (part + 1) * 25):
+        choose = random.Random(seed)
+        total, tied = choose.randint(100, 400), choose.choice([2, 10, 60])
+        clamp, page_size = choose.choice([10_000, choose.randint(5, 40), choose.randint(50, 90)]), choose.randint(5, 60)
+        server = ModelServer(
+            [f"row{n}" for n in range(total)],
+            order="DESC",
+            tied=tied,
+            tied_order=tied_order,
+            clamp=clamp,
+            link_style=choose.choice(["rfc8288", "none"]),
+        )
+        oldest = total - choose.randint(20, 90)
+        delivered: set[str] = set()
+        try:
+            for page in iter_pages(read_ahead([a_list(order="DESC")], page_size, choose.choice([1, 4])), server):
+                assert delivered.isdisjoint(page), (seed, "twice")
+                delivered.update(page)
+                if any(int(key[3:]) // tied < oldest // tied for key in page):
+                    break
+        except IP1PagingError:
+            assert min(clamp, page_size) <= tied, (seed, "an error, although each tie fits on a page")
+            errors += 1
+        else:
+            assert {f"row{n}" for n in range(oldest // tied * tied, total)} <= delivered, (seed, "lost")
+    assert errors <= 2
+
+
+@pytest.mark.parametrize("arriving", [1, 2])
+def test_a_row_that_arrives_is_not_counted_in_the_place_of_a_hidden_one(arriving: int) -> None:
+    """Rows of the same second in their ids: the page is requested again after rows were found at the head."""
+
+    class OneDay(ModelServer):
+        def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+            page = super().respond(start, limit, order)
+            assert isinstance(page, RawPage)
+            ids = [f"{int(key[3:]) // self.tied:08x}{int(key[3:]):016x}" for key in page.ids]
+            return RawPage(ids, [key.encode() for key in ids], (), page.link)
+
+    for seed in range(40):
+        choose = random.Random(seed)
+        total = choose.randint(60, 200)
+
+        def changes(server: ModelServer, request: int, total: int = total, at: int = choose.randint(1, 8)) -> None:
+            if request == at:
+                server.rows += [f"row{total + number}" for number in range(arriving)]
+
+        server = OneDay([f"row{n}" for n in range(total)], order="DESC", tied=3, tied_order="request", changes=changes)
+        delivered = {
+            int(key[8:], 16)
+            for page in itertools.islice(iter_pages(read_ahead([a_list(order="DESC")], 9, 1), server), 8)
+            for key in page
+        }
+        last = min(delivered) // 3 * 3 + 3
+        assert set(range(last, total)) <= delivered, seed
 
 
 def iter_pages(ahead, server):  # type: ignore[no-untyped-def]

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that moved to a place which was read already, or that equal creation times have hidden there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from airflow_provider_ip1.api.page_body import RawPage
+from airflow_provider_ip1.api.paging.listing import PageRequest
+from airflow_provider_ip1.api.paging.page_queue import MAX_LOOK_BACKS, PageQueue, Pending
+from airflow_provider_ip1.api.paging.place import MAX_PASSES
+from airflow_provider_ip1.api.paging.states import State
+from airflow_provider_ip1.exceptions import IP1PagingError
+
+EMPTIED: Final = (
+    "iP.1 returned an empty list although it had listed rows before: they were removed meanwhile, or the response is "
+    "not iP.1's. Run the task again."
+)
+
+
+def hidden_rows(missing: int, times: int) -> IP1PagingError:
+    """
+    Return the error for rows that stay hidden.
+
+    :param missing: how many.
+    :param times: how often they were looked for.
+    """
+    return IP1PagingError(
+        f"{missing:,} rows of the list could not be read, although it was read {times} times: rows of the "
+        "same creation time change places from one request to the next. Run the task again, with a larger page_size "
+        "if possible."
+    )
+
+
+class LookBacks(PageQueue):
+    """Reads again what precedes a page, if the page shows that rows have changed places."""
+
+    def _take(self, pending: Pending, page: RawPage) -> None:
+        raise NotImplementedError
+
+    def _has_to_look_back(self, pending: Pending, page: RawPage, new: Sequence[int]) -> bool:
+        """
+        Look at what was read before a page, if the page shows that rows have changed places.
+
+        The page waits. So the rows that are found come before it, which matters if the reader has seen enough then.
+        """
+        if pending.look_backs is None:
+            if self.state in (State.START, State.RESTART) or self._place.is_next(pending.request, page, new):
+                return False
+            pending.look_backs = self._look_backs(pending, page)
+        look_back = next(pending.look_backs, None)
+        if look_back is not None:
+            self._queue.extendleft((pending, look_back))
+            return True
+        # Nothing precedes a page from the head of the list.
+        if self.listing.order == "ASC" or pending.request.start == 0 or not self._is_doubtful(pending, page):
+            return False
+        # Only a newer response can tell what is missing now.
+        request = pending.request
+        again = PageRequest(self.listing, request.start, request.limit, request.order)
+        self._queue.appendleft(Pending(again, attempt=pending.attempt + 1))
+        return True
+
+    def _is_doubtful(self, pending: Pending, page: RawPage) -> bool:
+        """Return whether rows before a page may still be missing, after those that were looked for."""
+        place, attempt = self._place, pending.attempt
+        if (missing := self._missing(pending.request, page)) <= 0:
+            # Rows that have arrived since may have been counted in the place of others.
+            return (
+                pending.is_outdated and attempt < MAX_LOOK_BACKS and (place.has_other_order or place.may_be_tied(page))
+            )
+        # One row that seems to be missing may only mean that the server counts from 1.
+        if attempt == MAX_PASSES and (missing > 1 or place.is_base_known or place.has_other_order):
+            raise hidden_rows(missing, MAX_PASSES)
+        return attempt < MAX_PASSES
+
+    def _look_backs(self, pending: Pending, page: RawPage) -> Iterator[Pending]:
+        place, request = self._place, pending.request
+        was_first = place.may_count_from_one(request, page)
+        if was_first:
+            first_page, limit = place.previous[1], request.start + len(page.ids) - 1
+            yield self._look_back(0, limit, 0)
+            if not place.counts_from_one([*first_page, *page.ids[2:]]) and place.first_page == first_page:
+                # No larger pages, so ask what is different if the server counts from 1.
+                yield self._look_back(1, limit, 0)
+            if place.base:
+                return
+        if self.listing.order == "ASC":
+            # The end of the list is counted, so this need not find everything.
+            if request.start > 0 and not (was_first and len(place.first_page) > request.start):
+                yield self._look_back_before(request.start)
+            return
+        # Newest first, the reader may have seen enough before the end, so what is missing has to be found now. Rows
+        # that arrived are at the head.
+        if (missing := self._missing(request, page)) > 0:
+            end = request.start + len(page.ids) + missing
+            limit = max(self.limit + missing, end if end <= 2 * self.limit else 0)
+            yield self._look_back(0, limit, 0)
+            if not place.is_base_known and self._missing(request, page) == 1:
+                yield self._look_back(1, limit, 0)
+            yield from self._look_backs_across_ties(pending, page)
+        elif missing < 0 and place.has_other_order:
+            # Rows that were removed may hide that others are missing.
+            yield self._look_back(0, request.start + len(page.ids) + max(self.limit // 2, 1), 0)
+
+    def _look_backs_across_ties(self, pending: Pending, page: RawPage) -> Iterator[Pending]:
+        """
+        Look for rows that equal creation times have hidden, in other pages with each attempt.
+
+        All of them are on a page that has everything up to the waiting one. Where the server does not grant that, they
+        are most likely just before it.
+        """
+        request, attempt = pending.request, pending.attempt
+        end, granted = request.start + len(page.ids), self._place.granted
+        if attempt == 0 and end < self._largest and self._missing(request, page) > 0:
+            yield self._look_back(0, end + max(self.limit // 2, 1), 0)
+        limit = max(granted - attempt * granted // (2 * MAX_PASSES), 2)
+        end = request.start + 1 + attempt * limit // (MAX_PASSES + 1)
+        while end > 1 and self._missing(request, page) > 0:
+            start = max(end - limit, 0)
+            yield self._look_back(start, limit, request.start)
+            end = start + 1
+
+    def _missing(self, request: PageRequest, page: RawPage) -> int:
+        return self._place.missing(request, page, self._place.new_rows(page))
+
+    def _look_back_before(self, end: int) -> Pending:
+        # Longer than the page before, because a server may list rows of one creation time in an order that depends on
+        # the limit, but then does so each time.
+        rows = max(self._place.capacity - 1, 1)
+        return self._look_back(max(end - rows, 0), rows + max(self.limit // 2, 1), end)
+
+    def _look_back(self, start: int, limit: int, end: int) -> Pending:
+        return Pending(PageRequest(self.listing, start, min(limit, self._largest), self._order), look_back_end=end)
+
+    def _take_look_back(self, pending: Pending, page: RawPage) -> None:
+        """Deliver rows that had moved to places which were read already."""
+        request, end, left = pending.request, pending.look_back_end or 0, pending.look_backs_left - 1
+        if not page.ids:
+            # Rows were here a moment ago, so the response may not be iP.1's.
+            if not left:
+                raise IP1PagingError(EMPTIED)
+            self._queue.appendleft(Pending(request, look_back_end=end, look_backs_left=left))
+            return
+        place = self._place
+        place.note_base(request, page)
+        new = place.delivered.missing_from(page.ids)
+        if len(new) == len(page.ids):
+            return
+        waiting = self._queue[0] if self._queue else None
+        known = set(range(len(page.ids))).difference(new)
+        reached = request.start + len(page.ids)
+        if waiting and request.start == 0 and self._reaches(waiting, reached):
+            # One response with everything up to the waiting page, and with that page's rows: it takes the page's place.
+            self._deliver(request, page, [at for at in new if at < max(known)], is_late=True)
+            capacity = place.capacity
+            self._queue.clear()
+            self._take(Pending(request, look_backs=iter(())), page)
+            place.capacity = capacity
+            return
+        # Rows of one creation time have the same places among them in every response. So a row from a place before the
+        # waiting page, or before a delivered row, is not older (newest first) than what that page has, and may come
+        # before it. Other rows only if the whole page comes with them, in the order of this response: the reader may
+        # have seen enough at the first old row.
+        later: set[str] = set()
+        if waiting is not None and isinstance(waiting.outcome, RawPage) and end <= waiting.request.start:
+            later.update(waiting.outcome.ids)
+        last = max(end - request.start, *known)
+        found = [at for at in new if at < last and page.ids[at] not in later]
+        if self._deliver(request, page, found, is_late=True):
+            for later_page in self._queue:
+                later_page.is_outdated = True
+        if len(page.ids) > 1 and reached < end and left:
+            # The server grants fewer rows than before.
+            self._queue.appendleft(
+                Pending(
+                    PageRequest(self.listing, reached - 1, request.limit, request.order),
+                    look_back_end=end,
+                    look_backs_left=left,
+                )
+            )
+
+    def _reaches(self, waiting: Pending, reached: int) -> bool:
+        """Return whether a look-back from the head of a list that is newest first covers the waiting page."""
+        page = waiting.outcome
+        if self.listing.order == "ASC" or waiting.look_back_end is not None or not isinstance(page, RawPage):
+            return False
+        return reached >= waiting.request.start + len(page.ids)
