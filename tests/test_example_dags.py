@@ -153,7 +153,12 @@ def test_the_first_run_can_start_later(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dag_id", "prefix"), [("ip1_account_to_s3", "account/"), ("ip1_new_messages_to_s3", "new-messages/customer-000/")]
+    ("dag_id", "prefix"),
+    [
+        ("ip1_account_to_s3", "account/"),
+        ("ip1_new_messages_to_s3", "new-messages/customer-000/"),
+        ("ip1_export_on_any_reply", "any-reply/"),
+    ],
 )
 def test_the_second_run_exports_what_is_new(
     airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str, dag_id: str, prefix: str

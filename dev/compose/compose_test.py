@@ -33,7 +33,13 @@ CONVERSATIONS = 200
 RATE_LIMIT = 30
 ACCOUNT_DAG, MANY_DAG = "ip1_account_to_s3", "ip1_many_conversations"
 # They wait for a person, or need a receiver of pushes.
-INTERACTIVE_DAGS = {"ip1_approval", "ip1_ask_and_branch", "ip1_export_on_push", "ip1_export_on_reply"}
+INTERACTIVE_DAGS = {
+    "ip1_approval",
+    "ip1_ask_and_branch",
+    "ip1_export_on_any_reply",
+    "ip1_export_on_push",
+    "ip1_export_on_reply",
+}
 
 
 def check_store(stack: Stack) -> int:
