@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Se
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 from airflow_provider_ip1.api.batches import Batch
@@ -156,26 +157,26 @@ class ConversationReader:
         :param states: what the run starts from, and then what the next run starts from.
         :param started: when the run began to read.
         """
-        increments: dict[str, ConversationIncrement] = {}
+        options, left = self._options, dict.fromkeys(self.participants)
 
         def begin(participant: str) -> ConversationIncrement:
-            options = self._options
+            # The first response has shown iP.1's clock.
             now = started + hook.clock_offset
             return ConversationIncrement(states.get(participant), now, options.status_lookback, options.window.since)
 
-        with closing(hook.iter_pages_of(self.participants, **self._options.reading)) as pages:
-            for page in pages:
-                participant = page.participant or ""
-                if participant not in increments:
-                    increments[participant] = begin(participant)
-                    self._with_messages += 1
-                increment = increments[participant]
-                rows = increment.take(rows_of(page, self._latest), page.is_late)
-                if increment.is_done:
-                    pages.skip_rest()
-                yield from _parts(page, rows)
-        for participant in self.participants:
-            states[participant] = self._progress.end(increments.get(participant) or begin(participant))
+        with closing(hook.iter_pages_of(self.participants, **options.reading)) as pages:
+            for participant, pages_of_one in groupby(pages, lambda page: page.participant or ""):
+                increment = begin(participant)
+                for page in pages_of_one:
+                    rows = increment.take(rows_of(page, self._latest), page.is_late)
+                    if increment.is_done:
+                        pages.skip_rest()
+                    yield from _parts(page, rows)
+                states[participant] = self._progress.end(increment)
+                del left[participant]
+        self._with_messages = len(self.participants) - len(left)
+        for participant in left:
+            states[participant] = self._progress.end(begin(participant))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -236,8 +236,7 @@ class AccountIncrement(_Increment, Generic[B]):
         self._empty: set[str] = set()
         self._new_ids: set[str] = set()
         self._order = NewestFirst(now, timedelta.max)
-        # The last batch that was read, and the first and the last time that batches began with.
-        self._batch = ""
+        # Of the first and of the last page, when its earliest message changed.
         self._began: list[datetime] = []
 
     def take_list(self, batches: Iterable[B], is_late: bool = False) -> None:
@@ -282,7 +281,8 @@ class AccountIncrement(_Increment, Generic[B]):
         if times and self._now - max(times) < YOUNG:
             self._young[batch] = None
         if times and self.is_first:
-            self._note_order(batch, min(times))
+            self._order.end_in([min(times)])
+            self._began[1:] = [min(times)]
             # Too many to remember all of them. A batch that iP.1 lists late stands among those of the last hour.
             if self._now - max(times) < KNOWN_FOR:
                 self._listed[batch] = self._now
@@ -293,13 +293,6 @@ class AccountIncrement(_Increment, Generic[B]):
         for row in rows:
             self._note(row, row in exported, batch, closes)
         return chosen
-
-    def _note_order(self, batch: str, time: datetime) -> None:
-        """Note when a batch began. The messages within a batch have the other order."""
-        if batch != self._batch:
-            self._batch = batch
-            self._order.end_in([time])
-            self._began[1:] = [time]
 
     def take_empty(self, batch: str, closes: datetime | None = None) -> None:
         """
@@ -318,6 +311,7 @@ class AccountIncrement(_Increment, Generic[B]):
         """
         if self.place.is_missing:
             return self.state
+        # Messages of a few days may have been delivered in any order, and those of a batch have the other one.
         if self._order.is_reversed and self._began[-1] - self._began[0] > LAST_LOOK:
             raise IP1PagingError(
                 "iP.1 lists the oldest batch first, although the request asked for the newest first. An export with a "

@@ -69,8 +69,6 @@ class KnownRows(Generic[R]):
             self.waiting += below
             self._gap += len(rows) - last - 1
             self.is_past = not self._left or (not hits and self._gap >= _LONG_GAP)
-        if self.is_past:
-            self.waiting = []
         return new
 
     @property

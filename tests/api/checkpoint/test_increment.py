@@ -127,15 +127,22 @@ def test_a_short_page_without_a_known_row_does_not_end_the_search_for_them() -> 
     assert run(first_run(rows), rows[:10], late, rows[10:300], to_the_end=False)[0] == [one.id for one in late]
 
 
+def test_only_a_page_without_a_known_row_ends_the_search_for_them() -> None:
+    rows = old_rows(400)
+    late = [row(f"late {number}", DAY) for number in range(30)]
+    assert run(first_run(rows), [*rows[:10], *late], rows[10:300], to_the_end=False)[0] == [one.id for one in late]
+
+
 def test_of_rows_that_arrived_out_of_place_only_their_ids_count() -> None:
     rows = old_rows(400)
     state = first_run(rows)
     increment = ConversationIncrement(state, NOW, LOOKBACK)
-    assert increment.take(rows[:10]) == []
-    # Were their place believed, the known row would make the old ones above it new.
-    assert increment.take([rows[300], rows[15]], is_late=True) == [rows[300]]
+    assert increment.take([*rows[:10], rows[200]]) == []
+    # Were its place believed, the known row would make the old one before it new, and the one after it old.
+    assert increment.take([rows[15], rows[300]], is_late=True) == [rows[300]]
     assert not increment.is_done
-    assert increment.take([*rows[10:15], *rows[16:300]]) == []
+    assert increment.take(rows[201:210]) == []
+    assert increment.take([*rows[10:15], *rows[16:200]]) == [rows[200], *rows[201:210]]
     assert increment.is_done
     assert "300" not in increment.end().known
 
@@ -164,6 +171,19 @@ def test_the_list_is_read_until_it_has_passed_the_position() -> None:
         one.time = BEFORE
     exported, _ = run(state, [*recent, *rows[:50]], rows[50:100], rows[100:200], to_the_end=False)
     assert len(exported) == 150
+
+
+def test_a_late_row_does_not_show_that_the_position_was_passed() -> None:
+    rows = old_rows(400)
+    state = first_run(rows)
+    increment = ConversationIncrement(state, NOW, LOOKBACK)
+    for one in rows[:60]:
+        one.time = (one.time or NOW) + 2 * HOUR
+    assert increment.take(rows[:40]) == rows[:40]
+    increment.take([rows[300]], is_late=True)
+    assert not increment.is_done
+    assert increment.take(rows[40:300]) == rows[40:60]
+    assert increment.is_done
 
 
 def test_a_list_that_is_not_newest_first_is_read_to_its_end() -> None:
@@ -229,6 +249,28 @@ def test_a_final_status_is_looked_at_after_a_day_and_at_status_lookback(status: 
         state = stored(increment.end())
     assert looked_at == [24, 72]
     assert state.unsettled == {}
+
+
+@pytest.mark.parametrize(("lookback", "days"), [(10 * DAY, 10), (None, 3)])
+def test_the_second_look_is_at_status_lookback(lookback: timedelta | None, days: int) -> None:
+    state = first_run([row("a", status=406)], NOW)
+    looks = {}
+    for day in (1, days - 1, days):
+        increment = ConversationIncrement(state, NOW + day * DAY, lookback)
+        increment.take([row("a", status=406)])
+        state = stored(increment.end())
+        looks[day] = [one.looks for one in state.unsettled.values()]
+    assert looks == {1: [1], days - 1: [1], days: []}
+
+
+def test_a_row_that_waits_for_its_place_is_looked_at_once() -> None:
+    rows = old_rows(400)
+    rows[30].status = 406
+    state = first_run(rows, NOW)
+    increment = ConversationIncrement(state, NOW + DAY, LOOKBACK)
+    assert increment.take([*rows[:19], rows[30]]) == []
+    assert increment.take([rows[19], *rows[20:30], *rows[31:200]]) == [rows[30]]
+    assert increment.end().unsettled["30"].looks == 1
 
 
 def test_a_corrected_status_is_exported_and_counts_as_new() -> None:
@@ -474,6 +516,10 @@ def test_a_message_waits_for_the_end_of_the_delivery_windows_of_its_batch() -> N
         read, _, state = account(state, batches(1), messages, now=NOW + days * DAY)
         assert read == ["b0"]
         assert "scheduled" in state.unsettled
+    # The end of the windows is still known when another status is remembered, although only the list of batches has it.
+    messages["b0"][0].status = 102
+    assert account(state, batches(1), messages, now=NOW + 12 * DAY)[2].unsettled["scheduled"].closes == closes
+    messages["b0"][0].status = 101
     assert account(state, batches(1), messages, now=NOW + 12 * DAY + HOUR)[2].unsettled == {}
 
 
@@ -497,6 +543,8 @@ def test_a_batch_that_is_gone_is_forgotten_and_so_is_a_message_that_its_batch_la
     assert (read, exported) == (["b1", "b2", "b3"], [])
     # A batch that exists, and suddenly shows no messages, does not show that they are gone.
     assert set(state.unsettled) == {"w", "b3"}
+    _, _, state = account(state, batches(300), messages, now=NOW + 3 * DAY + HOUR)
+    assert state.unsettled == {}
 
 
 def test_an_empty_list_of_batches_changes_nothing_if_batches_are_known() -> None:
@@ -510,6 +558,13 @@ def test_everything_is_read_again_if_all_known_batches_are_gone() -> None:
     assert read == [f"b{number}" for number in range(200, 650)] + ["b0"]
     assert exported == [f"{name}.0" for name in read[:-1]]
     assert after.unsettled == {}
+
+
+def test_a_batch_that_is_new_and_has_unsettled_messages_is_read_once() -> None:
+    _, _, state = account(None, batches(300), {"b250": [row("u", 2 * DAY, 102)]}, now=BEFORE)
+    read, exported, _ = account(state, batches(100, first=200), {"b250": [row("u", 2 * DAY, 102)]})
+    assert read == [f"b{number}" for number in range(200, 300)]
+    assert "u" in exported
 
 
 def test_a_list_that_is_oldest_first_is_an_error() -> None:
