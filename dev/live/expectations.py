@@ -268,6 +268,58 @@ def _(exchanges: Sequence[Exchange]) -> Problems:
             yield f"{len(missing)} of {len(batches)} are not" if missing else None
 
 
+@_of_each("batch-direction", "A listed batch says MT or MO as its direction", "example of Batches")
+def _(each: Exchange, _: Sequence[Exchange]) -> Problems:
+    for row in _account_rows(each, "/v2/batches"):
+        value = row.get("direction")
+        good = isinstance(value, str) and value.upper() in ("MT", "MO")
+        yield None if good else f"another {type(value).__name__}"
+
+
+@_of_all("direction-filter", "The list of batches ignores a parameter direction", "assumed, as none is documented")
+def _(exchanges: Sequence[Exchange]) -> Problems:
+    whole = max((_batch_ids(each) for each in exchanges if each.order == "DESC"), key=len, default=[])
+    for each in exchanges:
+        if each.is_batches and "direction" in each.query and whole:
+            found = _batch_ids(each)
+            directions = {str(row.get("direction")).upper() for row in _account_rows(each, "/v2/batches")}
+            if each.status == 200 and found == whole[: len(found)] and found:
+                yield None
+            else:
+                yield "it filters" if directions == {"MO"} else f"status {each.status}, and other batches"
+
+
+# The account
+
+
+@_of_each("senders", "Registered senders have a name and a time, and are listed alphabetically", "Register sender")
+def _(each: Exchange, _: Sequence[Exchange]) -> Problems:
+    if rows := _account_rows(each, "/v2/me/senders"):
+        names = [str(row.get("sender")) for row in rows]
+        if not all(isinstance(row.get("sender"), str) and isinstance(row.get("created"), str) for row in rows):
+            yield "sender or created is missing"
+        else:
+            # iP.1 does not say where lower case belongs.
+            yield None if names in (sorted(names), sorted(names, key=str.casefold)) else "a different order"
+
+
+@_of_each("blacklist", "The blacklist is an array of numbers in digits, with a time", "Managing black list")
+def _(each: Exchange, _: Sequence[Exchange]) -> Problems:
+    if each.path.endswith("/v2/blacklist") and each.key == "right":
+        rows = _account_rows(each, "/v2/blacklist")
+        if each.status != 200 or not isinstance(each.json, list):
+            yield f"{each.status}, {shape(each)}"
+        else:
+            good = all(str(row.get("msisdn")).isdecimal() and isinstance(row.get("created"), str) for row in rows)
+            yield None if good else "msisdn or created in a different form"
+
+
+def _account_rows(each: Exchange, path: str) -> list[dict[str, Any]]:
+    if not each.path.endswith(path) or each.status != 200 or not isinstance(each.json, list):
+        return []
+    return [row for row in each.json if isinstance(row, dict)]
+
+
 def _batch_ids(each: Exchange) -> list[str]:
     """Return the ids in a list of batches if all of them have the known form."""
     rows = each.json if each.is_batches and each.status == 200 and isinstance(each.json, list) else []

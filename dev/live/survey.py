@@ -134,6 +134,9 @@ def take_survey(api: Api, participant: str) -> Sequence[Exchange]:
     api.get("/v2/batches", start=0, limit=50, order="ASC")
     # All that the server grants, because a received message may be old.
     api.get("/v2/batches", start=0, limit=HUGE_LIMIT, order="DESC")
+    # iP.1 documents no filter by direction.
+    api.get("/v2/batches", start=0, limit=_FEW, order="DESC", direction="MO")
+    api.get("/v2/blacklist", start=0, limit=50, order="ASC")
     return api.exchanges
 
 
