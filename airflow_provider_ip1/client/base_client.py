@@ -9,6 +9,7 @@ Each operation is a generator that yields what has to happen (send a request, pa
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -272,12 +273,12 @@ class BaseClient:
             yield from pause(delay)
 
 
-def within(client: BaseClient, deadline: float | None, flow: Flow[T]) -> Flow[T]:
+def within(client: BaseClient, deadline: float, flow: Flow[T]) -> Flow[T]:
     """
     Run an operation until a deadline, whatever the timeouts of the connection allow.
 
     :param client: has the clock.
-    :param deadline: of that clock; ``None`` for no deadline.
+    :param deadline: of that clock; infinite for none.
     :param flow: the operation.
     :raises TimeIsUp: the operation would have gone on after the deadline. An attempt that is interrupted is not such a
         case: for the operation, it is an attempt without a response.
@@ -290,7 +291,7 @@ def within(client: BaseClient, deadline: float | None, flow: Flow[T]) -> Flow[T]
             result: T = finished.value
             return result
         outcome = None
-        if deadline is not None:
+        if deadline < math.inf:
             left = deadline - client.clock()
             # A pause that outlasts the deadline would only delay the error.
             if (left <= 0) if isinstance(step, Call) else (left <= step):

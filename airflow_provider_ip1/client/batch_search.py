@@ -7,6 +7,7 @@ How soon iP.1 lists a batch is not documented. The search gives it 30 seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Final
@@ -56,7 +57,7 @@ class BatchSearch:
         #: Why the last look failed. Without one, iP.1 did not list the batch.
         self._failure = ""
 
-    def run(self, *, has_read_all: bool, deadline: float | None = None) -> Flow[SendResult | None]:
+    def run(self, *, has_read_all: bool, deadline: float = math.inf) -> Flow[SendResult | None]:
         """
         Look for the batch for 30 seconds, also if looking fails.
 
@@ -66,7 +67,7 @@ class BatchSearch:
         clock = self._client.clock
         began = clock()
         self._may_extend = not has_read_all
-        self._until = began + SEARCH_SECONDS if deadline is None else deadline
+        self._until = deadline if deadline < math.inf else began + SEARCH_SECONDS
         moments = list(accumulate((0.0, *PAUSES)))
         for seconds in moments:
             wait = began + seconds - clock()
@@ -74,7 +75,7 @@ class BatchSearch:
             # would not cover what iP.1 lists late.
             if wait < 0 and seconds not in (0.0, moments[-1]):
                 continue
-            if deadline is not None and clock() + wait >= deadline:
+            if clock() + wait >= deadline:
                 break
             yield from pause(max(0.0, wait))
             try:
@@ -189,7 +190,7 @@ def read_list(
     client: BaseClient,
     listing: Listing,
     take: Callable[[Page], Flow[bool]],
-    deadline: Callable[[], float | None] = lambda: None,
+    deadline: Callable[[], float] = lambda: math.inf,
 ) -> Flow[None]:
     """
     Read a list, one request at a time.

@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, overload
+from typing import Final
 
 from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.batches import Batch
@@ -48,7 +48,7 @@ def send_once(
     check_sent: bool,
     is_mapped: bool = False,
     marker: Marker | None = None,
-    deadline: float | None = None,
+    deadline: float = math.inf,
 ) -> Flow[SendResult]:
     """
     Send a batch.
@@ -182,17 +182,10 @@ def _was_alerted(client: BaseClient, reference: str, deadline: float) -> Flow[bo
     return False
 
 
-@overload
-def _part(client: BaseClient, deadline: float, share: float) -> float: ...
-
-
-@overload
-def _part(client: BaseClient, deadline: float | None, share: float) -> float | None: ...
-
-
-def _part(client: BaseClient, deadline: float | None, share: float) -> float | None:
+def _part(client: BaseClient, deadline: float, share: float) -> float:
     """Return the moment at which a share of the time until a deadline will have passed."""
-    return None if deadline is None else deadline - (1.0 - share) * (deadline - client.clock())
+    now = client.clock()
+    return now + share * (deadline - now)
 
 
 def _lists(client: BaseClient, reference: str) -> Flow[bool]:
@@ -221,9 +214,7 @@ def _confirm(client: BaseClient, outgoing: OutgoingBatch, batch_id: str, segment
     return SendResult(known_batch(batch_id, outgoing), len(outgoing.recipients), segments, reused=True)
 
 
-def _explain(
-    client: BaseClient, error: IP1Error, status: int | None, sender: str, deadline: float | None
-) -> Flow[IP1Error]:
+def _explain(client: BaseClient, error: IP1Error, status: int | None, sender: str, deadline: float) -> Flow[IP1Error]:
     """Add the registered senders to the error of a refusal, which may be about the sender."""
     if status not in (400, 403, 422):
         return error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from airflow_provider_ip1.api.account import TRIAL_SENDERS, decode_sender, senders_text
@@ -16,7 +17,7 @@ from airflow_provider_ip1.exceptions import IP1Error
 _SECONDS: Final = 10.0
 
 
-def registered_senders(client: BaseClient, deadline: float | None = None) -> Flow[list[str] | None]:
+def registered_senders(client: BaseClient, deadline: float = math.inf) -> Flow[list[str] | None]:
     """
     Read the account's registered senders, for an error or a warning.
 
@@ -34,7 +35,7 @@ def registered_senders(client: BaseClient, deadline: float | None = None) -> Flo
 
     try:
         listing = account_list(senders_request())
-        yield from within(client, until if deadline is None else min(until, deadline), read_list(client, listing, take))
+        yield from within(client, min(until, deadline), read_list(client, listing, take))
     except (TimeIsUp, IP1Error):
         return None
     return found
