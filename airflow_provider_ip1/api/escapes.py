@@ -12,14 +12,21 @@ import html
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final
 
+# Digits of all kinds that are not decimal digits of a script: superscripts, in circles, with a dot, and so on.
+_DIGITS: Final = (
+    r"\u00b2\u00b3\u00b9\u1369-\u1371\u19da\u2070\u2074-\u2079\u2080-\u2089\u2460-\u249b\u24ea\u24f5-\u24fd\u24ff"
+    r"\u2776-\u277e\u2780-\u2788\u278a-\u2792\u3251-\u325f\u32b1-\u32bf\U00010a40-\U00010a43\U00010e60-\U00010e68"
+    r"\U00011052-\U0001105a\U0001f100-\U0001f10a"
+)
 # One character that is written otherwise: percent-encoded in UTF-8 or by JavaScript's old escape(), an HTML entity, an
-# escape of JSON, JavaScript or Python, or one that is not ASCII. Encoding an encoded text again puts "25" behind its
-# "%", "amp;" behind its "&" and "\" before its "\".
+# escape of JSON, JavaScript or Python, or a digit that is not ASCII. Encoding a text again puts "25" behind its "%",
+# "amp;" behind its "&" and "\" before its "\".
 _PERCENT: Final = "%(?:25)*"
 _NEXT_BYTE: Final = rf"(?:{_PERCENT}[89ABab][0-9A-Fa-f])"
 _HEX: Final = "[0-9A-Fa-f]"
@@ -27,10 +34,11 @@ _WRITTEN_OTHERWISE = re.compile(
     rf"{_PERCENT}(?:u{_HEX}{{4}}|[CcDd]{_HEX}{_NEXT_BYTE}|[Ee]{_HEX}{_NEXT_BYTE}{{2}}|[Ff]{_HEX}{_NEXT_BYTE}{{3}}"
     rf"|{_HEX}{{2}})"
     r"|&(?:amp;)*(?:#[0-9]{1,7}|#[Xx][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});?"
-    rf"|\\+(?:u[Dd][89ABab]{_HEX}{{2}}\\+u[Dd][C-Fc-f]{_HEX}{{2}}|u{_HEX}{{4}}|u\{{{_HEX}{{1,6}}\}}|U000{_HEX}{{5}}"
+    rf"|(?<!\\)\\++(?:u[Dd][89ABab]{_HEX}{{2}}\\+u[Dd][C-Fc-f]{_HEX}{{2}}|u{_HEX}{{4}}|u\{{{_HEX}{{1,6}}\}}|U000{_HEX}{{5}}"
     rf"|x{_HEX}{{2}}|[nrtbfv])"
-    r"|[^\x00-\x7f]"
+    rf"|(?![0-9])[\d{_DIGITS}\uff08\uff0b]"
 )
+_TAG = re.compile(r"<[^<>]{1,200}>")
 # An encoding within an encoding, such as an entity that is percent-encoded, takes another pass.
 _MOST_PASSES: Final = 5
 
@@ -41,11 +49,13 @@ class Plain:
     A text in which every digit is an ASCII digit.
 
     :param text: the plain text.
-    :param places: start and end in the original text of each of its characters; ``None`` if it is the original.
+    :param starts: where each of its characters starts in the original text.
+    :param ends: where each of them ends there.
     """
 
     text: str
-    places: Sequence[tuple[int, int]] | None = None
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """
@@ -54,7 +64,7 @@ class Plain:
         :param start: its first character.
         :param end: the one behind its last character.
         """
-        return (start, end) if self.places is None else (self.places[start][0], self.places[end - 1][1])
+        return self.starts[start], self.ends[end - 1]
 
     def rewritten(self, pattern: re.Pattern[str], rewrite: Callable[[str], str]) -> Plain:
         """
@@ -63,15 +73,17 @@ class Plain:
         :param pattern: finds the parts.
         :param rewrite: returns the new part.
         """
-        text, places, end = "", [], 0
+        pieces: list[str] = []
+        starts, ends, kept_from = array("q"), array("q"), 0
         for found in pattern.finditer(self.text):
-            new = rewrite(found[0])
-            places += [self.place(at, at + 1) for at in range(end, found.start())]
-            places += [self.place(*found.span())] * len(new)
-            text += self.text[end : found.start()] + new
-            end = found.end()
-        places += [self.place(at, at + 1) for at in range(end, len(self.text))]
-        return Plain(text + self.text[end:], places)
+            new, (start, end) = rewrite(found[0]), found.span()
+            pieces += [self.text[kept_from:start], new]
+            starts.extend([*self.starts[kept_from:start], *[self.starts[start]] * len(new)])
+            ends.extend([*self.ends[kept_from:start], *[self.ends[end - 1]] * len(new)])
+            kept_from = end
+        starts.extend(self.starts[kept_from:])
+        ends.extend(self.ends[kept_from:])
+        return Plain("".join([*pieces, self.text[kept_from:]]), starts, ends)
 
 
 def decodings(text: str, *, letters: bool = False) -> list[Plain]:
@@ -82,12 +94,22 @@ def decodings(text: str, *, letters: bool = False) -> list[Plain]:
     :param letters: whether to decode letters, too, in which other escapes may be written.
     :return: the text itself, and what decoding it once, twice and so on makes of it, until nothing changes.
     """
-    plain = [Plain(text)]
+    plain = [Plain(text, range(len(text)), range(1, len(text) + 1))]
     while len(plain) <= _MOST_PASSES and _WRITTEN_OTHERWISE.search(plain[-1].text):
         plain.append(plain[-1].rewritten(_WRITTEN_OTHERWISE, partial(_character, letters=letters)))
         if plain[-1].text == plain[-2].text:
             break
     return plain
+
+
+def without_tags(plain: Plain) -> Iterator[Plain]:
+    """
+    Yield a text with spaces instead of its HTML tags; nothing if it has none.
+
+    :param plain: the text.
+    """
+    if _TAG.search(plain.text):
+        yield plain.rewritten(_TAG, lambda tag: " ")
 
 
 @lru_cache(maxsize=1024)

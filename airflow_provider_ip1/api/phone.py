@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import Final
 
-from airflow_provider_ip1.api.escapes import Plain, decodings
+from airflow_provider_ip1.api.escapes import Plain, decodings, without_tags
 from airflow_provider_ip1.api.json_text import parse_json
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 
@@ -118,14 +118,13 @@ _DIGIT = re.compile("[0-9]")
 _CHAIN = re.compile(rf"[+(]{{0,2}}[0-9](?:[\W_]*[0-9]){{{SHORTEST_NUMBER - 1},}}")
 _WHOLE_NUMBER = re.compile(r"(?:tel:|sms:)?[\W_]*([0-9](?:[\W_]*[0-9])*)[\W_]*", re.IGNORECASE)
 _TRUNK_PREFIX = re.compile(r"(?<=[0-9])[\s\W_]*\([\W_]*0[\W_]*\)")
-_TAG = re.compile(r"<[^<>]{1,200}>")
 _NO_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
 # The first bytes, in UTF-8, of the digits of other scripts, and of what can make a digit or stand between two of them.
-_HARMLESS: Final = bytes(set(range(256)) - set(b"\xc2\xd9\xdb\xdf\xe0\xe1\xe2\xea\xef\xf0%&<\\"))
+_HARMLESS: Final = bytes(set(range(256)) - set(b"\xc2\xd9\xdb\xdf\xe0\xe1\xe2\xe3\xea\xef\xf0%&<\\"))
 _UNUSUAL_DIGIT = re.compile(
-    rb"%[0-9a-fA-Fu]|&#|&amp;|<[^<>]*[0-9]|\\[\\u]|[\xd9\xdb\xdf\xe0\xe1\xea]|\xef\xbc[\x90-\x99]|\xc2[\xb2\xb3\xb9]"
+    rb"%[0-9a-fA-Fu]|&#|&amp;|<[^<>]*[0-9]|\\[\\u]|\xd9|\xdb|\xdf|\xe0|\xe1|\xea|\xef\xbc[\x90-\x99]|\xc2[\xb2\xb3\xb9]"
     rb"|\xe2(?:\x81[\xb0-\xb9]|\x82[\x80-\x89]|\x91[\xa0-\xbf]|[\x92\x93]|\x9d[\xb6-\xbf]|\x9e[\x80-\x93])"
-    rb"|\xf0\x9f[\x84\xaf]"
+    rb"|\xe3(?:\x89[\x91-\x9f]|\x8a[\xb1-\xbf])|\xf0\x9f[\x84\xaf]"
 )
 # A date has as many digits as a number. It counts as a date only where no number can be meant: a time has colons or
 # a T, and no more digits behind it ("2026-11-30 0701-740605" ends in a number), and eight digits that follow a group of
@@ -175,8 +174,7 @@ def _plain_texts(text: str) -> list[Plain]:
     What looks like an escape can be a part of a number, and a tag can contain one.
     """
     found, also = decodings(text), decodings(text, letters=True)
-    without_tags = [each.rewritten(_TAG, lambda tag: " ") for each in (found[-1], also[-1]) if _TAG.search(each.text)]
-    return [*found, *also[1:], *without_tags]
+    return [*found, *also[1:], *without_tags(found[-1]), *without_tags(also[-1])]
 
 
 def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
@@ -220,9 +218,9 @@ def phone_digits(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _phone_digits(text: str) -> str | None:
-    for letters in (False, True):
-        plain = decodings(text, letters=letters)[-1].text
-        plain = "".join(character for character in plain if unicodedata.category(character) != "Cf").strip()
+    last = [decodings(text, letters=letters)[-1] for letters in (False, True)]
+    for found in (*last, *without_tags(last[0]), *without_tags(last[1])):
+        plain = "".join(character for character in found.text if unicodedata.category(character) != "Cf").strip()
         if len(plain) <= LONGEST_NOTATION and _WHOLE_NUMBER.fullmatch(plain):
             digits = _digits(_TRUNK_PREFIX.sub("", plain)).removeprefix("00")
             return digits if SHORTEST_NUMBER <= len(digits) <= MAX_DIGITS else None

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_ip1.api.phone import NumberFinder, PhoneNumber
+from airflow_provider_ip1.api.escapes import decodings
+from airflow_provider_ip1.api.phone import NumberFinder, PhoneNumber, may_contain
 
 NUMBER = "46701740605"
 # Norwegian numbers have eight digits. None starts with 1.
@@ -49,6 +51,15 @@ def contains_number(text: str, numbers: list[str]) -> bool:
 )
 def test_a_number_is_found_in_every_notation(key: str) -> None:
     assert contains_number(key, [NUMBER])
+
+
+def test_every_digit_of_unicode_is_read() -> None:
+    digits = [character for character in map(chr, range(0x20000)) if character.isdigit()]
+    assert len(digits) > 700
+    assert [decodings(each)[-1].text for each in digits] == [str(unicodedata.digit(each)) for each in digits]
+    tail = NUMBER[:-1]
+    fives = [character for character in digits if unicodedata.digit(character) == 5]
+    assert not [character for character in fives if not may_contain(f'"{tail}{character}"'.encode(), [NUMBER])]
 
 
 @pytest.mark.parametrize(

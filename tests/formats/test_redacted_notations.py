@@ -209,6 +209,8 @@ def test_a_redacted_number_is_nowhere(written: str, place: str, file_format: str
 
 @settings(deadline=None, max_examples=50)
 @given(notations())
+@example(f"{PARTICIPANT}<br>")
+@example("46%20701740605")
 def test_a_number_has_one_hash_in_every_notation(written: str) -> None:
     assume(len(written) <= 600)
     hashes = [one("jsonl", {"recipient": "hash"}, recipient=each)["recipient"] for each in (PARTICIPANT, written)]
