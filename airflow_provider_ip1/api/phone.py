@@ -218,8 +218,9 @@ def phone_digits(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _phone_digits(text: str) -> str | None:
-    last = [decodings(text, letters=letters)[-1] for letters in (False, True)]
-    for found in (*last, *without_tags(last[0]), *without_tags(last[1])):
+    # What is decoded least comes last, because the codes of letters contain digits.
+    last = [decodings(text, letters=letters)[-1] for letters in (True, False)]
+    for found in (last[0], *without_tags(last[0]), last[1], *without_tags(last[1])):
         plain = "".join(character for character in found.text if unicodedata.category(character) != "Cf").strip()
         if len(plain) <= LONGEST_NOTATION and _WHOLE_NUMBER.fullmatch(plain):
             digits = _digits(_TRUNK_PREFIX.sub("", plain)).removeprefix("00")

@@ -211,6 +211,7 @@ def test_a_redacted_number_is_nowhere(written: str, place: str, file_format: str
 @given(notations())
 @example(f"{PARTICIPANT}<br>")
 @example("46%20701740605")
+@example("%34%36%37%30%31%37%34%30%36%30%35%3C%62%72%3E")
 def test_a_number_has_one_hash_in_every_notation(written: str) -> None:
     assume(len(written) <= 600)
     hashes = [one("jsonl", {"recipient": "hash"}, recipient=each)["recipient"] for each in (PARTICIPANT, written)]
