@@ -33,8 +33,8 @@ class ConversationToS3Operator(BaseExportOperator):
         ``first_modified`` and ``last_modified``, the earliest and latest time (ISO 8601) among the messages written;
         ``pending``, the number of sent messages whose status can still change, among all messages read, inside the
         window or not; ``oldest_pending``, the earliest time of modification among these; ``since``, the start of the
-        window, ``None`` without one; ``seconds``, the duration. Another time is ``None`` if no message counts towards
-        it.
+        window, or with ``checkpoint`` the earliest time from which a conversation is continued, ``None`` for the
+        beginning; ``seconds``, the duration. Another time is ``None`` if no message counts towards it.
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1NoMessagesError: see ``on_empty``.
     :raises IP1PagingError: a conversation could not be read completely, or see ``verify_total``.

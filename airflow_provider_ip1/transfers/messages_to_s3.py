@@ -33,7 +33,8 @@ class MessagesToS3Operator(BaseExportOperator):
     :raises ValueError: an argument is invalid. The message names the argument.
     :raises IP1NoMessagesError: see ``on_empty``.
     :raises IP1PagingError: the list of batches changed too much while it was read, or see ``verify_total``.
-    :raises IP1ResponseError: ``direction`` is set, and iP.1 does not say which direction a message has.
+    :raises IP1ResponseError: ``direction`` is set, and iP.1 does not say which direction a message has; or iP.1 shows
+        no messages of a batch whose summary counts some.
     :raises IP1Error: iP.1 failed; see :mod:`airflow_provider_ip1.exceptions`.
     :raises ObjectChangedError: another writer changed the object during the export.
     """

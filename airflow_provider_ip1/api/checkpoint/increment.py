@@ -2,9 +2,9 @@
 """
 Which messages an export with a checkpoint has to read and to export, and what the checkpoint then holds.
 
-The rules are those of docs/decisions. They cover messages that appear, and a clock of iP.1 that differs, by up to
-:data:`OVERLAP` in all. Everything here is decided by the responses, the previous state and the time of the run, so a
-repeated run that starts from the same state exports at least the same messages.
+Messages that appear late, and a clock of iP.1 that differs, are covered up to :data:`OVERLAP` in all. Everything here
+is decided by the responses, the previous state and the time of the run, so a repeated run that starts from the same
+state exports at least the same messages.
 """
 
 from __future__ import annotations
