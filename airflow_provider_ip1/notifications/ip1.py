@@ -15,7 +15,7 @@ from airflow_provider_ip1.api.addresses import Recipients
 from airflow_provider_ip1.api.phone import has_number, mask_number
 from airflow_provider_ip1.api.segments import shorten_text
 from airflow_provider_ip1.api.sending import MAX_BODY_LENGTH, OutgoingBatch, Priority, alert_reference, check_limit
-from airflow_provider_ip1.compat import BaseNotifier, redact
+from airflow_provider_ip1.compat import BaseNotifier
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.template_values import failing_at_once, numbers_or_none, required_text, text_or_none
 
@@ -183,6 +183,8 @@ class IP1Notifier(BaseNotifier):
         )
 
     def _mask(self, body: str, context: Context) -> str:
+        from airflow_provider_ip1.compat import redact
+
         template, error = str(self._template["body"]), context.get("exception")
         if error is not None and "exception" in template and has_number(_text_of(error)):
             parts = [body]

@@ -54,9 +54,12 @@ class SendSmsOperator(BaseOperator):
 
     iP.1 cannot recognize a repeated request, so the operator itself prevents a second SMS. After a failure that leaves
     the outcome open, and before every further try of the task, it looks for its ``reference`` in the newest batches of
-    the account, for up to 30 seconds. If iP.1 lists it, for a batch that was not canceled and has the same sender, the
-    SMS was sent, and the operator does not send it again. A cleared task does not send again either, unless its
-    ``reference`` is different.
+    the account, for up to 30 seconds, or a minute if iP.1 responds slowly. If iP.1 lists it, for a batch that was not
+    canceled and has the same sender, the SMS was sent, and the operator does not send it again. A cleared task does not
+    send again either, unless its ``reference`` is different. On Airflow 3.3, the state store of the task saves most of
+    these searches.
+
+    .. warning:: Each run of a DAG has an SMS of its own to send, so a backfill of 30 days sends 30.
 
     Success means that iP.1 accepted the SMS, not that it was delivered. To wait for the delivery, pass the returned
     ``batch_id`` to :class:`~airflow_provider_ip1.sensors.message_status.MessageStatusSensor`.
@@ -94,6 +97,8 @@ class SendSmsOperator(BaseOperator):
     :raises ValueError: an argument cannot be used; the message names the argument. Nothing was sent. The error is also
         an ``AirflowFailException``, like the next one.
     :raises IP1ReferenceError: another batch has the reference. Nothing was sent.
+    :raises IP1RefusedError: iP.1 refused the SMS (400, 422). The error lists the registered senders. It is also an
+        ``AirflowFailException``, like the one before.
     :raises IP1SendUnknownError: it is unknown whether the SMS was sent. With ``on_unknown="fail"`` the error is also an
         ``AirflowFailException``.
     :raises IP1Error: iP.1 did not accept the SMS.

@@ -401,3 +401,12 @@ def test_a_number_without_country_code_is_an_error_before_anything_is_sent() -> 
     with pytest.raises(IP1Error, match="recipients: number 2") as raised:
         outgoing(recipients=[NUMBER, "070-174 06 06"])
     assert "070-174 06 06" not in str(raised.value)
+
+
+@pytest.mark.parametrize("arguments", [{"text": "x"}, {"recipients": "46701740605"}, {"body": "x"}])
+def test_takes_only_the_arguments_of_an_sms(arguments: dict[str, Any]) -> None:
+    given = {"recipients": "46701740605", "body": "x", "sender": "iP1"} | arguments
+    if "text" not in arguments:
+        given = arguments
+    with pytest.raises(TypeError, match="takes no unknown argument: check '(text|body|recipients)'"):
+        OutgoingBatch(**given)
