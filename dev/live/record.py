@@ -209,6 +209,10 @@ def offline() -> Iterator[tuple[str, Cassette]]:
             "The batches of the account in several pages, newest first.",
             Call("iter_batches", {}, {"page_size": 20}),
         )
+        sandbox["batches_newest"] = (
+            "The newest batches of the account, as a poll for an SMS from anyone requests them.",
+            Call("iter_batches", {}, {"page_size": 200}),
+        )
         sandbox["batch_canceled"] = (
             "A future batch that is canceled: 204.",
             Call("cancel_batch", {"batch_id": server.sandbox.store.send(future).id}),

@@ -13,6 +13,9 @@ import time
 
 import pytest
 
+from airflow_provider_ip1.api.watching.incoming import ArrivalWatch
+from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from airflow_provider_ip1.hooks.poll import poll
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from dev.live import cassettes
@@ -66,3 +69,14 @@ def test_incoming_sms_sensor(cassette: cassettes.Cassette) -> None:
     found = sensor.poke({})
     assert older and found.is_done and found.xcom_value is not None
     assert (found.xcom_value["message_id"], found.xcom_value["batch_id"]) == (newest["id"], newest["batchId"])
+
+
+@pytest.mark.parametrize("cassette_name", ["sandbox/batches_newest"])
+def test_a_poll_for_an_sms_from_anyone(cassette: cassettes.Cassette) -> None:
+    """The first poll remembers all batches and reports none of them. It takes the only request that was recorded."""
+    watch = ArrivalWatch(None, "now")
+    with IP1Hook() as hook:
+        assert poll(hook, watch).messages == ()
+    rows = {row["id"]: row for each in cassette.exchanges for row in each.json}.values()
+    assert {row["direction"] for row in rows} == {"MT", "MO"}
+    assert len(watch.to_dict()["state"]["known"]) == len(rows)
