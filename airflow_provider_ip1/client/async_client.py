@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import yarl
@@ -180,9 +180,6 @@ class OneLoop(AsyncIterator[T]):
 
     def __init__(self, generator: AsyncGenerator[T, None]) -> None:
         self._generator = generator
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> T:
         check_loop(self._loop)

@@ -165,9 +165,6 @@ class SyncPages(Pages, Iterator[Page]):
         # Not a method: the generator must not keep this object alive, or dropping it would not stop its threads.
         self._pages = _read(client, ahead, lists)
 
-    def __iter__(self) -> SyncPages:
-        return self
-
     def __next__(self) -> Page:
         return next(self._pages)
 

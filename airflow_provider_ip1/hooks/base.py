@@ -7,12 +7,11 @@ import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 
 from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
-from airflow_provider_ip1.compat import BaseHook
+from airflow_provider_ip1.compat import BaseHook, find
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 if TYPE_CHECKING:
@@ -86,11 +85,4 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
 @cache
 def user_agent() -> str:
     """Return the User-Agent header: the versions of this provider and of Airflow."""
-    airflow = "unknown"
-    for distribution in ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk"):
-        try:
-            airflow = version(distribution)
-            break
-        except PackageNotFoundError:
-            continue
-    return f"airflow-provider-ip1/{__version__} (Airflow {airflow})"
+    return f"airflow-provider-ip1/{__version__} (Airflow {find('__version__', 'airflow')})"

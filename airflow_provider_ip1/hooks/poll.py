@@ -137,21 +137,12 @@ async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
         query = step
         async with aclosing(_responses_async(hook, query)) as responses:
             async for response in responses:
-                step = await _send(steps, query, response)
+                # Decoding a large page, or searching many texts for a pattern, would block the other triggers.
+                step = await asyncio.to_thread(steps.send, response)
                 if step is not query:
                     break
             else:
-                step = await _send(steps, query, None)
-    return step
-
-
-async def _send(steps: Generator[Any, Any, None], query: Query, response: Page | Message | None) -> Query | PollResult:
-    # Decoding a large page, or searching many texts for a pattern, would block the other triggers of the event loop.
-    step: Query | PollResult
-    if isinstance(query, ReadMessage):
-        step = steps.send(response)
-    else:
-        step = await asyncio.to_thread(steps.send, response)
+                step = await asyncio.to_thread(steps.send, None)
     return step
 
 
