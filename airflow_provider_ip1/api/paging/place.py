@@ -274,7 +274,7 @@ class _Fingerprints:
         ordered = sorted(ids)
         self._lowest = min(self._lowest or ordered[0], ordered[0])
         self._highest = max(self._highest, ordered[-1])
-        self._unsorted.extend(map(hash, ids))
+        self._unsorted.fromlist([*map(hash, ids)])
 
     def may_have(self, ids: Sequence[str]) -> bool:
         # iP.1's ids begin with a time. Rows of another time than all that are in here are not in here, and then
