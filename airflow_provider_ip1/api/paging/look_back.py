@@ -70,10 +70,12 @@ class LookBacks(PageQueue):
             return (
                 pending.is_outdated and attempt < MAX_LOOK_BACKS and (place.has_other_order or place.may_be_tied(page))
             )
-        # One row that seems to be missing may only mean that the server counts from 1.
-        if attempt == MAX_PASSES and (missing > 1 or place.is_base_known or place.has_other_order):
+        if missing == 1 and not place.is_base_known and not place.has_other_order:
+            # It may only seem to be missing, because the server counts from 1.
+            return attempt < MAX_LOOK_BACKS
+        if attempt == MAX_PASSES:
             raise hidden_rows(missing, MAX_PASSES)
-        return attempt < MAX_PASSES
+        return True
 
     def _look_backs(self, pending: Pending, page: RawPage) -> Iterator[Pending]:
         place, request = self._place, pending.request
@@ -117,7 +119,9 @@ class LookBacks(PageQueue):
             yield self._look_back(0, end + max(self.limit // 2, 1), 0)
         limit = max(granted - attempt * granted // (2 * MAX_PASSES), 2)
         end = request.start + 1 + attempt * limit // (MAX_PASSES + 1)
-        while end > 1 and self._missing(request, page) > 0:
+        for _ in range(MAX_PASSES):
+            if end <= 1 or self._missing(request, page) <= 0:
+                return
             start = max(end - limit, 0)
             yield self._look_back(start, limit, request.start)
             end = start + 1
