@@ -20,7 +20,7 @@ HOUR, DAY = 3600.0, 86400.0
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 #: Numbers of a range that is reserved for fiction.
 PARTICIPANTS = [str(number) for number in range(46701740605, 46701740609)]
-OWN_NUMBER = "46737494300"
+OWN_NUMBER = "46846500430"
 FOREVER = float("inf")
 
 

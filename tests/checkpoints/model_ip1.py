@@ -164,7 +164,5 @@ class ModelHook(IP1Hook):
         self.settings = settings
         self._client: Any = ModelClient(respond, wait, settings)
 
-    def _pages(
-        self, describe: Callable[..., Lists], *arguments: Any, concurrency: int | None = None, **options: Any
-    ) -> SyncPages:
-        return ModelPages(self._client, describe(*arguments, **options), concurrency)
+    def open_pages(self, lists: Lists, concurrency: int | None = None) -> SyncPages:
+        return ModelPages(self._client, lists, concurrency)

@@ -225,7 +225,7 @@ def test_masks_secrets_as_logs_do(server: SandboxServer, notify: Notify) -> None
     [
         ("{{ exception }}", "no route to 46***99 on 2026-11-30"),
         ("{{ exception.args[0] | replace('no', 'No') }}", "No route to 46***99 on 2026-11-30"),
-        ("Call +46 8 123 45 67: {{ exception }}", "Call +46 8 123 45 67: no route to 46***99 on 2026-11-30"),
+        ("Call +46 8 465 004 30: {{ exception }}", "Call +46 8 465 004 30: no route to 46***99 on 2026-11-30"),
         ("+46701740699 is right: {{ exception }}", "+46701740699 is right: no route to 46***99 on 2026-11-30"),
         # The text does not contain the exception.
         ("Order {{ order }} failed", "Order 12345678 failed"),

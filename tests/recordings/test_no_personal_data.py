@@ -48,6 +48,7 @@ EXCEPTIONS = {
     "12025550123": "North America reserves 555-0100 to 555-0199 for fiction",
     "253670174": "a part of a reserved number in percent-encoding",
     "123456789": "the digits from 1 on",
+    "4294967296": "2 ** 32",
     "9100006051": "the end of the Norwegian one inside other digits",
 }
 
