@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from packaging.version import Version
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import stack
-from tests.airflow_runs import AIRFLOW
-from tests.triggers.real_airflow import environment, wait_until
+from tests.triggers.real_airflow import environment, real_scheduler, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -66,23 +62,6 @@ with DAG("reschedule", schedule="@once", start_date=datetime(2026, 1, 1), catchu
 """
 
 
-@contextmanager
-def scheduler(directory: Path, env: dict[str, str]) -> Iterator[None]:
-    if Version("3.0") <= AIRFLOW:
-        with stack.airflow_standalone(directory, env):
-            yield
-        return
-    (port,) = stack.free_ports(1)
-    env = env | {
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(port),
-    }
-    stack.run_airflow(env, "db", "migrate", seconds=300)
-    command = [sys.executable, "-m", "airflow", "scheduler"]
-    with stack.running("The scheduler", command, log_path=directory / "scheduler.log", env=env):
-        yield
-
-
 def reply_after_the_first_poke(sandbox: SandboxServer) -> None:
     def is_polled() -> bool:
         return any(request.path.endswith(f"{MAIN}/mo") for request in sandbox.requests)
@@ -113,7 +92,7 @@ def test_a_rescheduled_wait_counts_from_its_first_poke(tmp_path: Path) -> None:
                 found.setdefault(task_id, (end, error))
             return len(found) == 5
 
-        with scheduler(tmp_path, env):
+        with real_scheduler(tmp_path, env):
             wait_until(have_ended, "all sensors have ended", seconds=500)
     assert {task_id: end for task_id, (end, _) in found.items()} == {
         "reply": "success",

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from packaging.version import Version
 
 from dev import EXAMPLE_DAGS, stack
+from tests.airflow_runs import AIRFLOW
 
 
 @dataclass
@@ -112,4 +114,27 @@ def second_triggerer(directory: Path, env: dict[str, str]) -> Iterator[None]:
     """Run another triggerer in the environment of the test's Airflow."""
     command = [sys.executable, "-m", "airflow", "triggerer"]
     with stack.running("The second triggerer", command, log_path=directory / "triggerer.log", env=env):
+        yield
+
+
+@contextmanager
+def real_scheduler(directory: Path, env: dict[str, str]) -> Iterator[None]:
+    """
+    Run a scheduler with what it needs: on Airflow 3 the whole server, on 2.11 nothing else.
+
+    :param directory: the folder for the logs.
+    :param env: from :func:`environment`.
+    """
+    if Version("3.0") <= AIRFLOW:
+        with stack.airflow_standalone(directory, env):
+            yield
+        return
+    (port,) = stack.free_ports(1)
+    env = env | {
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(port),
+    }
+    stack.run_airflow(env, "db", "migrate", seconds=300)
+    command = [sys.executable, "-m", "airflow", "scheduler"]
+    with stack.running("The scheduler", command, log_path=directory / "scheduler.log", env=env):
         yield
