@@ -80,6 +80,13 @@ def aws_connection(ip1_s3: S3Store) -> str:
     return "aws_default"
 
 
+@pytest.fixture(autouse=True)
+def no_key_is_paused_for_long(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """After a 429, all requests with the key would wait up to a minute of real time. tests/client tests that."""
+    if "client" not in request.path.parts:
+        monkeypatch.setattr("airflow_provider_ip1.api.call.MAX_KEY_PAUSE", 3.0)
+
+
 # vcrpy logs complete responses.
 logging.getLogger("vcr").setLevel(logging.WARNING)
 

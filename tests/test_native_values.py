@@ -64,7 +64,8 @@ def exported(task: Any) -> Any:
 
     def export(given: Any, reader: Any, hook: IP1Hook, store: Any, *_: Any) -> Any:
         participants = getattr(reader, "participants", None)
-        options.append((given.target, given.window, participants, hook.ip1_conn_id, task.s3_hook.aws_conn_id))
+        connections = (hook.ip1_conn_id, task.s3_hook.aws_conn_id)
+        options.append((given.target, given.window, given.checkpoint_address, participants, *connections))
         raise Reached
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Reached):
@@ -88,7 +89,8 @@ def notified(notifier: IP1Notifier) -> Any:
 
 
 SMS = {"recipients": NUMBER, "sender": NUMBER, "tags": [DIGITS, OTHER], "delivery_windows": [{"opens": DAY}]}
-WINDOW = {"since": DAY, "until": NEXT_DAY, "direction": None}
+WINDOW = {"since": DAY, "until": NEXT_DAY, "direction": None, "checkpoint": None}
+INCREMENT = {"since": DAY, "until": None, "direction": None}
 SELECTIONS: list[dict[str, Any]] = [
     {"participant": NUMBER, "reference": DIGITS},
     {"batch_id": DIGITS},
@@ -117,7 +119,9 @@ CASES: list[tuple[Any, Callable[[Any], Any], dict[str, Any]]] = [
     (IncomingSmsSensor, watched, {"participant": NUMBER, "since": DAY}),
     (ConversationToS3Operator, exported, WINDOW | {"participant": NUMBER}),
     (ConversationToS3Operator, exported, WINDOW | {"participant": [NUMBER, OTHER]}),
+    (ConversationToS3Operator, exported, INCREMENT | {"participant": NUMBER}),
     (MessagesToS3Operator, exported, WINDOW),
+    (MessagesToS3Operator, exported, INCREMENT),
     (IP1Notifier, notified, {"recipients": NUMBER, "sender": NUMBER}),
     (IP1Notifier, notified, {"recipients": [NUMBER, OTHER], "sender": OTHER}),
 ]

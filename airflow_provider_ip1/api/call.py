@@ -45,6 +45,8 @@ BACKOFF_BASE = 1.0
 BACKOFF_CAP: Final = 30.0
 #: Seconds. If the server asks for a longer pause, the call fails, and Airflow's task retries do the waiting.
 MAX_RETRY_AFTER: Final = 60.0
+#: Seconds. The longest time for which a 429 pauses the other requests with its key.
+MAX_KEY_PAUSE: Final = 60.0
 _LATER: Final = "Try again later, for example with the task's retries."
 
 
@@ -193,7 +195,7 @@ class Call(Generic[T]):
         error = self._error_for_status(outcome.status, pause)
         if outcome.status == 429:
             pause = pause or self._policy.backoff(self.attempts)
-            self.key_pause = min(pause, MAX_RETRY_AFTER)
+            self.key_pause = min(pause, MAX_KEY_PAUSE)
         # A server that refuses a request with a 4xx has not processed it. After a 408 or 5xx nobody can tell.
         took_no_effect = 400 <= outcome.status < 500 and outcome.status != 408
         return self._retry(error, pause, is_retried=is_retried, took_no_effect=took_no_effect)

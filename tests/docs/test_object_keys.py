@@ -61,7 +61,8 @@ def test_every_engine_reads_the_keys(path: Path) -> None:
 
 
 def test_nothing_recommends_a_key_with_the_plain_run_id() -> None:
-    plain = re.compile(r"\{\{ ?(run_id|ts|dag_run\.run_id|partition_key) ?\}\}")
+    # The text of an SMS is not a key.
+    plain = re.compile(r"(?<!body=)\"[^\"\n]*\{\{ ?(run_id|ts|dag_run\.run_id|partition_key) ?\}\}")
     assert [path.name for path in WRITTEN + PACKAGE if plain.search(path.read_text(encoding="utf-8"))] == []
 
 
