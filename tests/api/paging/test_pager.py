@@ -53,7 +53,8 @@ def scenarios(draw: st.DrawFn) -> tuple[ModelServer, int, int, random.Random]:
     return server, page_size, concurrency, random.Random(draw(st.integers(0, 2**16)))
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A change is tested with the same servers each time.
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(scenarios())
 def test_rows_there_throughout_come_out_once_and_in_order(
     scenario: tuple[ModelServer, int, int, random.Random],
@@ -77,7 +78,9 @@ def test_rows_there_throughout_come_out_once_and_in_order(
         in_order = [key for key in throughout if key not in late]
         assert [key for key in delivered if key in set(in_order)] == in_order
     step = max(min(max(page_size, 2), server.clamp, server.clamp_later) - 1, 1)
-    bound = (len(at_start) + server.added) // step * 4 + 400
+    # Newest first, a page waits until no row before it is missing. That is looked for in up to 13 requests at a time.
+    each = 4 if server.order == "ASC" else 13
+    bound = (len(at_start) + server.added) // step * each + 400
     assert len(server.requests) <= bound
 
 
