@@ -175,7 +175,8 @@ class IP1Notifier(BaseNotifier):
             raise ValueError("recipients is missing. Set the extra 'recipients' of the connection.")
         return OutgoingBatch(
             recipients=_encodable(recipients),
-            body=shorten_text(_encodable(self._mask(body, context)), self.max_segments, MAX_BODY_LENGTH),
+            # Airflow's masker logs a text that it cannot encode.
+            body=shorten_text(self._mask(_encodable(body), context), self.max_segments, MAX_BODY_LENGTH),
             sender=text_or_none(self.sender, "sender"),
             default_sender=settings.sender,
             priority=self.priority,

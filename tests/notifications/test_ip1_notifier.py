@@ -148,12 +148,16 @@ def test_a_blank_value_takes_its_default(server: SandboxServer, notify: Notify, 
     assert posts(server) == 1
 
 
-def test_replaces_halves_of_characters(server: SandboxServer, notify: Notify) -> None:
+def test_replaces_halves_of_characters(
+    server: SandboxServer, notify: Notify, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     notify(IP1Notifier(body="caf{{ name }}"), {"name": "\udce9 \ud83d\ude00"})
     assert texts(server)[-1] == "caf\ufffd \U0001f600"
     notifier = IP1Notifier(body="{who}", recipients={NUMBER: {"who": "{{ name }}"}})
     notify(notifier, {"name": "\udce9 \ud83d\ude00"})
     assert texts(server)[-1] == "\ufffd \U0001f600"
+    output = "".join(capfd.readouterr()) + caplog.text
+    assert "caf" not in output and "\U0001f600" not in output
 
 
 @needs_raising_notifiers
