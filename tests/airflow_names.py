@@ -26,3 +26,15 @@ else:
         "airflow.sdk.execution_time.secrets_masker",
         "airflow.utils.log.secrets_masker",
     )
+
+
+def allow_execute_in_this_thread() -> None:
+    """
+    Let operators execute in a thread that tests have started.
+
+    On Airflow 2, the state of the guard of ``execute`` exists only in the thread that imported Airflow.
+    """
+    guard = find("ExecutorSafeguard", "airflow.sdk.bases.operator", "airflow.models.baseoperator")
+    sentinel = getattr(guard, "_sentinel", None)
+    if sentinel is not None and not hasattr(sentinel, "callers"):
+        sentinel.callers = {}

@@ -22,6 +22,7 @@ from airflow_provider_ip1.transfers.export_conversations import export_conversat
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 from airflow_provider_ip1.transfers.options import ExportOptions
 from dev import stack
+from tests.airflow_names import allow_execute_in_this_thread
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.s3_proxy import S3Proxy, S3Request, s3_proxy
 
@@ -374,6 +375,7 @@ def test_mapped_tasks_share_a_checkpoint(
             # Its state, its object, and then the checkpoint.
             if len(puts) == 3 and request.call == "PutObject":
                 puts.append(request)
+                allow_execute_in_this_thread()
                 with monkeypatch.context() as direct:
                     direct.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
                     lake.conversations(SEVEN, run_id="mapped", ti={"map_index": 1}, s3_key="mapped-1.jsonl")
