@@ -9,7 +9,8 @@ import importlib
 import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -85,6 +86,14 @@ class Clock:
         for module in (event_trigger_module, poll_module):
             monkeypatch.setattr(module, "asyncio", own_asyncio)
         monkeypatch.setattr(base_module, "timezone", SimpleNamespace(utcnow=self.utcnow))
+
+
+@contextmanager
+def sandbox_on(clock: Clock, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[SandboxServer]:
+    """Start a sandbox whose time is the clock's, and point the default connection at it."""
+    with SandboxServer(clock=clock.time, **options) as server:
+        connect(server, monkeypatch)
+        yield server
 
 
 @dataclass

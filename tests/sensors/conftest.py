@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
-from tests.sensor_modes import MODES, Clock, Outcome, connect, run_sensor
+from tests.sensor_modes import MODES, Clock, Outcome, run_sensor, sandbox_on
 
 
 @pytest.fixture
@@ -18,11 +18,22 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+def server_options() -> dict[str, Any]:
+    """The options of the sandbox. A module with other needs defines its own fixture of this name."""
+    return {"messages": 450, "delivery_seconds": 100}
+
+
+@pytest.fixture
+def server(clock: Clock, monkeypatch: pytest.MonkeyPatch, server_options: dict[str, Any]) -> Iterator[SandboxServer]:
     """A sandbox whose messages get their final status within 100 seconds. Each poll is one attempt."""
-    with SandboxServer(messages=450, clock=clock.time, delivery_seconds=100) as server:
-        connect(server, monkeypatch)
+    with sandbox_on(clock, monkeypatch, **server_options) as server:
         yield server
+
+
+@pytest.fixture
+def sensor_arguments() -> dict[str, Any]:
+    """Further arguments of every sensor of a module, such as its class, for :func:`run_sensor`."""
+    return {}
 
 
 @pytest.fixture
@@ -45,10 +56,17 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def run(
+    mode: str,
+    clock: Clock,
+    server: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+    sensor_arguments: dict[str, Any],
+) -> Callable[..., Outcome]:
     """Run the sensor to its end in one mode. It polls every 30 seconds for at most 10 minutes."""
 
     def run(**arguments: Any) -> Outcome:
-        return run_sensor(mode, clock, monkeypatch, **{"poke_interval": 30, "timeout": 600, **arguments})
+        defaults = {"poke_interval": 30, "timeout": 600, **sensor_arguments}
+        return run_sensor(mode, clock, monkeypatch, **{**defaults, **arguments})
 
     return run

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,28 +13,20 @@ import pytest
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
-from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect, run_sensor
+from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance
 from tests.sensors.test_incoming_sms_sensor import CAUSES, SOFT_FAIL_TABLE, TEXT, receive
 
 Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer(messages=450, clock=clock.time) as server:
-        connect(server, monkeypatch)
-        yield server
+def server_options() -> dict[str, Any]:
+    return {"messages": 450}
 
 
 @pytest.fixture
-def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the sensor to its end in one mode. It polls every 30 seconds for at most 10 minutes."""
-
-    def run(**arguments: Any) -> Outcome:
-        defaults = {"participant": None, "poke_interval": 30, "timeout": 600}
-        return run_sensor(mode, clock, monkeypatch, IncomingSmsSensor, **{**defaults, **arguments})
-
-    return run
+def sensor_arguments() -> dict[str, Any]:
+    return {"sensor": IncomingSmsSensor, "participant": None}
 
 
 @pytest.mark.parametrize("sender", [MAIN, EMPTY, NAME])

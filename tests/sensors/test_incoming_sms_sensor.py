@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,28 +17,20 @@ from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from tests.airflow_names import TaskDeferred
-from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect, run_sensor
+from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect
 
 Run = Callable[..., Outcome]
 TEXT = "Ja tack, gärna!"
 
 
 @pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer(messages=130, clock=clock.time) as server:
-        connect(server, monkeypatch)
-        yield server
+def server_options() -> dict[str, Any]:
+    return {"messages": 130}
 
 
 @pytest.fixture
-def run(mode: str, clock: Clock, server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the sensor to its end in one mode. It polls every 30 seconds for at most 10 minutes."""
-
-    def run(**arguments: Any) -> Outcome:
-        defaults = {"participant": MAIN, "poke_interval": 30, "timeout": 600}
-        return run_sensor(mode, clock, monkeypatch, IncomingSmsSensor, **{**defaults, **arguments})
-
-    return run
+def sensor_arguments() -> dict[str, Any]:
+    return {"sensor": IncomingSmsSensor, "participant": MAIN}
 
 
 def receive(server: SandboxServer, clock: Clock, after: float, text: str = TEXT, sender: str = MAIN) -> None:

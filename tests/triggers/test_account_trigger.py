@@ -4,30 +4,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
-from tests.sensor_modes import Clock, connect
+from tests.sensor_modes import Clock
 from tests.triggers.test_incoming_sms_trigger import PATH, TEXT, AssetState, counts, make, watch
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer(messages=450, clock=clock.time) as server:
-        connect(server, monkeypatch)
-        yield server
+def server_options() -> dict[str, Any]:
+    return {"messages": 450}
 
 
 def test_an_event_for_each_poll_with_news(server: SandboxServer, clock: Clock) -> None:

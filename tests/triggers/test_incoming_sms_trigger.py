@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -21,7 +21,7 @@ from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.triggers import incoming_sms as event_trigger_module
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
-from tests.sensor_modes import Clock, connect
+from tests.sensor_modes import Clock
 
 TEXT = "Hej, ring mig!"
 PATH = "airflow_provider_ip1.triggers.incoming_sms.IncomingSmsTrigger"
@@ -70,20 +70,6 @@ class SeveralAssets:
 
     async def aset(self, key: str, value: Any) -> None:
         raise ValueError("Task has 2 concrete inlets and outlets")
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer(messages=130, clock=clock.time) as server:
-        connect(server, monkeypatch)
-        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.triggers import base as trigger_module
 from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
-from tests.sensor_modes import Clock, connect, run_trigger
+from tests.sensor_modes import Clock, run_trigger
 
 DELIVERED, STUCK = DEMO_BATCHES["delivered"][0], DEMO_BATCHES["stuck"][0]
 WAIT: dict[str, Any] = {
@@ -52,17 +51,8 @@ ARGUMENTS: dict[str, Any] = {"ip1_conn_id": "other", "wait": WAIT}
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer(messages=0, clock=clock.time, delivery_seconds=100) as server:
-        connect(server, monkeypatch)
-        yield server
+def server_options() -> dict[str, Any]:
+    return {"messages": 0, "delivery_seconds": 100}
 
 
 def until(clock: Clock, seconds: float, **entries: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
-from tests.sensor_modes import Clock, connect, run_trigger
+from tests.sensor_modes import Clock, run_trigger
 
 STATUS = "airflow_provider_ip1.triggers.message_status.MessageStatusTrigger"
 INCOMING = "airflow_provider_ip1.triggers.incoming_sms_wait.IncomingSmsWaitTrigger"
@@ -305,18 +305,9 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
-def server(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+def server_options() -> dict[str, Any]:
     """The sandbox on which the literals were made."""
-    with SandboxServer(messages=130, clock=clock.time, delivery_seconds=100) as server:
-        connect(server, monkeypatch)
-        yield server
+    return {"messages": 130, "delivery_seconds": 100}
 
 
 def trigger_class(path: str) -> Any:
