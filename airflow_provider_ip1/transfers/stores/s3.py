@@ -215,8 +215,7 @@ class S3Store(Store):
                         "transfer_config_args)."
                     )
                 done = self._call("upload_part", PartNumber=number, Body=block, **upload)
-                checksums = {name: value for name, value in done.items() if name.startswith("Checksum")}
-                parts.append({"PartNumber": number, "ETag": done["ETag"], **checksums})
+                parts.append({"PartNumber": number, "ETag": done["ETag"], **_checksums(done)})
                 sent += len(block)
             self._make_visible(
                 "complete_multipart_upload", replaces, conflict, MultipartUpload={"Parts": parts}, **upload
@@ -388,6 +387,11 @@ def _lacks_conditions(error: Exception) -> bool:
 
 def _is_conflict(error: Exception) -> bool:
     return _status(error) == 412 or _code(error) in ("ConditionalRequestConflict", "NoSuchKey")
+
+
+def _checksums(done: Mapping[str, Any]) -> dict[str, Any]:
+    # Not inside the try of write: Python 3.12 skips its except clause if a signal handler raises in a comprehension.
+    return {name: value for name, value in done.items() if name.startswith("Checksum")}
 
 
 def _may_pass(error: Exception) -> bool:
