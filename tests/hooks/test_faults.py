@@ -68,7 +68,9 @@ def test_the_log_says_why_requests_are_repeated_in_a_few_lines(
     server = serve("429@2-4", "503@5-10", "truncate@11-14", "html@15-20", max_attempts=20)
     client = make_client()
     assert read(client, page_size=20) == server.conversation_bytes()
-    lines = [line for line in (capsys.readouterr().out + caplog.text).splitlines() if "again" in line]
+    # Airflow 2 writes what caplog has, too. Airflow 3 only writes.
+    output = capsys.readouterr().out
+    lines = [line for line in (output or caplog.text).splitlines() if "again" in line]
     assert len(lines) == 2
     assert all(reason in "".join(lines) for reason in ("429, too many requests", "status 503", "cannot be read"))
     assert MAIN not in "".join(lines)
