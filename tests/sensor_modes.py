@@ -34,9 +34,9 @@ Make = Callable[..., BasePollingSensor[Any]]
 MODES = ("poke", "reschedule", "deferrable")
 
 
-def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def connect(server: SandboxServer, monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:
     """Point the default connection at the sandbox, with its current key and one attempt per request."""
-    connection = stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0)
+    connection = stack.ip1_connection(server.url, max_attempts=1, requests_per_second=0, **extra)
     monkeypatch.setenv("AIRFLOW_CONN_IP1_DEFAULT", connection.replace(stack.SANDBOX_KEY, server.key))
 
 
