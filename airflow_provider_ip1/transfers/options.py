@@ -31,8 +31,9 @@ Replace = bool | Literal["always"]
 OnEmpty = Literal["protect", "write", "skip", "fail"]
 ON_EMPTY: Final = get_args(OnEmpty)
 
-# A parameter in a docstring, with the lines that continue its text. Python 3.13 removes the indentation of docstrings.
-_PARAMETER: Final = re.compile(r"^ *:param (\w+): .*\n(?:(?! *:)(?! *$).+\n)*", re.M)
+# A parameter in a docstring, with the lines that continue its text, which may begin with a role such as :class:`X`.
+# Python 3.13 removes the indentation of docstrings.
+_PARAMETER: Final = re.compile(r"^ *:param (\w+): .*\n(?:(?! *:(?:param|return|raises)\b)(?! *$).+\n)*", re.M)
 
 
 class ExportArguments(TypedDict, total=False):

@@ -9,18 +9,18 @@ belongs to this program, so the pages need no directives and read the same on Gi
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import os
 import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from dev import EXAMPLE_DAGS, PROJECT
+from dev.docs.reference import reference
+from dev.docs.tables import code, table
 
 DOCS = PROJECT / "docs"
 PAGES = [
@@ -29,16 +29,6 @@ PAGES = [
     *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts),
 ]
 MARKED = re.compile(r"(?P<start>^<!-- embed: (?P<call>.+?) -->\n)(?P<text>.*?)(?P<end>^<!-- /embed -->$)", re.M | re.S)
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Format a Markdown table. Cells must not contain line breaks."""
-    cells = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in cells)
-
-
-def code(value: object) -> str:
-    return f"`{value}`"
 
 
 def fenced(text: str, language: str) -> str:
@@ -148,44 +138,6 @@ def example(module: str, section: str) -> str:
     return fenced(textwrap.dedent(found[1]), "python")
 
 
-def arguments(path: str) -> str:
-    """
-    The arguments of a class, from its signature and its docstring.
-
-    :param path: module below ``airflow_provider_ip1`` and class, such as ``sensors.incoming_sms.IncomingSmsSensor``.
-    """
-    module, _, name = path.rpartition(".")
-    documented = getattr(importlib.import_module(f"airflow_provider_ip1.{module}"), name)
-    meanings = {
-        found[1]: re.sub(r"\s+", " ", found[2]).strip()
-        for found in re.finditer(r"^:param (\w+): (.*?)(?=^:|\Z|^$)", inspect.getdoc(documented) or "", re.M | re.S)
-    }
-
-    def default_of(parameter: inspect.Parameter) -> str:
-        if parameter.default is parameter.empty:
-            return "required"
-        # The default of this one is a setting of Airflow.
-        return "see meaning" if parameter.name == "deferrable" else code(repr(parameter.default))
-
-    def markdown(text: str) -> str:
-        text = re.sub(r":\w+:`~?([\w.]+\.)?(\w+)`", r"`\2`", text).replace("``", "`").removesuffix(" (templated)")
-        return text[:1].upper() + text[1:]
-
-    return table(
-        ["Argument", "Default", "Template", "Meaning"],
-        [
-            [
-                code(name),
-                default_of(parameter),
-                "yes" if "(templated)" in meanings[name] else "",
-                markdown(meanings[name]),
-            ]
-            for name, parameter in inspect.signature(documented).parameters.items()
-            if name in meanings
-        ],
-    )
-
-
 def performance_targets() -> str:
     """The performance targets, compared with ``benchmarks/results.json``."""
     from benchmarks.results import Results
@@ -203,9 +155,9 @@ EMBEDDED: dict[str, Callable[..., str]] = {
     "status-codes": status_codes,
     "connection-extras": connection_extras,
     "sandbox-help": sandbox_help,
-    "arguments": arguments,
     "example": example,
     "example-message": example_message,
+    "reference": reference,
     "performance-targets": performance_targets,
 }
 
