@@ -146,6 +146,17 @@ def performance_targets() -> str:
     return table(["What", "Target", "Measured", "Reached"], rows(Results.load(PROJECT / "benchmarks" / "results.json")))
 
 
+def open_questions() -> str:
+    """What iP.1 does not document, from ``dev.live.questions``."""
+    from dev.live.questions import COSTS, QUESTIONS
+
+    groups = ((cost, [each for each in QUESTIONS if each.cost == cost]) for cost in COSTS)
+    return "\n\n".join(
+        f"### {cost}\n\n{table(['Question', 'What the provider does'], [[each.text, each.provider] for each in group])}"
+        for cost, group in groups
+    )
+
+
 def example_message() -> str:
     return fenced((DOCS / "example-message.json").read_text(encoding="utf-8"), "json")
 
@@ -158,6 +169,7 @@ EMBEDDED: dict[str, Callable[..., str]] = {
     "example": example,
     "example-message": example_message,
     "reference": reference,
+    "open-questions": open_questions,
     "performance-targets": performance_targets,
 }
 

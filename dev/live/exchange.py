@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from airflow_provider_ip1.api.page_body import urls_by_relation
+from airflow_provider_ip1.api.timestamps import read_timestamps
 
 DEFAULT_LIMIT = 50
 Key = Literal["right", "wrong", "missing"]
@@ -109,6 +112,14 @@ class Exchange:
             return None
         return self.json if all(isinstance(row, dict) for row in self.json) else None
 
+    @cached_property
+    def date(self) -> datetime | None:
+        """The server's time when it responded, or ``None`` if the response does not tell it."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+
     @property
     def ids(self) -> list[Any]:
         return [row.get("id") for row in self.rows or ()]
@@ -124,6 +135,19 @@ class Exchange:
     def links(self) -> Mapping[str, LinkTarget]:
         urls = urls_by_relation(self.headers.get("link") or "")
         return {relation: LinkTarget.of(url) for relation, url in urls.items()}
+
+
+def time_of(value: object) -> datetime | None:
+    """Return a time that iP.1 sent, or ``None`` if it is not readable."""
+    return read_timestamps([value if isinstance(value, str) else None])[0]
+
+
+def created_at(message: Mapping[str, Any]) -> datetime | None:
+    """Return when a message was created, which is the beginning of ids like iP.1's, or ``None`` for other ids."""
+    an_id = message.get("id")
+    if not isinstance(an_id, str) or not re.fullmatch(r"[0-9a-f]{24}", an_id):
+        return None
+    return datetime.fromtimestamp(int(an_id[:8], 16), UTC)
 
 
 def link_form(header: str | None) -> str:

@@ -21,6 +21,7 @@ UNKNOWN_PARTICIPANT = "46701740608"
 INVALID_PARTICIPANT = "not a <participant>"
 MAX_MESSAGES = 10_000
 HUGE_LIMIT = 1_000_000
+MAX_BLACKLISTED = 20
 #: Requests per second, so that no check loads the API.
 RATE = 5
 _FEW = 3
@@ -91,7 +92,7 @@ class Api:
 
 def take_survey(api: Api, participant: str) -> Sequence[Exchange]:
     """
-    Send all requests, about 25.
+    Send all requests, about 25, and one for each of at most 20 numbers on the blacklist.
 
     :param api: the server.
     :param participant: a number or name with at least 3 messages.
@@ -136,7 +137,11 @@ def take_survey(api: Api, participant: str) -> Sequence[Exchange]:
     api.get("/v2/batches", start=0, limit=HUGE_LIMIT, order="DESC")
     # iP.1 documents no filter by direction.
     api.get("/v2/batches", start=0, limit=_FEW, order="DESC", direction="MO")
-    api.get("/v2/blacklist", start=0, limit=50, order="ASC")
+    blacklist = api.get("/v2/blacklist", start=0, limit=50, order="ASC")
+    rows = blacklist.json if isinstance(blacklist.json, list) else []
+    for row in rows[:MAX_BLACKLISTED]:
+        if isinstance(row, dict) and str(row.get("msisdn")).isdecimal():
+            api.get(f"/v2/conversations/{row['msisdn']}/mt", start=0, limit=HUGE_LIMIT, order="DESC")
     return api.exchanges
 
 

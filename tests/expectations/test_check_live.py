@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev.live import check
-from dev.live.expectations import judge
+from dev.live.expectations import EXPECTATIONS, judge
+from dev.live.questions import COSTS, QUESTIONS
 from dev.live.survey import MAX_MESSAGES, Api, CannotCheck, take_survey
 
 MAIN = "46701740605"
@@ -43,6 +44,38 @@ def test_the_report_says_how_a_server_differs(fault: str, name: str, problem: st
     assert f"| **no**: {'; '.join(verdict.problems)} |" in check.report(verdicts)
 
 
+def test_one_run_answers_every_question() -> None:
+    with SandboxServer(messages=70, delivery_seconds=0.001) as server:
+        for number in ("46701740606", "46701740607"):
+            server.blacklist.add(number)
+            server.send([number])
+        verdicts = judge(take_survey(Api(server.url, server.key), MAIN))
+        assert len(server.requests) <= 200
+    by_name = {verdict.expectation.name: verdict for verdict in verdicts}
+    for question in QUESTIONS:
+        assert question.answer(by_name) == (question.unanswered or "as assumed"), question.text
+
+
+def test_an_assumption_that_is_wrong_is_an_answer() -> None:
+    with SandboxServer(faults=["clamp=20", "enums=strings"], messages=120) as server:
+        verdicts = judge(take_survey(Api(server.url, server.key), MAIN))
+    answers = {
+        question.names: question.answer({verdict.expectation.name: verdict for verdict in verdicts})
+        for question in QUESTIONS
+    }
+    assert "limit 50: 20 messages instead of 50" in answers["limit",]
+    assert answers["enums",].startswith("**not as assumed**: ")
+
+
+def test_each_assumption_is_a_question() -> None:
+    assumed = {each.name for each in EXPECTATIONS if "assumed" in each.source}
+    asked = {name for question in QUESTIONS for name in question.names}
+    assert asked <= {each.name for each in EXPECTATIONS}
+    assert assumed <= asked
+    assert [question.cost for question in QUESTIONS] == sorted((each.cost for each in QUESTIONS), key=COSTS.index)
+    assert all(bool(question.names) != bool(question.unanswered) for question in QUESTIONS)
+
+
 @pytest.mark.parametrize(
     "faults", [[], ["enums=strings", "link=foreign"], ["start=1-based", "clamp=20", "503@9:body=text"]]
 )
@@ -56,17 +89,19 @@ def test_the_report_contains_no_personal_data(
     caplog.set_level(logging.WARNING, logger="airflow_provider_ip1.sandbox")
     key = "k-" + "7c2d" * 6
     with SandboxServer(messages=120, faults=faults, key=key) as server:
+        server.blacklist.add("46701740606")
         monkeypatch.setenv("IP1_API_KEY", key)
         monkeypatch.setenv("IP1_PARTICIPANT", MAIN)
         monkeypatch.setenv("IP1_BASE_URL", server.url)
         assert check.main([]) == (1 if faults else 0)
         messages = server.conversation()
         assert {request.method for request in server.requests} == {"GET"}
+        assert len(server.requests) <= 200
     report = capsys.readouterr().out
-    assert report.count("\n| --- |") == 1
-    assert faults or "not seen" not in report
+    assert report.count("\n| --- |") == 2
+    assert server.url not in report
     assert "**no**" in report or not faults
-    assert key not in report and MAIN not in report
+    assert key not in report and MAIN not in report and "46701740606" not in report
     for message in messages:
         for name in ("id", "batchId", "sender", "recipient", "owner", "body", "reference", "modified"):
             assert not message.get(name) or message[name] not in report, name

@@ -20,11 +20,15 @@ from dev.live import cassettes, expectations
 from dev.live.exchange import Exchange
 from dev.live.survey import Api, from_environment, take_survey
 
+BLACKLISTED = ("46701740606", "46701740607")
 NAMES = [expectation.name for expectation in expectations.EXPECTATIONS]
 
 
 def survey_sandbox(*faults: str) -> Sequence[Exchange]:
-    with SandboxServer(messages=70, faults=faults) as server:
+    with SandboxServer(messages=70, faults=faults, delivery_seconds=0.001) as server:
+        for number in BLACKLISTED:
+            server.blacklist.add(number)
+            server.send([number])
         return take_survey(Api(server.url, server.key), "46701740605")
 
 
@@ -79,6 +83,7 @@ FAULTS: Sequence[tuple[list[str], set[str]]] = (
     (["link=off-by-one"], {"link-numbers"}),
     (["insert@3:count=2"], {"summary-count"}),
     (["direction=swapped"], {"direction"}),
+    (["429@15:retry-after=0"], {"rate-headers"}),
     (["ignore-order", "clamp=100"], {"batch-order"}),
 )
 # Expectations that no fault of the sandbox breaks, and a change of the bodies or statuses that does.
@@ -93,7 +98,14 @@ CHANGES: Mapping[str, tuple[str, str]] = {
     "batch-direction": (r'"direction":"M[TO]"', '"direction":0'),
     "direction-filter": (r'^\[\{"id":"[0-9a-f]{24}","sender":"[^"]*","body".{,2000}$', "[]"),
     "senders": (r'"sender":"Biblioteket"', '"sender":"Tornet"'),
-    "blacklist": (r"^\[\]$", '[{"msisdn":"+46701740606"}]'),
+    "blacklist": (r'"msisdn":"', '"msisdn":"+'),
+    "blacklist-order": (r'^(\[\{"msisdn":"[0-9]+","created":"2)', r"\g<1>9"),
+    "blacklist-status": (r'"code":405', '"code":201'),
+    "absent": (r'"price":[0-9.]+', '"price":null'),
+    "duration": (r'"code":201,"duration":1', '"code":201,"duration":0'),
+    "plausible-times": (r'"modified":"2', '"modified":"1'),
+    "last-change": (r'"modified":"202.', '"modified":"2029'),
+    "open-statuses": (r'"code":201', '"code":104'),
     "received-batches": (r'"batchId":"', '"batchId":"6fff'),
     "summary": (r'"totalMessageCount":', '"totalMessageCount":1'),
     "no-messages": (r'^\{.*"status": ?404.*', "[]"),
