@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dev import stack
 from dev.live import cassettes
+from tests.progress import Progress
 
 # Airflow reads its settings when it is first imported, and test modules import it at the top.
 if "airflow" in sys.modules:
@@ -27,9 +30,26 @@ os.environ.update(_environment)
 # The plugin that this project installs would be loaded before the coverage of its code is measured, see pyproject.toml.
 pytest_plugins = ["airflow_provider_ip1.testing.plugin"]
 
+# A change is tested with the same examples each time, however slow the machine is. The nightly run, which sets one of
+# these variables, looks for new ones.
+settings.register_profile(
+    "reproducible",
+    deadline=None,
+    derandomize=not {"IP1_READS", "IP1_CURSOR_RUNS", "SEND_ONCE_RUNS"} & os.environ.keys(),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("reproducible")
+
 if TYPE_CHECKING:
     from airflow_provider_ip1.sandbox.server import SandboxServer
     from airflow_provider_ip1.testing.s3_store import S3Store
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    is_parallel = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if is_parallel and config.get_verbosity() < 0:
+        config.pluginmanager.register(Progress(config.pluginmanager.getplugin("terminalreporter")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +98,12 @@ def s3_bucket(ip1_s3: S3Store) -> str:
 def aws_connection(ip1_s3: S3Store) -> str:
     """The id of the Airflow connection to the S3 server."""
     return "aws_default"
+
+
+@pytest.fixture(autouse=True)
+def the_same_pauses_each_time() -> None:
+    """Pauses between requests, and when polls begin, are random."""
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)

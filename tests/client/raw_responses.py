@@ -222,11 +222,11 @@ def _status_lines() -> Iterator[RawResponse]:
 def _slow_ones() -> Iterator[RawResponse]:
     """Responses that never end, although something arrives before each read times out."""
     yield RawResponse("slow-status-line", (b"H",), 0.05, repeats=0)
-    yield RawResponse("slow-headers", (b"HTTP/1.1 200 OK\r\n", *(b"X-%d: a\r\n" % n for n in range(90))), 0.05)
-    yield RawResponse("slow-header", (b"HTTP/1.1 200 OK\r\nX-Slow: ", *(b"a" for _ in range(200))), 0.05)
+    yield RawResponse("slow-headers", (b"HTTP/1.1 200 OK\r\n", *(b"X-%d: a\r\n" % n for n in range(90))), 1.0)
+    yield RawResponse("slow-header", (b"HTTP/1.1 200 OK\r\nX-Slow: ", *(b"a" for _ in range(5000))), 0.05)
     yield RawResponse("endless-100", (b"HTTP/1.1 100 Continue\r\n\r\n",), 0.05, repeats=0)
-    yield RawResponse("slow-body", (with_length(b" " * 100_000)[:-100_000], *(b" " for _ in range(200))), 0.05)
-    yield RawResponse("slow-chunks", (chunked(b""), *(chunk(b" ") for _ in range(200))), 0.05)
+    yield RawResponse("slow-body", (with_length(b" " * 100_000)[:-100_000], *(b" " for _ in range(5000))), 0.05)
+    yield RawResponse("slow-chunks", (chunked(b""), *(chunk(b" ") for _ in range(5000))), 0.05)
     yield RawResponse("silence", (b"",), 0.05, repeats=0)
 
 

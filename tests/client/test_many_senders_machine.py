@@ -158,6 +158,4 @@ class ManySenders(RuleBasedStateMachine):
 
 
 TestManySenders = ManySenders.TestCase
-TestManySenders.settings = settings(
-    max_examples=RUNS, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestManySenders.settings = settings(max_examples=RUNS, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -472,9 +472,7 @@ class SendingTask(RuleBasedStateMachine):
 
 
 TestSendingTask = SendingTask.TestCase
-TestSendingTask.settings = settings(
-    max_examples=RUNS, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestSendingTask.settings = settings(max_examples=RUNS, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 
 def test_a_search_before_sending_covers_every_batch() -> None:

@@ -80,7 +80,7 @@ redactions = st.none() | st.dictionaries(
 
 
 @given(st.lists(pages, max_size=3), redactions)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example([page_of(ODD_RAWS, participant=PARTICIPANT)], None)
 @example([page_of(ODD_RAWS)], None)
 @example([page_of([])], None)
@@ -144,7 +144,6 @@ def test_a_deeply_nested_value_is_in_extra_or_a_typed_error(
 
 
 @given(st.lists(pages, max_size=3), st.data())
-@settings(deadline=None)
 def test_taking_messages_off_keeps_every_value(every: list[Any], data: st.DataObject) -> None:
     held = Columns()
     for page in every:

@@ -193,7 +193,7 @@ PLACES = {
 }
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     notations(), st.sampled_from(sorted(PLACES)), st.sampled_from(FORMATS), st.sampled_from(["drop", "hash", "mask"])
 )
@@ -207,7 +207,7 @@ def test_a_redacted_number_is_nowhere(written: str, place: str, file_format: str
     assert not [text for text in texts_in(row) if shows_number(text)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(notations())
 @example(f"{PARTICIPANT}<br>")
 @example("46%20701740605")

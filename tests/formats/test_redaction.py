@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.messages import DOCUMENTED_FIELDS
 from airflow_provider_ip1.api.phone import NumberFinder
@@ -263,7 +263,6 @@ def test_a_field_is_redacted_in_any_spelling(file_format: str, name: str) -> Non
 GAPS = st.text(st.sampled_from(" .-/()\u2011\u00a0\u200b,_"), max_size=3)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_number_with_any_separators_is_not_in_the_output(data: st.DataObject) -> None:
     written = "".join(

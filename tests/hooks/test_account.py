@@ -87,7 +87,8 @@ def test_the_rest_of_a_batch_can_be_skipped(settled: SandboxServer, make_client:
 
 
 def test_newest_batch_first_a_large_batch_is_read_ahead_too(serve: Serve, make_client: MakeClient) -> None:
-    server = serve(latency=0.02)
+    # The pages that are requested ahead stay in flight until all of them have surely arrived.
+    server = serve("slow@3-12:seconds=1")
     server.send([MAIN, *map(str, range(46701740610, 46701740700))], "Hej!")
     pages = iter(make_client(concurrency=4).iterate("iter_batch_pages", page_size=10, order="DESC"))
     assert [len(next(pages)) for _ in range(10)] == [10, *[9] * 9]

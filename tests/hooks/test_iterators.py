@@ -25,7 +25,8 @@ MakeClient = Callable[..., Client]
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_no_more_in_flight_than_allowed(serve: Serve, make_client: MakeClient, concurrency: int) -> None:
-    server = serve(messages=400, latency=0.02)
+    # The first requests after the one that travels alone stay in flight until all of them have surely arrived.
+    server = serve(f"slow@2-{concurrency + 1}:seconds=2", messages=400)
     list(make_client().iterate("iter_messages", MAIN, page_size=10, concurrency=concurrency))
     assert server.max_in_flight == concurrency
 
@@ -37,11 +38,7 @@ def test_an_idle_consumer_stops_the_reading_ahead(serve: Serve, make_client: Mak
     for _ in range(10):
         next(pages)
     # One request per page taken, four ahead, and one that was in flight when the last page was taken.
-    client.idle(lambda: len(server.requests) > 15, seconds=0.5)
-    assert len(server.requests) <= 15
-    asked = len(server.requests)
-    client.idle(lambda: len(server.requests) > asked, seconds=0.3)
-    assert len(server.requests) == asked
+    assert requests_in_the_end(client, server) <= 15
     assert sum(1 for _ in pages) > 30
 
 
@@ -81,17 +78,17 @@ def test_closing_what_was_never_begun_sends_nothing(serve: Serve, make_client: M
 
 
 @pytest.mark.parametrize(
-    "fault", ["slow@2-:seconds=20", "503@2-:retry-after=20"], ids=["slow-answer", "pause-before-retry"]
+    "fault", ["slow@2-:seconds=300", "503@2-:retry-after=60"], ids=["slow-answer", "pause-before-retry"]
 )
 def test_closing_waits_for_nothing(serve: Serve, make_client: MakeClient, fault: str) -> None:
     server = serve(fault, messages=500)
     client = make_client()
     pages = client.iterate("iter_pages", MAIN, page_size=10, concurrency=3)
     next(pages)
-    client.idle(lambda: begun(server) == 4, seconds=20)
+    client.idle(lambda: begun(server) == 4, seconds=55)
     began = time.monotonic()
     pages.close()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     assert requests_in_the_end(client, server) == 4
 
 
@@ -169,14 +166,14 @@ def test_the_request_rate_is_kept_by_all_hooks_of_a_process_together(serve: Serv
     server = serve(messages=30, requests_per_second=20)
     hooks = [IP1Hook(CONN_ID) for _ in range(3)]
     threads = [threading.Thread(target=lambda hook=hook: list(hook.iter_messages(MAIN, page_size=6))) for hook in hooks]
+    began = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    times = sorted(request.received_at for request in server.requests)
-    assert len(times) >= 18
     # 18 requests at 20 per second take at least 17 twentieths of a second. More is only the machine's doing.
-    assert times[-1] - times[0] >= (len(times) - 1) / 20 - 0.2
+    assert len(server.requests) >= 18
+    assert time.monotonic() - began >= (len(server.requests) - 1) / 20
 
 
 ABANDON = """

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import vcr
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -235,7 +235,6 @@ names = st.sampled_from([*_KINDS, "Anna", "46313900650", "traceId", "100000"])
 documents = st.recursive(secrets, lambda part: st.lists(part, max_size=3) | st.dictionaries(names, part, max_size=4))
 
 
-@settings(deadline=None)
 @given(documents)
 def test_neither_number_nor_text_survives_in_any_field(document: object) -> None:
     after = json.dumps(scrub(Scrubber(BASE_URL, KEY), document))

@@ -7,8 +7,10 @@ import socket
 import time
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
+from airflow_provider_ip1.sandbox import pusher
 from airflow_provider_ip1.sandbox.app import Sandbox
 from airflow_provider_ip1.sandbox.participants import EMPTY, OWN_NUMBER, SEVEN
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -164,7 +166,8 @@ def test_receiver_that_does_not_listen_is_tried_again(account: Client, clock: Cl
     assert [(record.status, record.is_last) for record in account.server.pushes] == [(0, False)]
 
 
-def test_server_closes_while_a_push_waits_for_its_response() -> None:
+def test_server_closes_while_a_push_waits_for_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pusher, "_TIMEOUT", aiohttp.ClientTimeout(total=300))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -172,8 +175,7 @@ def test_server_closes_while_a_push_waits_for_its_response() -> None:
             server.receive(SEVEN, "Hej")
             connection, _ = silent.accept()
             started = time.monotonic()
-        # The longest wait for a response is 10 seconds.
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 250
         connection.close()
 
 

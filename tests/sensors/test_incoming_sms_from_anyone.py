@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_ip1.sandbox.participants import EMPTY, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
-from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance
+from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect
 from tests.sensors.test_incoming_sms_sensor import CAUSES, SOFT_FAIL_TABLE, TEXT, receive
 
 Run = Callable[..., Outcome]
@@ -103,9 +103,13 @@ def test_faults(run: Run, server: SandboxServer, clock: Clock, fault: str) -> No
     assert run().state == "success"
 
 
-def test_one_request_per_poll(mode: str, run: Run, server: SandboxServer, clock: Clock) -> None:
-    if mode == "reschedule":
-        pytest.skip("without a state, each poke looks for the start again")
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_one_request_per_poll(
+    mode: str, run: Run, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In reschedule mode without a state, each poke looks for the start again."""
+    # What the first poll requested ahead may arrive when the next one has begun.
+    connect(server, monkeypatch, concurrency=1)
     clock.after(10, lambda: server.requests.clear())
     assert run().kind == "AirflowSensorTimeout"
     lists = [request.path for request in server.requests]
@@ -116,6 +120,8 @@ def test_reschedule_remembers_what_it_has_seen(
     server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On Airflow 3.3, a poke takes one request."""
+    # What the first poke requested ahead may arrive when the next one has begun.
+    connect(server, monkeypatch, concurrency=1)
     clock.rule(monkeypatch)
     context: Any = {"task_state_store": StateStore(), "ti": TaskInstance(clock)}
     since = clock.utcnow()

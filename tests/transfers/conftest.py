@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
@@ -15,10 +14,6 @@ from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.s3_proxy import S3Proxy, s3_proxy, use_proxy
 from tests.transfers.sandbox_conversations import connected_sandbox
-
-# A busy machine must not fail a property test.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 
 @pytest.fixture

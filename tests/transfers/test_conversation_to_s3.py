@@ -266,7 +266,8 @@ def test_a_window_contains_what_was_modified_in_it_and_takes_few_requests(
     assert ids(bucket.get("out.jsonl")) == expected
     assert 20 < len(expected) < 200
     assert result["pages"] <= 2
-    assert len(sandbox.requests) <= 4, "the entire conversation takes 26"
+    # Two pages, and at most four that were requested ahead. The entire conversation takes 26.
+    assert len(sandbox.requests) <= 6
     assert {request.query["order"] for request in sandbox.requests} == {"DESC"}
     first, last = timestamp(result["first_modified"]), timestamp(result["last_modified"])
     assert since <= first <= last < until

@@ -84,12 +84,12 @@ def test_any_row_is_known_in_any_order(seed: int) -> None:
         assert rows.is_disjoint(asked) is known.isdisjoint(asked)
 
 
-def test_a_million_rows_take_eight_bytes_each() -> None:
+def test_each_row_takes_eight_bytes() -> None:
     def taken(shuffled: bool) -> int:
         tracemalloc.start()
         try:
             rows = DeliveredRows(0)
-            for start in range(0, 1_000_000, 1000):
+            for start in range(0, 300_000, 1000):
                 rows.add([f"{number:012}" for number in range(start, start + 1000)])
             if shuffled:
                 assert rows.missing_from(["000000000001"]) == []
@@ -97,5 +97,5 @@ def test_a_million_rows_take_eight_bytes_each() -> None:
         finally:
             tracemalloc.stop()
 
-    assert 8_000_000 < taken(shuffled=False) < 9_500_000
-    assert 8_000_000 < taken(shuffled=True) < 9_500_000
+    assert 2_400_000 < taken(shuffled=False) < 3_000_000
+    assert 2_400_000 < taken(shuffled=True) < 3_000_000

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.pager import MAX_STALLED_RESPONSES
@@ -154,10 +154,6 @@ def check(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) ->
 # Not measured: coverage almost doubles the time of these reads, and the other tests of paging cover the same branches.
 COMMON = settings(
     max_examples=READS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    # A change is tested with the same servers each time. The nightly run looks for new ones.
-    derandomize="IP1_READS" not in os.environ,
 )
 
 

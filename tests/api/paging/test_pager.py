@@ -11,7 +11,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging import link_evidence, pager
@@ -53,8 +53,7 @@ def scenarios(draw: st.DrawFn) -> tuple[ModelServer, int, int, random.Random]:
     return server, page_size, concurrency, random.Random(draw(st.integers(0, 2**16)))
 
 
-# A change is tested with the same servers each time.
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=1500)
 @given(scenarios())
 def test_rows_there_throughout_come_out_once_and_in_order(
     scenario: tuple[ModelServer, int, int, random.Random],
@@ -115,7 +114,7 @@ def test_known_rows_before_the_anchor_are_not_taken_for_the_end() -> None:
     assert [key for key in delivered if key.startswith("row")] == at_start
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     total=st.integers(0, 300),
     page_size=st.integers(1, 80),
@@ -135,7 +134,7 @@ def test_a_quiet_list_is_never_an_error(
     assert delivered == (server.rows if order == "ASC" else server.rows[::-1])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     total=st.integers(1, 200),
     page_size=st.integers(5, 50),
@@ -280,7 +279,7 @@ def test_an_error_comes_out_in_its_turn_and_pages_before_it_are_not_lost() -> No
 # -- several lists
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     totals=st.lists(st.integers(0, 60), max_size=8),
     page_size=st.integers(2, 20),

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_ip1.api.page_body import RawPage, read_link
@@ -526,8 +526,5 @@ class AccountMachine(RuleBasedStateMachine):
 AccountMachine.TestCase.settings = settings(
     max_examples=int(os.environ.get("IP1_CURSOR_RUNS", "40")),
     stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize="IP1_CURSOR_RUNS" not in os.environ,
 )
 TestAccountMachine = AccountMachine.TestCase

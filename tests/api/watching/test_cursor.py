@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_ip1.api.messages import Message
@@ -588,8 +588,5 @@ class CursorMachine(RuleBasedStateMachine):
 CursorMachine.TestCase.settings = settings(
     max_examples=int(os.environ.get("IP1_CURSOR_RUNS", "60")),
     stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize="IP1_CURSOR_RUNS" not in os.environ,
 )
 TestCursorMachine = CursorMachine.TestCase
