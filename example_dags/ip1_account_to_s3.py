@@ -23,6 +23,7 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id="ip1_account_to_s3",
     description="New SMS of the whole account to S3, every night",
+    doc_md=__doc__,
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -30,9 +31,12 @@ with DAG(
     tags=["ip1", "example"],
     params={
         "since": Param(
-            "",
-            type="string",
-            description="Where the first run starts, such as 2026-11-01; empty for the whole account",
+            os.environ.get("IP1_SINCE"),
+            type=["null", "string"],
+            format="date-time",
+            title="First export from",
+            description="The first run exports what was created or changed from this time on; if empty, the whole "
+            "account. Later runs continue where the last one ended and ignore this time.",
         )
     },
 ):
@@ -44,7 +48,7 @@ with DAG(
         # Remembers how far the runs got, under every schedule.
         checkpoint="checkpoints/account.json",
         # Where the first run starts.
-        since="{{ params.since }}",
+        since="{{ params.since or '' }}",
         on_empty="skip",
     )
     # [END howto_operator_messages_to_s3]

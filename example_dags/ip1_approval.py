@@ -27,6 +27,7 @@ if ApprovalOperator is not None:
     with DAG(
         dag_id="ip1_approval",
         description="Ask for approval by SMS",
+        doc_md=__doc__,
         schedule=None,
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
         catchup=False,

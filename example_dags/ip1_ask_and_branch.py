@@ -28,6 +28,7 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id="ip1_ask_and_branch",
     description="Ask a question by SMS, wait for the reply, and branch on it",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -36,17 +37,23 @@ with DAG(
         "recipient": Param(
             os.environ.get("IP1_RECIPIENT", "46701740606"),
             type="string",
-            description="Phone number with country code",
+            title="Recipient",
+            description="Who gets the question: phone number with country code, such as 46701740606.",
         ),
         "sender": Param(
             os.environ.get("IP1_SENDER", "46701740699"),
             type="string",
-            description="Your number at iP.1. Nobody can reply to a name.",
+            title="Sender",
+            description="Your number at iP.1, with country code. Nobody can reply to a name.",
         ),
         "question": Param(
             "Your appointment is tomorrow at 10. Will you come? Reply YES or NO.",
             type="string",
-            description="The text",
+            title="Question",
+            minLength=1,
+            maxLength=459,
+            description="The text of the SMS. One SMS has room for 160 characters, or 70 if it has any outside the GSM "
+            "alphabet; up to three are sent as one.",
         ),
     },
 ):

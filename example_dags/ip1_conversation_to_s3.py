@@ -23,6 +23,7 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id="ip1_conversation_to_s3",
     description="One SMS conversation to S3, every hour",
+    doc_md=__doc__,
     schedule="@hourly",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -32,13 +33,22 @@ with DAG(
         "participant": Param(
             os.environ.get("IP1_PARTICIPANT", "46701740605"),
             type="string",
-            description="The other side of the conversation: phone number with country code, or sender name",
+            title="Participant",
+            description="The other side of the conversation: phone number with country code, such as 46701740605, or "
+            "sender name.",
         ),
-        "bucket": Param(os.environ.get("IP1_S3_BUCKET", "ip1-demo"), type="string", description="S3 bucket"),
+        "bucket": Param(
+            os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+            type="string",
+            title="S3 bucket",
+            description="The bucket for the conversation. It must exist.",
+        ),
         "key": Param(
             "conversations/customer-000.jsonl.gz",
             type="string",
-            description="S3 key. Do not use phone numbers: keys appear in logs and listings",
+            title="S3 key",
+            description="The object that each run replaces. Use a customer number instead of a phone number, because "
+            "keys appear in logs and listings.",
         ),
     },
 ):

@@ -34,6 +34,7 @@ else:
 with DAG(
     dag_id="ip1_export_on_any_reply",
     description="Export the account's new incoming messages when anyone sends an SMS",
+    doc_md=__doc__,
     schedule=schedule,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

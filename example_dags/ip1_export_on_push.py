@@ -31,6 +31,7 @@ else:
 with DAG(
     dag_id="ip1_export_on_push",
     description="Export the new incoming messages when iP.1 pushes one",
+    doc_md=__doc__,
     schedule=schedule,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -35,6 +35,7 @@ else:
 with DAG(
     dag_id="ip1_export_on_reply",
     description="Export a conversation when an SMS arrives",
+    doc_md=__doc__,
     schedule=schedule,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

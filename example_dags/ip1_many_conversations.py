@@ -30,6 +30,7 @@ CUSTOMERS = {
 with DAG(
     dag_id="ip1_many_conversations",
     description="Many SMS conversations to S3, every night",
+    doc_md=__doc__,
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

@@ -21,6 +21,7 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id="ip1_new_messages_to_s3",
     description="New messages of one SMS conversation to S3, every hour",
+    doc_md=__doc__,
     schedule="@hourly",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,

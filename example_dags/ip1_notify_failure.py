@@ -46,12 +46,20 @@ else:
 with DAG(
     dag_id="ip1_notify_failure",
     description="An SMS when a task fails or a run takes too long",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["ip1", "example"],
     default_args={"on_failure_callback": tell_who_is_on_call},
-    params={"fail": Param(False, type="boolean", description="Make the task fail")},
+    params={
+        "fail": Param(
+            False,
+            type="boolean",
+            title="Let the task fail",
+            description="Switch it on to get the SMS: it goes to the recipients of the connection.",
+        )
+    },
     **deadline,
 ):
 

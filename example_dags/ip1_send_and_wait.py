@@ -28,6 +28,7 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id="ip1_send_and_wait",
     description="Send an SMS, wait for its delivery, then export its conversation to S3",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -36,15 +37,31 @@ with DAG(
         "recipient": Param(
             os.environ.get("IP1_RECIPIENT", "46701740606"),
             type="string",
-            description="Phone number with country code",
+            title="Recipient",
+            description="Who gets the SMS: phone number with country code, such as 46701740606.",
         ),
         "sender": Param(
             os.environ.get("IP1_SENDER", "Airflow"),
             type="string",
-            description="3 to 11 letters and digits, or a phone number",
+            title="Sender",
+            description="What the recipient sees as the sender: a name of 3 to 11 letters (A-Z, a-z) and digits, or a "
+            "phone number with country code.",
         ),
-        "text": Param("Your order has been shipped.", type="string", description="The text"),
-        "bucket": Param(os.environ.get("IP1_S3_BUCKET", "ip1-demo"), type="string", description="S3 bucket"),
+        "text": Param(
+            "Your order has been shipped.",
+            type="string",
+            title="Text",
+            minLength=1,
+            maxLength=459,
+            description="The text of the SMS. One SMS has room for 160 characters, or 70 if it has any outside the GSM "
+            "alphabet; up to three are sent as one.",
+        ),
+        "bucket": Param(
+            os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+            type="string",
+            title="S3 bucket",
+            description="The bucket for the conversation. It must exist.",
+        ),
     },
 ):
     # [START howto_operator_send_sms]

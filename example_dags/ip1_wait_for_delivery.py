@@ -57,6 +57,7 @@ else:
 with DAG(
     dag_id="ip1_wait_for_delivery",
     description="Wait for the delivery of a batch, then export its conversation to S3",
+    doc_md=__doc__,
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -65,14 +66,22 @@ with DAG(
         "batch_id": Param(
             os.environ.get("IP1_BATCH_ID", "69000000c000000000000001"),
             type="string",
-            description="The id that iP.1 returned when the batch was sent",
+            title="Batch",
+            description="The id that iP.1 returned when the batch was sent: 24 letters and digits.",
         ),
         "participant": Param(
             os.environ.get("IP1_BATCH_PARTICIPANT", "46701740609"),
             type="string",
-            description="A recipient of the batch: phone number with country code",
+            title="Recipient",
+            description="The recipient whose conversation is exported: phone number with country code, such as "
+            "46701740609.",
         ),
-        "bucket": Param(os.environ.get("IP1_S3_BUCKET", "ip1-demo"), type="string", description="S3 bucket"),
+        "bucket": Param(
+            os.environ.get("IP1_S3_BUCKET", "ip1-demo"),
+            type="string",
+            title="S3 bucket",
+            description="The bucket for the conversation. It must exist.",
+        ),
     },
 ):
     # [START howto_sensor_message_status]

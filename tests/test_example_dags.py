@@ -144,7 +144,7 @@ def test_the_first_run_can_start_later(
     airflow_db: Path, s3_server: stack.S3Server, s3_bucket: str, aws_connection: str
 ) -> None:
     with SandboxServer(messages=50, delivery_seconds=0.001) as sandbox:
-        _, exported = export_account(sandbox, s3_server, s3_bucket, "--conf", '{"since": "2026-10-31"}')
+        _, exported = export_account(sandbox, s3_server, s3_bucket, "--conf", '{"since": "2026-10-31T00:00:00Z"}')
         everything = [json.loads(line) for line in whole_account(sandbox)]
         expected = {message["id"] for message in everything if message["modified"] >= "2026-10-31"}
         assert {json.loads(line)["id"] for line in exported} == expected

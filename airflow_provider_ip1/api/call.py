@@ -263,7 +263,9 @@ class Call(Generic[T]):
     def _error_for_failure(self, failure: TransportFailure) -> IP1Error:
         text = self._unusable(failure.reason)
         if failure.kind == "settings":
-            return IP1ConnectionError(f"{text} Check host, verify and proxies of {self._connection}.")
+            return IP1ConnectionError(
+                f"{text} Check the host and the extras 'verify' and 'proxies' of {self._connection}."
+            )
         if failure.kind == "response":
             return IP1ResponseError(f"{text} Request fewer messages at once (page_size), and check the host.")
         return IP1ServerError(f"{text} Check the host of {self._connection} and the network. {_LATER}")

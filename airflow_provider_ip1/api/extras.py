@@ -42,6 +42,21 @@ def _text(label: str, description: str, default: Any = None, **schema: str) -> E
 
 
 EXTRAS: Final = {
+    "sender": _text(
+        "Sender",
+        "Sender of SMS, unless a task or notification sets one: 3 to 11 letters and digits, or a phone number with "
+        "country code.",
+    ),
+    "recipients": _text(
+        "Recipients",
+        "Recipients of notifications, unless a notification sets its own: phone numbers with country code, separated "
+        "by commas.",
+    ),
+    "deployment": _text(
+        "Deployment",
+        "Name of this Airflow, such as production, if several send SMS from the same account. Part of the default "
+        "reference.",
+    ),
     # For a list of types, the form would show a large JSON editor.
     "timeout": _text(
         "Timeout",
@@ -73,12 +88,6 @@ EXTRAS: Final = {
         "Verify the server's TLS certificate. In JSON, also the path of a file with trusted CA certificates.",
         True,
     ),
-    "proxies": Extra(
-        "Proxies",
-        'Proxy URL for https, for example {"https": "http://proxy.example.com:3128"}. '
-        "Default: the proxies from the worker's environment.",
-        {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
-    ),
     "allow_http": _flag(
         "Allow http", "Allow the API key to be sent unencrypted to another machine. For tests only.", False
     ),
@@ -88,19 +97,11 @@ EXTRAS: Final = {
         "with hash.",
         format="password",
     ),
-    "sender": _text(
-        "Sender",
-        "Sender of SMS, unless a task or notification sets one: 3 to 11 letters and digits, or a phone number with "
-        "country code.",
-    ),
-    "recipients": _text(
-        "Recipients",
-        "Recipients of notifications, unless a notification sets its own: phone numbers with country code, separated "
-        "by commas.",
-    ),
-    "deployment": _text(
-        "Deployment",
-        "Name of this Airflow, such as production, if several send SMS from the same account. Part of the default "
-        "reference.",
+    # The form shows a large JSON editor for an object.
+    "proxies": Extra(
+        "Proxies",
+        'Proxy URL for https, for example {"https": "http://proxy.example.com:3128"}. '
+        "Default: the proxies from the worker's environment.",
+        {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
     ),
 }

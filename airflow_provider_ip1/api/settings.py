@@ -154,11 +154,15 @@ def _base_url(connection: ConnectionFields, allow_http: bool, refuse: Callable[[
     if not name or any(character.isspace() or character == "\\" or not character.isprintable() for character in text):
         raise refuse("host", f"is not a URL or host name. Leave it empty for {DEFAULT_HOST}.")
     if parts.scheme not in ("http", "https"):
-        raise refuse("host", "must begin with https://, or schema must be https.")
+        alternative = ", or schema must be https" if connection.schema else ""
+        raise refuse("host", f"must begin with https://{alternative}.")
     if parts.username is not None or parts.password is not None:
-        raise refuse("host", "contains a user name or password. Put the API key into the password field.")
+        raise refuse("host", "contains a user name or a secret. Put the API key into the password instead.")
     if parts.query or parts.fragment:
-        raise refuse("host", "has a query or fragment. Give scheme, host and, if needed, port and path only.")
+        raise refuse(
+            "host",
+            "has a query or fragment. Give an address such as https://api.ip1sms.com, with port and path if needed.",
+        )
     if named_port and port and named_port != port:
         raise refuse("port", f"is {port}, but the host says {named_port}. Keep one of them.")
     if port and not 1 <= port <= 65535:

@@ -27,7 +27,7 @@ from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
-from airflow_provider_ip1.api.paging.listing import AccountMessages, Listing, Lists, PageRequest
+from airflow_provider_ip1.api.paging.listing import Listing, Lists, PageRequest
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.requests import (
@@ -194,13 +194,18 @@ class BaseClient:
         :param ahead: from :meth:`read_ahead`.
         :param lists: the lists.
         """
-        progress = Progress(time.monotonic())
-        # Only then is the total of a page the total of the read.
-        has_total = not isinstance(lists, AccountMessages) and len(lists) == 1
+        progress = Progress(lists, self.settings.requests_per_second, time.monotonic())
+        requests_before = self.requests_sent
         try:
             for step in ahead.steps():
                 if isinstance(step, Page):
-                    line = progress.add(len(step), step.total_hint if has_total else None, time.monotonic())
+                    line = progress.add(
+                        step,
+                        time.monotonic(),
+                        lists_read=ahead.lists_read,
+                        batches=ahead.batches_hint,
+                        requests=self.requests_sent - requests_before,
+                    )
                     if line:
                         self.log.info("Reading from iP.1: %s.", line)
                 yield step

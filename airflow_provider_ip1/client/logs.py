@@ -9,14 +9,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
+from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists
+from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.wording import Log, rate_text
+from airflow_provider_ip1.api.wording import Log, counted, duration_text, rate_text
 
-#: Seconds between two lines in the task's log.
+#: Seconds between two lines in the task's log, at first.
 PROGRESS_INTERVAL = 10.0
+#: Seconds between two lines about a long read.
+LONGEST_INTERVAL: Final = 300.0
+#: The part of the allowed requests from which on the limit decides how long a read takes.
+_NEAR_LIMIT: Final = 0.8
 #: Reasons of repeated requests that one line lists.
 MAX_REASONS: Final = 5
 
@@ -112,35 +119,74 @@ class RetryLog:
 
 class Progress:
     """
-    Reports the progress of a read at intervals.
+    Says how far a read is, at intervals that double from :data:`PROGRESS_INTERVAL` to :data:`LONGEST_INTERVAL`.
 
+    :param lists: what is read.
+    :param limit: the setting ``requests_per_second``; 0 for no limit.
     :param now: seconds of a monotonic clock at the start.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, lists: Lists, limit: float, now: float) -> None:
+        self._lists = lists
+        self._limit = limit
         self._began = now
-        self._reported = now
+        self._interval = PROGRESS_INTERVAL
+        self._due = now + self._interval
+        self._first: datetime | None = None
         self.messages = 0
 
-    def add(self, messages: int, total_hint: int | None, now: float) -> str | None:
+    def add(self, page: Page, now: float, *, lists_read: int, batches: int | None, requests: int) -> str | None:
         """
-        Count messages that were delivered.
+        Count a page that was delivered.
 
-        :param messages: how many more.
-        :param total_hint: about how many there are in all, if known.
+        :param page: the page.
         :param now: seconds of the same clock.
-        :return: a line for the log if the last one is at least :data:`PROGRESS_INTERVAL` old, else ``None``.
+        :param lists_read: how many lists were read to their end.
+        :param batches: about how many batches the account has, if known.
+        :param requests: how many requests were sent.
+        :return: a line for the log if one is due, else ``None``.
         """
-        self.messages += messages
-        if now - self._reported < PROGRESS_INTERVAL:
+        self.messages += len(page)
+        if self._first is None and page.batch is not None:
+            self._first = _earliest(page)
+        if now < self._due:
             return None
-        self._reported = now
-        rate = self.messages / (now - self._began)
-        line = f"{self.messages:,} messages so far"
-        if total_hint is not None and total_hint > self.messages:
-            line += f" of about {total_hint:,}"
-        if speed := rate_text(self.messages, "message", now - self._began):
-            line += f", {speed}"
-        if total_hint is not None and total_hint > self.messages and rate > 0:
-            line += f", about {(total_hint - self.messages) / rate:,.0f} s left"
+        self._interval = min(2 * self._interval, LONGEST_INTERVAL)
+        self._due, seconds = now + self._interval, now - self._began
+        messages = f"{self.messages:,} messages"
+        if isinstance(self._lists, AccountMessages) or len(self._lists) > 1:
+            parts, done = self._lists_so_far(page, lists_read, batches)
+            parts.append(messages)
+        else:
+            has_total = page.total_hint is not None and page.total_hint > self.messages
+            parts = [f"{messages} so far{f' of about {page.total_hint:,}' if has_total else ''}"]
+            done = self.messages / page.total_hint if has_total and page.total_hint else 0.0
+        if speed := rate_text(self.messages, "message", seconds):
+            parts.append(speed)
+        if 0 < done < 1:
+            parts.append(f"about {duration_text(seconds / done - seconds)} left")
+        line = ", ".join(parts)
+        if self._limit and requests >= _NEAR_LIMIT * self._limit * seconds:
+            line += f"; requests_per_second={self._limit:g} is the limit"
         return line
+
+    def _lists_so_far(self, page: Page, read: int, batches: int | None) -> tuple[list[str], float]:
+        """Return what is known about the lists, and which part of them was read; 0 if unknown."""
+        noun = ("conversation", "conversations") if page.batch is None else ("batch", "batches")
+        if not isinstance(self._lists, AccountMessages):
+            total: int | None = len(self._lists)
+            count = f"{read:,} of {counted(len(self._lists), *noun)}"
+        else:
+            # The read may end early, or leave some of the batches out.
+            total = None if self._lists.since is not None or self._lists.direction is not None else batches
+            count = f"{read:,} of about {counted(total, *noun)}" if total else counted(read, *noun)
+        parts, done = [count], min(read / total, 1) if total else 0.0
+        if page.batch is not None and self._first is not None and (at := _earliest(page)) is not None:
+            parts.append(f"{'back' if at < self._first else 'up'} to {at:%Y-%m-%d}")
+            if isinstance(self._lists, AccountMessages) and (since := self._lists.since) is not None:
+                done = (self._first - at) / (self._first - since) if since < at <= self._first else 0.0
+        return parts, done
+
+
+def _earliest(page: Page) -> datetime | None:
+    return page.modified_range[0] if page.modified_range else None

@@ -57,4 +57,4 @@ def check_connection(client: BaseClient) -> Flow[str]:
     known = yield from registered_senders(client)
     if known is not None and sender in known:
         return text
-    return f"{text} Warning about the extra 'sender': {senders_text(known, sender)}"
+    return f"{text} Warning about 'sender': {senders_text(known, sender)}"

@@ -30,7 +30,7 @@ def find_proxy(settings: Settings) -> str | None:
     if proxy and is_http:
         raise IP1ConnectionError(
             f"Connection {settings.conn_id!r}: extra 'proxies' has a proxy for {url}. It would see the API key and "
-            "the messages in clear text, because the host is http://. Remove it from the extra, or use https://."
+            "the messages in clear text, because the host is http://. Remove the proxy, or use https://."
         )
     if not proxy and not is_http:
         source, proxy = "HTTPS_PROXY or ALL_PROXY", select_proxy(url, get_environ_proxies(url, no_proxy=None))
@@ -44,7 +44,7 @@ def find_proxy(settings: Settings) -> str | None:
     raise IP1ConnectionError(
         f"Connection {settings.conn_id!r}: its proxy {scheme}://{address.rpartition('@')[2]}, from {source}, is not the"
         " URL of an http:// or https:// proxy. Others, such as SOCKS, are not supported. "
-        "Set the extra 'proxies' to such a proxy, or name the host of the connection in NO_PROXY."
+        "Set the extra 'proxies' to such a proxy, or name the server in NO_PROXY."
     )
 
 

@@ -19,6 +19,7 @@ from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+from airflow_provider_ip1.hooks.form_texts import form_text
 from airflow_provider_ip1.hooks.ip1_async import IP1AsyncHook
 from airflow_provider_ip1.hooks.methods import HookMethods, T
 
@@ -80,7 +81,8 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
             else:
                 # Airflow 2 rejects the whole hook if a field has another class than these four, such as FloatField.
                 kind = IntegerField if first_type == "integer" else StringField
-                widgets[name] = kind(label, widget=BS3TextFieldWidget(), validators=[Optional()], **described)
+                validators = [Optional(), _validator(name)]
+                widgets[name] = kind(label, widget=BS3TextFieldWidget(), validators=validators, **described)
         return widgets
 
     @cached_property
@@ -133,12 +135,14 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
         """
         Request the account's batches or senders, to check the base URL and the API key.
 
-        :return: whether the test succeeded, and a message to show, which warns about a sender that is not registered.
+        :return: whether the test succeeded, and a message in the words of the connection form. It warns about a sender
+            that is not registered.
         """
         try:
-            return True, self._run(check_connection)
+            worked, text = True, self._run(check_connection)
         except IP1Error as error:
-            return False, str(error)
+            worked, text = False, str(error)
+        return worked, form_text(text, self.ip1_conn_id)
 
     def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
         client = self.client
@@ -149,3 +153,16 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
         from airflow_provider_ip1.client.sync_client import SyncPages
 
         return SyncPages(self.client, lists, check_argument("concurrency", concurrency))
+
+
+def _validator(name: str) -> Callable[[Any, Any], None]:
+    """Return what reports a wrong value of an extra when Airflow 2 saves the form. Airflow 3 has no such hook."""
+
+    def validate(form: Any, field: Any) -> None:
+        try:
+            check_argument(name, field.data)
+        except ValueError as error:
+            problem = str(error).removeprefix(f"{name} ")
+            raise ValueError(problem[:1].upper() + problem[1:]) from None
+
+    return validate

@@ -13,6 +13,7 @@ from airflow_provider_ip1.client.senders import check_connection
 from airflow_provider_ip1.compat import look_up_connection
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
+from airflow_provider_ip1.hooks.form_texts import form_text
 from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
 
 if TYPE_CHECKING:
@@ -128,9 +129,10 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`~airflow_provider_ip1.hooks.ip1.IP1Hook.test_connection`."""
         try:
-            return True, await self._run(check_connection)
+            worked, text = True, await self._run(check_connection)
         except IP1Error as error:
-            return False, str(error)
+            worked, text = False, str(error)
+        return worked, form_text(text, self.ip1_conn_id)
 
     async def _look_up(self) -> Settings:
         return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 class S3ObjectLink(BaseOperatorLink):
     """
-    Opens the exported object: in the AWS console, or at the endpoint of another S3 store.
+    Opens the exported object in the AWS console. Objects in another S3 store have no button.
 
     The operator stores the URL as an XCom of the task, so the web server needs neither the connection nor S3.
     """
@@ -23,7 +23,7 @@ class S3ObjectLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Return the URL, or ``""`` if the task has not written the object.
+        Return the URL, or ``""`` if the task has not written the object, or not to AWS.
 
         :param operator: the task's operator.
         :param ti_key: key of the task instance.

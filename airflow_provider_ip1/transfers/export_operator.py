@@ -66,7 +66,7 @@ class BaseExportOperator(BaseOperator):
         # Native rendering turns a missing value into None, which would silently export everything.
         self._has_checkpoint = self.checkpoint is not None
         self.object_url: str | None = None
-        """The address that shows the object to a person, once it is written. :class:`S3ObjectLink` reads it."""
+        """The page that shows the object to a person, once it is written. :class:`S3ObjectLink` reads it."""
         self._export: Export | None = None
         self._is_killed = False
         self._finished: dict[str, Any] | None = None
@@ -119,7 +119,7 @@ class BaseExportOperator(BaseOperator):
         Stats.incr("ip1.messages_exported", result["messages"])
         self.object_url = store.link
         self._finished = {"dataset": reader.dataset, "output": store.dataset, **result}
-        if (ti := context.get("ti")) is not None:
+        if self.object_url and (ti := context.get("ti")) is not None:
             ti.xcom_push(key=S3ObjectLink.key, value=self.object_url)
         if (events := context.get("outlet_events")) is not None:
             for outlet in self.outlets:

@@ -231,7 +231,11 @@ class AccountReader:
         :param hook: sends the requests.
         :raises IP1ResponseError: the export is limited to one direction, and the direction of a message is unknown.
         """
-        for page in self._read(hook, self._account_messages()):
+        lists, window = self._account_messages(), self._options.window
+        if window.since is not None and window.lookback is not None:
+            with suppress(OverflowError):
+                lists = replace(lists, since=window.since - window.lookback)
+        for page in self._read(hook, lists):
             wanted = self._in_direction(page)
             selected, _ = self._selection.select(wanted)
             self.new_participants = self._seen.new_in(selected)

@@ -68,7 +68,7 @@ def exercise(stack: Stack, started: float) -> dict[str, str]:
         stack.log_in()
         dags = sorted(path.stem for path in EXAMPLE_DAGS.glob("ip1_*.py") if path.stem not in INTERACTIVE_DAGS)
         # The sandbox's whole account would take an hour.
-        conf = {ACCOUNT_DAG: {"since": (datetime.now(UTC) - timedelta(days=1)).date().isoformat()}}
+        conf = {ACCOUNT_DAG: {"since": (datetime.now(UTC) - timedelta(days=1)).isoformat()}}
         # The DAG that takes minutes comes last.
         for dag_id in sorted(dags, key=MANY_DAG.__eq__):
             run = stack.run_waiting_dag() if dag_id == WAITING_DAG else stack.run_dag(dag_id, conf.get(dag_id))

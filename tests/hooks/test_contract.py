@@ -121,7 +121,7 @@ def test_test_connection(serve: Serve, make_client: MakeClient, connect: Callabl
     assert len(server.requests) == 2
     connect("http://api.example")
     worked, text = make_client().call("test_connection")
-    assert not worked and "allow_http" in text
+    assert not worked and "Allow http" in text
 
 
 @pytest.mark.parametrize(

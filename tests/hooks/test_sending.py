@@ -161,8 +161,8 @@ def test_an_error_that_the_caller_handles_does_not_prove_that_nothing_was_sent(
     [
         ("iP1sms", ""),
         ("Verkstaden", ""),
-        ("Backup", " Warning about the extra 'sender': Sender Backup is not registered. Registered senders: "),
-        (NUMBER, " Warning about the extra 'sender': Sender 46***05 is not registered. Registered senders: "),
+        ("Backup", ' Warning about "Sender": Sender Backup is not registered. Registered senders: '),
+        (NUMBER, ' Warning about "Sender": Sender 46***05 is not registered. Registered senders: '),
     ],
 )
 def test_the_test_of_a_connection_warns_about_a_sender_that_is_not_registered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from airflow_provider_ip1.api.batches import Batch
@@ -53,11 +54,13 @@ class AccountMessages:
     :param batches: the list of batches.
     :param direction: ``"mt"`` or ``"mo"`` to leave out batches of the other direction; ``None`` for all.
     :param page_size: messages to request per page, from 1; ``None`` for the connection's setting.
+    :param since: about where the reader stops, for the log; aware. ``None`` if every batch is read.
     """
 
     batches: Listing
     direction: Direction | None = None
     page_size: int | None = None
+    since: datetime | None = None
 
     def lists_of(self, batches: Iterable[Batch]) -> Iterator[Listing]:
         """

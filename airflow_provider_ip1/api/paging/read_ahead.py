@@ -134,6 +134,11 @@ class ReadAhead:
             self._active[0].stop()
 
     @property
+    def batches_hint(self) -> int | None:
+        """About how many batches the account has, if its messages are read and a ``Link`` header tells."""
+        return None if self._index is None else self._index.total_hint
+
+    @property
     def done(self) -> bool:
         """
         Whether every list was read to its end.
@@ -185,6 +190,8 @@ class BatchIndex:
         self._enough = enough
         self._lists: deque[Listing] = deque()
         self._failure: Exception | None = None
+        #: About how many batches there are, if known.
+        self.total_hint: int | None = None
 
     def next_requests(self, room: int) -> list[PageRequest]:
         """
@@ -205,6 +212,7 @@ class BatchIndex:
         try:
             while (page := self._pager.next_page()) is not None:
                 self._lists.extend(self._account.lists_of(page.batches))
+                self.total_hint = page.total_hint
         except Exception as error:
             self._pager.stop()
             self._failure = error

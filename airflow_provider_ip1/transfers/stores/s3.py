@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from email.utils import mktime_tz, parsedate_tz
 from itertools import chain, count
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from boto3.s3.transfer import S3Transfer
@@ -122,11 +122,11 @@ class S3Store(Store):
 
     @property
     def link(self) -> str:
-        """The object's page in the AWS console, or its URL at the connection's endpoint if that is not AWS's."""
+        """The object's page in the AWS console. Empty for another store: its API has no login for people."""
         bucket, key = quote(self._target.bucket), self._target.key
-        if endpoint := self._s3.conn_config.get_service_endpoint_url(service_name="s3"):
-            return f"{endpoint.rstrip('/')}/{bucket}/{quote(key)}"
         meta = self._s3.get_conn().meta
+        if not f"{urlsplit(meta.endpoint_url).hostname}".endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            return ""
         domain = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}.get(meta.partition, "aws.amazon.com")
         query = urlencode({"region": meta.region_name, "prefix": key})
         return f"https://console.{domain}/s3/object/{bucket}?{query}"
