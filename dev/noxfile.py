@@ -32,7 +32,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["tests", "lowest", "newest", "push"]
+nox.options.sessions = ["tests", "lowest", "newest", "push", "loading"]
 
 nox.options.envdir = str(PROJECT / ".nox")
 
@@ -139,6 +139,16 @@ def push(session: nox.Session) -> None:
     session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", MATRIX[ENDS[-1]][0])
     session.install("--quiet", "--no-deps", "--editable", ".", "airflow-provider-inbound-webhooks==0.2.0")
     session.run("python", "-m", "pytest", "-rs", "tests/docs/test_push.py", env={"TMPDIR": tempfile.gettempdir()})
+
+
+@nox.session(python="3.11")
+def loading(session: nox.Session) -> None:
+    """Test docs/loading.md with dlt, Iceberg and sqlglot, which nothing else needs."""
+    session.chdir(PROJECT)
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", MATRIX[ENDS[-1]][0])
+    packages = ["dlt==1.31.0", "pyiceberg[sql-sqlite]==0.12.0", "sqlglot==30.30.0"]
+    session.install("--quiet", "--constraints", MATRIX[ENDS[-1]][0], "--editable", ".", *packages)
+    session.run("python", "-m", "pytest", "-rs", "tests/docs/test_loading.py", env={"TMPDIR": tempfile.gettempdir()})
 
 
 def write_sbom(session: nox.Session, path: Path, version: str) -> None:

@@ -51,6 +51,8 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     # The tests of the example DAGs run the embedded sections, which are incomplete by themselves.
     text = MARKED.sub(lambda found: "\n" * found[0].count("\n"), page.read_text(encoding="utf-8"))
+    # The test of the page itself runs these.
+    text = re.sub(r"(?ms)^<!-- test: \S+ -->\n\n```.*?^```$", lambda found: "\n" * found[0].count("\n"), text)
     return [
         Block(page, text.count("\n", 0, found.start("code")) + 1, found["language"], found["code"])
         for found in _FENCE.finditer(text)
