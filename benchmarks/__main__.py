@@ -6,8 +6,8 @@ Each contender runs in its own process against the same server and the same real
 that a machine that slows down slows all contenders. Times are measured inside the process, without its imports. Only
 ratios within one round are meaningful.
 
-The results are added to results.json, so parts can be measured again with --only. results.md and results.svg are then
-written from it.
+The results are added to results.json, so parts can be measured again with --only. results.md is then written
+from it, and `make docs` renews what the documentation shows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from benchmarks.cases import MEMORY_CASES, SPEED_CASES, Source
-from benchmarks.chart import draw
 from benchmarks.increment import Increment, server
 from benchmarks.measuring import BUCKET, Bench, measure_rounds, report_of
 from benchmarks.results import Results, this_machine
@@ -100,7 +99,6 @@ def main() -> None:
     results.save(path)
     text = "\n".join(page(results)) + "\n"
     (options.output / "results.md").write_text(text, encoding="utf-8")
-    draw(results, options.output / "results.svg")
     print(text)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark has measured, kept in ``results.json``. The tables, the chart and the documentation read it."""
+"""What the benchmark has measured, kept in ``results.json``. The tables and the documentation read it."""
 
 from __future__ import annotations
 

@@ -20,8 +20,6 @@ def page(results: Results) -> Iterator[str]:
         f"Made by `make bench` on {results.machine}. The client, the server and the S3 server (SeaweedFS) share the "
         "cores, so compare ratios."
     )
-    yield ""
-    yield "![How fast each contender is, relative to the hand-tuned ceiling](results.svg)"
     for case in SPEED_CASES:
         if case.name in results.cases:
             yield from _speed_section(results, case.name)

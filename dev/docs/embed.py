@@ -19,12 +19,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dev import EXAMPLE_DAGS, PROJECT
+from dev.docs import diagrams, performance
 from dev.docs.reference import reference
 from dev.docs.tables import code, table
 
 DOCS = PROJECT / "docs"
 PAGES = [
     PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
     PROJECT / "airflow_provider_ip1" / "sandbox" / "README.md",
     *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts),
 ]
@@ -138,6 +140,11 @@ def example(module: str, section: str) -> str:
     return fenced(textwrap.dedent(found[1]), "python")
 
 
+def performance_gains() -> str:
+    """What users gain, in the words of :mod:`dev.docs.performance`."""
+    return performance.gains()
+
+
 def performance_targets() -> str:
     """The performance targets, compared with ``benchmarks/results.json``."""
     from benchmarks.results import Results
@@ -170,6 +177,7 @@ EMBEDDED: dict[str, Callable[..., str]] = {
     "example-message": example_message,
     "reference": reference,
     "open-questions": open_questions,
+    "performance-gains": performance_gains,
     "performance-targets": performance_targets,
 }
 
@@ -190,6 +198,7 @@ def with_current_blocks(page: str) -> str:
 
 
 def main() -> None:
+    diagrams.write()
     for page in PAGES:
         before = page.read_text(encoding="utf-8")
         after = with_current_blocks(before)

@@ -26,6 +26,8 @@ INCLUDE = re.compile(
     r":relative-docs: (?P<docs>\S+)\n```$",
     re.M,
 )
+WHOLE_INCLUDE = re.compile(r"^```\{include\} (?P<path>\S+)\n(?::.*\n)*```$", re.M)
+DIRECTIVE = re.compile(r"^(?P<ticks>```+)\{.*?^(?P=ticks)$\n?", re.M | re.S)
 IMAGE = re.compile(r"^!\[(?P<text>[^\]]*)\]\((?P<stem>[^)\s]+)(?P<ending>\.\w+)\)$", re.M)
 BLOCK = re.compile(r"^```(?P<language>python|console)\n(?P<code>.*?)^```$", re.M | re.S)
 ON_AIRFLOW_2 = re.compile(r"^(?P<prompt>\$ )?(?P<code>.*?)(?: +|\n)# on Airflow 2\.11: (?P<older>.*)$", re.M)
@@ -53,6 +55,17 @@ def _as_tabs(block: re.Match[str]) -> str:
     )
 
 
+def _with_sections(page: str, folder: Path) -> str:
+    """Return the page with each included section of another file."""
+
+    def as_section(include: re.Match[str]) -> str:
+        text = (folder / include["path"]).read_text(encoding="utf-8")
+        section = text.split(include["start"], 1)[1].split(include["end"], 1)[0]
+        return section.replace(f"]({include['docs']}/", "](")
+
+    return INCLUDE.sub(as_section, page)
+
+
 def for_sphinx(page: str, folder: Path) -> str:
     """
     Return the text of a page as Sphinx should read it.
@@ -60,11 +73,6 @@ def for_sphinx(page: str, folder: Path) -> str:
     :param page: the text in the file.
     :param folder: the file's folder, to which the paths of its includes and images are relative.
     """
-
-    def as_section(include: re.Match[str]) -> str:
-        text = (folder / include["path"]).read_text(encoding="utf-8")
-        section = text.split(include["start"], 1)[1].split(include["end"], 1)[0]
-        return section.replace(f"]({include['docs']}/", "](")
 
     def as_pair(image: re.Match[str]) -> str:
         dark = f"{image['stem']}-dark{image['ending']}"
@@ -76,8 +84,27 @@ def for_sphinx(page: str, folder: Path) -> str:
             for theme, path in (("light", light), ("dark", dark))
         )
 
-    page = INCLUDE.sub(as_section, SPHINX_ONLY.sub(r"\1", page))
+    page = _with_sections(SPHINX_ONLY.sub(r"\1", page), folder)
     return BLOCK.sub(_as_tabs, IMAGE.sub(as_pair, GITHUB_ONLY.sub("", page)))
+
+
+def for_programs(page: str, folder: Path) -> str:
+    """
+    Return the text of a page for programs: plain Markdown, whose links lead to what Sphinx built.
+
+    :param page: the text in the file.
+    :param folder: the file's folder, to which the paths of its includes are relative.
+    """
+
+    def as_subsections(include: re.Match[str]) -> str:
+        text = (folder / include["path"]).read_text(encoding="utf-8")
+        return re.sub(r"^#", "##", text, flags=re.M)
+
+    page = _with_sections(SPHINX_ONLY.sub(r"\1", GITHUB_ONLY.sub("", page)), folder)
+    page = DIRECTIVE.sub("", WHOLE_INCLUDE.sub(as_subsections, page))
+    page = re.sub(r"^(<!--.*-->|\(\S+\)=)\n", "", page, flags=re.M)
+    page = re.sub(r"(\]\((?:\.\./)*)images/", r"\1_images/", page)
+    return re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
 
 
 def _read(app: Sphinx, docname: str, source: list[str]) -> None:

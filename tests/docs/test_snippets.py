@@ -11,6 +11,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -163,7 +164,8 @@ def test_the_two_forms_of_a_connection_are_equal(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "console"], ids=where)
 def test_make_targets_and_programs_exist(block: Block) -> None:
     targets = set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.M))
-    commands = [line.removeprefix("$ ") for line in block.code.splitlines() if line.startswith("$ ")]
+    lines = textwrap.dedent(block.code).splitlines()
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     assert commands, f"{where(block)} is marked as console and has no command after $"
     for command in commands:
         words = re.findall(r"[^\s;&|'\"]+", command.split(" #")[0])

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built documentation in a browser: no page is wider than its window, and pictures follow the theme."""
+"""The built documentation in a browser: pages fit their window, pictures follow the theme, and the search finds."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from dev import PROJECT
 
 pytestmark = pytest.mark.slow
 
-# What the window cuts off: the page itself, and content that is in no box with its own scroll bar.
+# What the window cuts off: the page itself, content that is in no box with its own scroll bar, and tables on a phone.
 TOO_WIDE = """() => {
     const width = document.documentElement.clientWidth;
     const scrolls = box => ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
@@ -24,10 +25,12 @@ TOO_WIDE = """() => {
         const { width: own, right } = element.getBoundingClientRect();
         return own > 0 && right > width + 1 && !boxes(element.parentElement).some(scrolls);
     });
+    const tables = [...document.querySelectorAll("div.table-wrapper")].filter(
+        box => width < 500 && box.scrollWidth > box.clientWidth + 1);
     const page = document.documentElement.scrollWidth;
     return [
         ...(page > width ? [`the page: ${page} px`] : []),
-        ...cut.map(element => `${element.tagName}: ${element.textContent.trim().slice(0, 60)}`),
+        ...[...cut, ...tables].map(element => `${element.tagName}: ${element.textContent.trim().slice(0, 60)}`),
     ];
 }"""
 
@@ -72,16 +75,49 @@ def test_a_page_that_is_too_wide_is_found(page: Any, tmp_path: Path) -> None:
     (tmp_path / "wide.html").write_text(f"<article>{wide}</article>")
     (tmp_path / "cut.html").write_text(f"<div style='overflow: hidden'><article>{wide}</article></div>")
     (tmp_path / "scrolls.html").write_text(f"<article><div style='overflow: auto'>{wide}</div></article>")
-    assert set(too_wide(page, tmp_path, 400)) == {"wide.html", "cut.html"}
+    table = f"<div class='table-wrapper' style='overflow: auto'>{wide}</div>"
+    (tmp_path / "table.html").write_text(f"<article>{table}</article>")
+    assert set(too_wide(page, tmp_path, 400)) == {"wide.html", "cut.html", "table.html"}
+    assert too_wide(page, tmp_path, 520) == {}
+
+
+def test_a_table_becomes_a_list_only_on_a_phone(page: Any, built: Path) -> None:
+    page.goto((built / "connection.html").as_uri())
+    heads = page.locator("thead").nth(1)
+    for width, is_table in ((1400, True), (400, False), (1400, True)):
+        page.set_viewport_size({"width": width, "height": 900})
+        heads.wait_for(state="visible" if is_table else "hidden")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_follow_the_theme(page: Any, built: Path, scheme: str) -> None:
+@pytest.mark.parametrize("name", ["connection", "performance", "which-export"])
+def test_pictures_follow_the_theme(page: Any, built: Path, name: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
-    page.goto((built / "connection.html").as_uri())
+    page.goto((built / f"{name}.html").as_uri())
     visible = [image.get_attribute("src") for image in page.locator("article img").all() if image.is_visible()]
     assert visible
-    assert all(source.endswith("-dark.png") == (scheme == "dark") for source in visible)
+    assert all(Path(source).stem.endswith("-dark") == (scheme == "dark") for source in visible)
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("401", "errors.html#"),
+        ("404", "errors.html#"),
+        ("429", "errors.html#"),
+        ("202", "status-codes.html"),
+        ("511", "status-codes.html"),
+        ("IP1PagingError", "errors.html#ip1pagingerror"),
+        ("upgrade", ""),
+    ],
+)
+def test_the_search_finds(page: Any, built: Path, query: str, first: str) -> None:
+    page.goto((built / "index.html").as_uri())
+    page.locator("input.sidebar-search").fill(query)
+    page.locator("input.sidebar-search").press("Enter")
+    page.get_by_text(re.compile("Search finished, found")).wait_for()
+    found = [link.get_attribute("href") for link in page.locator("ul.search a").all()]
+    assert any(first in address for address in found[:4]), found
 
 
 def test_code_has_copy_buttons_and_one_tab_for_each_airflow(page: Any, built: Path) -> None:
