@@ -3,7 +3,8 @@ const phone = matchMedia("(max-width: 48em)");
 const fitTables = () => {
   for (const table of document.querySelectorAll("div.table-wrapper > table")) {
     table.classList.remove("stacked");
-    table.classList.toggle("stacked", phone.matches && table.scrollWidth > table.parentElement.clientWidth + 1);
+    const { scrollWidth, clientWidth } = table.parentElement;
+    table.classList.toggle("stacked", phone.matches && scrollWidth > clientWidth);
   }
 };
 for (const table of document.querySelectorAll("div.table-wrapper > table")) {
