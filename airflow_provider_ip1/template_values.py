@@ -147,7 +147,7 @@ def _placeholder_values(values: Any, subject: str, log: Log) -> Any:
     if not isinstance(values, Mapping):
         return values
     return {
-        # A value may be blank: it then leaves nothing in the place of its placeholder.
+        # A value may be empty: its placeholder then disappears.
         name: value if value == "" else text_or_none(value, f"{subject}: a value", may_have_braces=log)
         for name, value in values.items()
     }

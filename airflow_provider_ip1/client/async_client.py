@@ -85,8 +85,8 @@ class AsyncClient(BaseClient):
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )
-        # Otherwise aiohttp repeats a request on its own when the connection breaks. Call decides about that, and counts
-        # and paces the attempts.
+        # Otherwise aiohttp itself repeats a request when the connection breaks. Call decides about that, and counts and
+        # paces the attempts.
         client.session._retry_connection = False
         return client
 

@@ -216,7 +216,7 @@ class BaseClient:
 
     def call(self, request: Request, read: Callable[[Response], T], missing: Callable[[], T] | None = None) -> Flow[T]:
         """
-        Send a request until it succeeds or fails for good.
+        Send a request until it succeeds or fails permanently.
 
         :param request: the request.
         :param read: turns a successful response into the result.
@@ -251,7 +251,7 @@ class BaseClient:
 
     def attempts(self, call: Call[Any]) -> Flow[None]:
         """
-        Send the request of a call until it succeeds or fails for good.
+        Send the request of a call until it succeeds or fails permanently.
 
         :param call: from :meth:`new_call`. It has the result.
         :raises IP1Error: the call failed.
@@ -285,8 +285,8 @@ def within(client: BaseClient, deadline: float, flow: Flow[T]) -> Flow[T]:
     :param client: has the clock.
     :param deadline: of that clock; infinite for none.
     :param flow: the operation.
-    :raises TimeIsUp: the operation would have gone on after the deadline. An attempt that is interrupted is not such a
-        case: for the operation, it is an attempt without a response.
+    :raises TimeIsUp: the operation would have continued after the deadline. If the deadline interrupts an attempt, the
+        operation sees an attempt without a response.
     """
     outcome: Response | TransportFailure | None = None
     while True:

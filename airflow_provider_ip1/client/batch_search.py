@@ -129,7 +129,7 @@ class BatchSearch:
             nonlocal rows
             rows += len(page)
             if self._may_extend:
-                # Reading a large account may take longer, as long as it gets on.
+                # Reading a large account may take longer, as long as pages keep arriving.
                 self._until = max(self._until, self._client.clock() + _PAGE_SECONDS)
             for candidate in candidates(page.raws, self._outgoing, is_mapped=self._is_mapped):
                 if (yield from self._is_it(candidate)):

@@ -106,7 +106,7 @@ def transport_failure(error: Exception, *, before_sending: tuple[type[BaseExcept
         isinstance(cause, (*before_sending, ConnectionRefusedError, socket.gaierror)) for cause in causes
     )
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        # aiohttp's own error of this type lacks the message.
+        # aiohttp's error of this type lacks the message.
         reason = next((cause.verify_message for cause in causes if hasattr(cause, "verify_message")), name)
         return TransportFailure(f"the server's certificate is not trusted ({reason})", kind="settings", was_sent=False)
     # The adapter for requests notes the status here if the headers after it could not be read.
@@ -130,8 +130,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
-        # Not __context__: where the caller is handling an error of its own, such as a refused connection to a database,
-        # that error is the context of all errors here.
+        # Not __context__: if the caller is handling another error, such as a refused connection to a database, that
+        # error is the context of every error here.
         linked = (getattr(cause, "reason", None), *cause.args, cause.__cause__)
         waiting += [link for link in linked if isinstance(link, BaseException)]
 

@@ -143,7 +143,7 @@ class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until a deadline, whatever the socket's own timeout allows."""
 
     def __init__(self, file: Any, sock: socket.socket, deadline: float) -> None:
-        # Closing the file is what tells the socket that nobody reads from it any more.
+        # The socket stays open until the last of its files is closed.
         self._file = file
         self._sock = sock
         self._timeout = sock.gettimeout()

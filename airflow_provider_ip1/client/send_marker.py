@@ -27,7 +27,7 @@ class Store(Protocol):
 
 class Marker:
     """
-    How far the tries of a task have got with its SMS.
+    How far a task has come with its SMS, in all its tries.
 
     ``started``: no try has sent the request. ``posting``: the request may have been sent. ``posted``: iP.1 has accepted
     it, with an id. No marker says nothing, because Airflow deletes markers after some time.

@@ -219,7 +219,7 @@ def _explain(client: BaseClient, error: IP1Error, status: int | None, sender: st
     if status not in (400, 403, 422):
         return error
     known = yield from registered_senders(client, deadline)
-    # The text of this package's errors is all that they hold.
+    # The errors of this package hold nothing but their text.
     return type(error)(f"{error} {senders_text(known, sender)}")
 
 

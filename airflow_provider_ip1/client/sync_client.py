@@ -209,8 +209,8 @@ class _Threads:
     """
     Threads that send the requests of one read.
 
-    At exit, Python waits for the threads of a ThreadPoolExecutor, here for responses that nobody needs any more. It
-    does not wait for these daemon threads.
+    At exit, Python waits for the threads of a ThreadPoolExecutor, here for responses that are no longer needed. It does
+    not wait for these daemon threads.
     """
 
     def __init__(self) -> None:

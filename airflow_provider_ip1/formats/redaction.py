@@ -138,9 +138,9 @@ class Redaction:
     price) is null there, and its hash or mask is in the column ``extra``.
 
     The participant of a conversation is the sender or the recipient of each message. So a rule for ``participant`` also
-    holds for that field, or for both if neither is the participant, unless the field has a rule of its own. Without a
-    rule for ``participant``, the column of this name follows the stricter one of the rules for ``sender`` and
-    ``recipient`` (``drop``, then ``hash``, then ``mask``).
+    holds for that field, or for both if neither is the participant, unless the field itself has a rule. Without a rule
+    for ``participant``, the column of this name follows the stricter one of the rules for ``sender`` and ``recipient``
+    (``drop``, then ``hash``, then ``mask``).
 
     :param rules: the rules that :func:`check_rules` returns.
     :param key: the key for ``hash``.

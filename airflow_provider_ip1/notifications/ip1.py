@@ -228,7 +228,7 @@ class IP1Notifier(BaseNotifier):
         try:
             yield
         except Exception as error:
-            # The errors of this package contain no text and no complete number. Those of templates might.
+            # This package's errors contain no text and no complete number. Errors of templates might.
             reason = str(error) if isinstance(error, IP1Error | ValueError) else type(error).__name__
             self.log.error("The SMS notification failed: %s", reason)
 
@@ -250,7 +250,7 @@ def _text_of(error: Any) -> str:
 
 
 def _encodable(value: Any) -> Any:
-    """Put U+FFFD in the place of half characters, which the text of an error can have. UTF-8 cannot encode them."""
+    """Replace lone UTF-16 surrogates by U+FFFD. The text of an error can have some, and UTF-8 cannot encode them."""
     if isinstance(value, Mapping):
         return {name: _encodable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -59,7 +59,7 @@ class SendSmsOperator(BaseOperator):
     send again either, unless its ``reference`` is different. On Airflow 3.3, the state store of the task saves most of
     these searches.
 
-    .. warning:: Each run of a DAG has an SMS of its own to send, so a backfill of 30 days sends 30.
+    .. warning:: Each run of a DAG sends its SMS, so a backfill of 30 days sends 30.
 
     Success means that iP.1 accepted the SMS, not that it was delivered. To wait for the delivery, pass the returned
     ``batch_id`` to :class:`~airflow_provider_ip1.sensors.message_status.MessageStatusSensor`.

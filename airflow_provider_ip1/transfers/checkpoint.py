@@ -25,7 +25,7 @@ from airflow_provider_ip1.transfers.stores import ObjectState, Store
 
 log = logging.getLogger(__name__)
 
-# Each time at least one of the writers succeeds. 1,024 mapped tasks that end at once spread over the pauses.
+# Each time at least one of the writers succeeds. 1,024 mapped tasks that end together spread over the pauses.
 _MAX_CONFLICTS: Final = 100
 
 
@@ -105,7 +105,7 @@ class Checkpoint:
 
     def advance(self) -> None:
         """
-        Store the states of the run's own conversations, beside those that other runs have stored meanwhile.
+        Store the states of this run's conversations, and keep those that other runs have stored in the meantime.
 
         Each state is whole. So whichever run writes last, the next one misses nothing.
 
@@ -123,7 +123,7 @@ class Checkpoint:
                 return
         raise ObjectChangedError(
             f"Other runs kept changing the checkpoint {self.uri}, so this run could not advance it. Nothing is lost: "
-            "the next run exports the same messages again. Give tasks that end at once checkpoints of their own."
+            "the next run exports the same messages again. Give tasks that end at the same time separate checkpoints."
         )
 
     def _load(self) -> None:
@@ -154,7 +154,7 @@ class Checkpoint:
             if getattr(found, name) != getattr(self._header, name):
                 raise ValueError(
                     f"checkpoint: {uri} belongs to an export with another {what} ({getattr(found, name)}, not "
-                    f"{getattr(self._header, name)}). Give this export a checkpoint of its own, or delete the object "
+                    f"{getattr(self._header, name)}). Give this export a separate checkpoint, or delete the object "
                     "and set since to start again from there."
                 )
         return found.states

@@ -166,7 +166,7 @@ class Export:
                 continue
             raise ValueError(
                 f"{argument}: the key contains the participant's phone number. Keys appear in logs, XCom, "
-                "listings and lineage. Name the object by an id of your own, such as your customer number, or by the "
+                "listings and lineage. Name the object by an id from your system, such as a customer number, or by the "
                 "task's {{ ti.map_index }}."
             )
 

@@ -151,7 +151,7 @@ class ExportOptions:
         if self.checkpoint and (self.until or not self.replace or self.verify_total):
             raise ValueError(
                 "checkpoint: cannot be combined with until, replace=False or verify_total=True. Leave these out, "
-                "because each run exports everything that is new, and a retry replaces the object of its own run."
+                "because each run exports everything that is new, and a retry replaces the object of the same run."
             )
         if self.file_format == "parquet":
             from airflow_provider_ip1.formats.encode import check_pyarrow

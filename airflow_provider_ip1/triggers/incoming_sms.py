@@ -64,7 +64,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Airflow restarts a trigger that fails at once, again and again. So check everything when the DAG is parsed.
+        # Airflow restarts a trigger that fails immediately, without end. So check everything when the DAG is parsed.
         if not isinstance(ip1_conn_id, str) or not ip1_conn_id.strip():
             raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
         if (interval := seconds(poke_interval, "poke_interval")) is None:
