@@ -28,17 +28,25 @@ class RejectedParticipant(IP1ParticipantError, AirflowFailException):
     """A number or participant among the arguments of a task cannot be used. Airflow does not retry the task."""
 
 
+class RetriedValueError(ValueError):
+    """What an argument names cannot be used now, such as a bucket without access. A retry may find that mended."""
+
+
 @contextmanager
 def failing_at_once() -> Iterator[None]:
-    """Let a ``ValueError`` about an argument fail the task without a retry, and without being skipped."""
+    """
+    Let a ``ValueError`` about an argument fail the task without a retry, and without being skipped.
+
+    Constructors need this as well, because those of mapped tasks run in each try.
+    """
     try:
         yield
-    except AirflowFailException:
+    except (AirflowFailException, RetriedValueError):
         raise
-    except IP1ParticipantError as error:
-        raise RejectedParticipant(str(error)) from None
     except ValueError as error:
-        raise RejectedArgument(str(error)) from None
+        kind = RejectedParticipant if isinstance(error, IP1ParticipantError) else RejectedArgument
+        # One traceback, which leads to where the value was rejected.
+        raise kind(str(error)).with_traceback(error.__traceback__) from None
 
 
 def text_or_none(value: Any, argument: str, *, may_have_braces: Log | None = None) -> str | None:

@@ -189,6 +189,23 @@ def test_a_value_that_cannot_be_meant_fails_the_task_at_once(
     assert MAIN not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: send_sms(max_segments=0), "max_segments"),
+        (lambda: wait_for_status(batch_id="b", require="both"), "require"),
+        (lambda: wait_for_reply(pattern="("), "pattern"),
+        (lambda: export_conversation(on_empty="never"), "on_empty"),
+        (lambda: export_account(page_size=0), "page_size"),
+    ],
+)
+def test_a_constructor_rejects_a_value_in_the_same_way(make: Callable[[], Any], name: str) -> None:
+    """In a mapped task, it gets values that other tasks return, and runs in each try."""
+    with pytest.raises(ValueError, match=f"^{name}") as raised:
+        make()
+    assert isinstance(raised.value, AirflowFailException)
+
+
 def test_a_native_none_does_not_select_other_messages(no_server: None) -> None:
     sensor = MessageStatusSensor(task_id="t", batch_id="b", message_id=BRACES)
     sensor.message_id = None  # as native rendering does

@@ -268,7 +268,8 @@ def _check_choice(value: Any, choices: tuple[Any, ...], argument: str) -> Any:
     if isinstance(value, bool) or value not in choices:
         allowed = " or ".join(map(repr, choices))
         raise ValueError(f"{argument} must be {allowed}.")
-    return value
+    # Not an equal value of another type, such as 1.0.
+    return choices[choices.index(value)]
 
 
 def _check_url(url: Any) -> str | None:

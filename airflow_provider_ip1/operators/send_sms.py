@@ -114,6 +114,7 @@ class SendSmsOperator(BaseOperator):
         "ip1_conn_id",
     )
 
+    @failing_at_once()
     def __init__(
         self,
         *,

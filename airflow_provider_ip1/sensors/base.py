@@ -159,11 +159,11 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     # -- all modes
 
     def _begin(self, context: Context) -> Wait[WatchT]:
-        with failing_at_once():
-            self._wait = self._make_wait(context)
+        self._wait = self._make_wait(context)
         self._wait.begin(time.time(), self.log)
         return self._wait
 
+    @failing_at_once()
     def _make_wait(self, context: Context) -> Wait[WatchT]:
         self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
         started_at = self._start_of_wait(context)

@@ -13,7 +13,7 @@ from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import refuse_printed_list, required_text, time_or_none
+from airflow_provider_ip1.template_values import failing_at_once, refuse_printed_list, required_text, time_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -64,6 +64,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     template_fields: Sequence[str] = ("participant", "since", "ip1_conn_id")
 
+    @failing_at_once()
     def __init__(
         self,
         *,
@@ -96,6 +97,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         refuse_printed_list(participant, "participant")
         return IncomingWatch(participant, since, self.pattern, state)
 
+    @failing_at_once()
     def _make_wait(self, context: Context) -> Wait[IncomingWatch]:
         # Airflow passes the values of a mapped task to the constructor, also those that come from other tasks.
         if self._is_from_anyone and getattr(context.get("ti"), "map_index", -1) >= 0:

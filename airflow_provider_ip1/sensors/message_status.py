@@ -15,7 +15,7 @@ from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
-from airflow_provider_ip1.template_values import refuse_printed_list, required_text, text_or_none
+from airflow_provider_ip1.template_values import failing_at_once, refuse_printed_list, required_text, text_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
@@ -101,6 +101,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         "ip1_conn_id",
     )
 
+    @failing_at_once()
     def __init__(
         self,
         *,

@@ -56,6 +56,7 @@ class BaseExportOperator(BaseOperator):
         cls.__doc__ = with_option_texts(cls.__doc__)
 
     @with_options
+    @failing_at_once()
     def __init__(self, **arguments: Unpack[OperatorArguments]) -> None:
         given: dict[str, Any] = dict(arguments)
         options = {name: given.pop(name) for name in OPTIONS if name in given}
@@ -111,7 +112,8 @@ class BaseExportOperator(BaseOperator):
         if self._is_killed:
             export.cancel()
         try:
-            result = export.run()
+            with failing_at_once():
+                result = export.run()
         finally:
             Stats.incr("ip1.requests", self.hook.requests_sent)
             Stats.incr("ip1.retries", self.hook.retries)

@@ -41,6 +41,7 @@ from airflow_provider_ip1.api.call import RetryPolicy
 from airflow_provider_ip1.compat import add_output_asset
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import in_blocks
+from airflow_provider_ip1.template_values import RetriedValueError
 from airflow_provider_ip1.transfers.stores import ObjectState, Store
 from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 
@@ -147,17 +148,17 @@ class S3Store(Store):
         try:
             self._ask()
         except NoCredentialsError as error:
-            raise ValueError(
+            raise RetriedValueError(
                 f"{connection} does not exist or has no credentials, and boto3 finds none elsewhere. Create the "
                 "connection, or correct its name."
             ) from error
         except ClientError as error:
             if _code(error) == "NoSuchBucket":
-                raise ValueError(
+                raise RetriedValueError(
                     f"s3_bucket: bucket {self._target.bucket!r} does not exist. Create it, or correct the name."
                 ) from error
             if advice := _REJECTED_CREDENTIALS.get(_code(error)):
-                raise ValueError(f"{connection} was rejected by S3 ({_code(error)}). {advice}") from error
+                raise RetriedValueError(f"{connection} was rejected by S3 ({_code(error)}). {advice}") from error
             # Credentials that may only write objects must not list them, and the upload may still succeed.
             if _status(error) != 403:
                 raise
@@ -238,7 +239,7 @@ class S3Store(Store):
             found = self._call("get_object")
         except ClientError as error:
             if _status(error) == 403:
-                raise ValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.") from error
+                raise RetriedValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.") from error
             if _code(error) != "NoSuchKey":
                 raise
             return ObjectState(), b""

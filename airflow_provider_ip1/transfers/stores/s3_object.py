@@ -13,7 +13,7 @@ from airflow_provider_ip1.transfers.stores import check_name
 _URL: Final = re.compile(r"s3[an]?://(?P<bucket>[^/]+)/(?P<key>.*)", re.IGNORECASE | re.DOTALL)
 _LIKE_A_URL: Final = re.compile(r"\s*([a-z][a-z0-9+.-]*:/|s3[an]?:)", re.IGNORECASE)
 # Names, and the ARNs of access points.
-_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]+|arn:[A-Za-z0-9._:/-]+")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9._:/-]+")
 
 
 @dataclass(frozen=True)
