@@ -8,18 +8,16 @@ How soon iP.1 lists a batch is not documented. The search gives it 30 seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import accumulate
 from typing import Final
 
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.listing import Listing, PageRequest, batch_list, batch_message_list
-from airflow_provider_ip1.api.paging.page import Page
+from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import Candidate, SendResult, candidates
 from airflow_provider_ip1.api.wording import duration_text
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause, within
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause
+from airflow_provider_ip1.client.list_reading import ListReading
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1ResponseError, IP1SendUnknownError
 
 #: Seconds between two looks at the list of batches: 30 in all.
@@ -123,33 +121,27 @@ class BatchSearch:
         )
 
     def _look(self, newest: int | None) -> Flow[None]:
-        rows = 0
-
-        def take(page: Page) -> Flow[bool]:
-            nonlocal rows
+        batches, rows = ListReading(self._client, batch_list()), 0
+        while newest is None or rows < newest:
+            page = yield from batches.next_page(self._until)
+            if page is None:
+                return
             rows += len(page)
             if self._may_extend:
                 # Reading a large account may take longer, as long as pages keep arriving.
                 self._until = max(self._until, self._client.clock() + _PAGE_SECONDS)
             for candidate in candidates(page.raws, self._outgoing, is_mapped=self._is_mapped):
                 if (yield from self._is_it(candidate)):
-                    return True
-            return newest is not None and rows >= newest
-
-        yield from self._within(batch_list(), take)
+                    return
 
     def _is_it(self, candidate: Candidate) -> Flow[bool]:
         messages: list[Message] = []
-
-        def take(page: Page) -> Flow[bool]:
-            messages.extend(page.messages)
-            yield from ()
-            return False
-
         difference = candidate.difference(is_mapped=self._is_mapped)
         if difference is None:
+            listed = ListReading(self._client, batch_message_list(candidate.head.id, page_size=_MESSAGES_PER_PAGE))
             try:
-                yield from self._within(batch_message_list(candidate.head.id, page_size=_MESSAGES_PER_PAGE), take)
+                while (page := (yield from listed.next_page(self._until))) is not None:
+                    messages += page.messages
             except (IP1Error, TimeIsUp):
                 # The reference alone tells that this is the batch. The messages only tell how long the text was.
                 if not self._outgoing.covers_recipients:
@@ -170,9 +162,6 @@ class BatchSearch:
             )
         return difference is None
 
-    def _within(self, listing: Listing, take: Callable[[Page], Flow[bool]]) -> Flow[None]:
-        yield from read_list(self._client, listing, take, lambda: self._until)
-
 
 def another_batch(difference: str) -> IP1ReferenceError:
     """
@@ -184,35 +173,3 @@ def another_batch(difference: str) -> IP1ReferenceError:
         f"{difference} Nothing was sent now. If the SMS should be sent, set the argument reference to a "
         f"text of at most {MAX_REFERENCE} characters that no other SMS has."
     )
-
-
-def read_list(
-    client: BaseClient,
-    listing: Listing,
-    take: Callable[[Page], Flow[bool]],
-    deadline: Callable[[], float] = lambda: math.inf,
-) -> Flow[None]:
-    """
-    Read a list, one request at a time.
-
-    :param client: makes the requests.
-    :param listing: the list.
-    :param take: takes a page, and returns whether that was enough.
-    :param deadline: returns until when, of the client's clock, the next page has to arrive.
-    :raises TimeIsUp: a page did not arrive in time.
-    """
-    ahead = client.read_ahead([listing], concurrency=1)
-    wanted: PageRequest | None = None
-    for step in ahead.steps():
-        if isinstance(step, Page):
-            if (yield from take(step)):
-                return
-        elif step is not None:
-            wanted = step
-        elif wanted is not None:
-            outcome: RawPage | Exception
-            try:
-                outcome = yield from within(client, deadline(), client.page(wanted))
-            except IP1Error as error:
-                outcome = error
-            ahead.receive(wanted, outcome)

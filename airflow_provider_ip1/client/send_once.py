@@ -18,13 +18,13 @@ from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.paging.listing import batch_list
-from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import send_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import CANCELED, SendResult, has_reference, known_batch, read_sent_batch
 from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause, within
-from airflow_provider_ip1.client.batch_search import NEWEST, BatchSearch, another_batch, read_list
+from airflow_provider_ip1.client.batch_search import NEWEST, BatchSearch, another_batch
+from airflow_provider_ip1.client.list_reading import ListReading
 from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.senders import registered_senders
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError, IP1ServerError
@@ -170,7 +170,7 @@ def _was_alerted(client: BaseClient, reference: str, deadline: float) -> Flow[bo
             )
         until = _part(client, deadline, 0.5) if is_first else deadline
         try:
-            if (yield from within(client, until, _lists(client, reference))):
+            if (yield from _lists(client, reference, until)):
                 return True
             failure = ""
         except TimeIsUp:
@@ -188,18 +188,13 @@ def _part(client: BaseClient, deadline: float, share: float) -> float:
     return now + share * (deadline - now)
 
 
-def _lists(client: BaseClient, reference: str) -> Flow[bool]:
-    rows, is_listed = 0, False
-
-    def take(page: Page) -> Flow[bool]:
-        nonlocal rows, is_listed
+def _lists(client: BaseClient, reference: str, deadline: float) -> Flow[bool]:
+    batches, rows = ListReading(client, batch_list()), 0
+    while rows < NEWEST and (page := (yield from batches.next_page(deadline))) is not None:
+        if has_reference(page.raws, reference):
+            return True
         rows += len(page)
-        is_listed = has_reference(page.raws, reference)
-        yield from ()
-        return is_listed or rows >= NEWEST
-
-    yield from read_list(client, batch_list(), take)
-    return is_listed
+    return False
 
 
 def _confirm(client: BaseClient, outgoing: OutgoingBatch, batch_id: str, segments: int) -> Flow[SendResult | None]:

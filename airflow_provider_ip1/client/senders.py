@@ -8,10 +8,9 @@ from typing import Final
 
 from airflow_provider_ip1.api.account import TRIAL_SENDERS, decode_sender, senders_text
 from airflow_provider_ip1.api.paging.listing import account_list
-from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.requests import senders_request
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, within
-from airflow_provider_ip1.client.batch_search import read_list
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp
+from airflow_provider_ip1.client.list_reading import ListReading
 from airflow_provider_ip1.exceptions import IP1Error
 
 _SECONDS: Final = 10.0
@@ -25,17 +24,11 @@ def registered_senders(client: BaseClient, deadline: float = math.inf) -> Flow[l
     :param deadline: of the client's clock. The flow takes ten seconds at most, whatever the deadline.
     :return: the senders; ``None`` if they cannot be read.
     """
-    until = client.clock() + _SECONDS
-    found: list[str] = []
-
-    def take(page: Page) -> Flow[bool]:
-        found.extend(decode_sender(raw).sender for raw in page.raws)
-        yield from ()
-        return False
-
+    until = min(client.clock() + _SECONDS, deadline)
+    senders, found = ListReading(client, account_list(senders_request())), list[str]()
     try:
-        listing = account_list(senders_request())
-        yield from within(client, min(until, deadline), read_list(client, listing, take))
+        while (page := (yield from senders.next_page(until))) is not None:
+            found += [decode_sender(raw).sender for raw in page.raws]
     except (TimeIsUp, IP1Error):
         return None
     return found

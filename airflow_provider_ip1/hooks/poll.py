@@ -11,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing, suppress
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list
+from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list, conversation_lists
 from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
     Query,
-    ReadBatch,
     ReadBatches,
     ReadConversation,
     ReadMessage,
@@ -33,6 +32,7 @@ from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1Respo
 if TYPE_CHECKING:
     from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
+    from airflow_provider_ip1.client.base_client import BaseClient, Flow
     from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 
 #: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
@@ -109,24 +109,11 @@ def poll(hook: IP1Hook, watch: Watch) -> PollResult:
     steps = watch.poll(_latest_time())
     step = next(steps)
     while not isinstance(step, PollResult):
-        query = step
-        with closing(_responses(hook, query)) as responses:
-            for response in responses:
-                step = steps.send(response)
-                if step is not query:
-                    break
-            else:
-                step = steps.send(None)
+        query, client = step, hook.client
+        next_response = _responses(client, query)
+        while step is query:
+            step = steps.send(client.run(next_response()))
     return step
-
-
-def _responses(hook: IP1Hook, query: Query) -> Generator[Page | Message, None, None]:
-    if isinstance(query, ReadMessage):
-        with suppress(IP1NotFoundError):
-            yield hook.get_message(query.batch_id, query.message_id)
-    else:
-        with closing(_open(hook, query)) as pages:
-            yield from pages
 
 
 async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
@@ -134,37 +121,37 @@ async def poll_async(hook: IP1AsyncHook, watch: Watch) -> PollResult:
     steps = watch.poll(_latest_time())
     step = next(steps)
     while not isinstance(step, PollResult):
-        query = step
-        async with aclosing(_responses_async(hook, query)) as responses:
-            async for response in responses:
-                # Decoding a large page, or searching many texts for a pattern, would block the other triggers.
-                step = await asyncio.to_thread(steps.send, response)
-                if step is not query:
-                    break
-            else:
-                step = await asyncio.to_thread(steps.send, None)
+        query, client = step, await hook.get_client()
+        next_response = _responses(client, query)
+        while step is query:
+            # Decoding a large page, or searching many texts for a pattern, would block the other triggers.
+            step = await asyncio.to_thread(steps.send, await client.run(next_response()))
     return step
-
-
-async def _responses_async(hook: IP1AsyncHook, query: Query) -> AsyncGenerator[Page | Message, None]:
-    if isinstance(query, ReadMessage):
-        with suppress(IP1NotFoundError):
-            yield await hook.get_message(query.batch_id, query.message_id)
-    else:
-        async with aclosing(_open(hook, query)) as pages:
-            async for page in pages:
-                yield page
 
 
 def _latest_time() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC) + timedelta(days=1)
 
 
-def _open(hook: Any, query: ReadConversation | ReadBatch | ReadBatches) -> Any:
-    """Return the pages that a query asks for. Both hooks have the same methods for this."""
+def _responses(client: BaseClient, query: Query) -> Callable[[], Flow[Page | Message | None]]:
+    """Return what reads the next response to a query, and returns ``None`` after the last one."""
+    from airflow_provider_ip1.client.list_reading import ListReading
+
+    if isinstance(query, ReadMessage):
+        return partial(_message, client, query)
     if isinstance(query, ReadConversation):
-        return hook.iter_pages(query.participant, direction=query.direction, order="DESC", page_size=query.page_size)
-    if isinstance(query, ReadBatches):
-        # The first page is usually enough, so request no others ahead.
-        return hook.open_pages([batch_list(order=query.order, page_size=query.page_size)], concurrency=1)
-    return hook.open_pages([batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)])
+        (listing,) = conversation_lists(
+            [query.participant], direction=query.direction, order="DESC", page_size=query.page_size
+        )
+    elif isinstance(query, ReadBatches):
+        listing = batch_list(order=query.order, page_size=query.page_size)
+    else:
+        listing = batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)
+    return ListReading(client, listing).next_page
+
+
+def _message(client: BaseClient, query: ReadMessage) -> Flow[Message | None]:
+    try:
+        return (yield from client.message(query.batch_id, query.message_id))
+    except IP1NotFoundError:
+        return None
