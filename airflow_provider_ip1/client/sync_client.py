@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import requests
@@ -100,22 +101,19 @@ class SyncClient(BaseClient):
             return self._send_patiently(call)
         # requests has a timeout for each read, but none for the whole, the look-up of the host's name included. So a
         # thread sends, and is left alone when time is up.
-        outcomes: SimpleQueue[Response | TransportFailure | BaseException] = SimpleQueue()
+        outcome: Future[Response | TransportFailure] = Future()
 
         def send() -> None:
             try:
-                outcomes.put(self._send_patiently(call))
+                outcome.set_result(self._send_patiently(call))
             except BaseException as error:  # the waiting thread raises it
-                outcomes.put(error)
+                outcome.set_exception(error)
 
         threading.Thread(target=send, name="ip1-deadline", daemon=True).start()
         try:
-            outcome = outcomes.get(timeout=seconds)
-        except Empty:
+            return outcome.result(timeout=seconds)
+        except TimeoutError:
             return time_is_up(seconds)
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
 
     def _send_patiently(self, call: Call[Any]) -> Response | TransportFailure:
         session = self.session
