@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": _modules("hooks.ip1", "hooks.ip1_async"),
+        "hooks": _modules("hooks.ip1"),
         "operators": _modules("operators.send_sms"),
         "sensors": _modules("sensors.message_status", "sensors.incoming_sms"),
         "triggers": _modules("triggers.message_status", "triggers.incoming_sms", "triggers.incoming_sms_wait"),

@@ -1,35 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The hook on requests: resolves the Airflow connection and delegates to the client.
+The hooks: one on requests, and one on aiohttp for event loops such as the triggerer's.
 
-Paging, retries and errors are decided under :mod:`airflow_provider_ip1.api`; :mod:`airflow_provider_ip1.client` sends
-and waits. ``IP1AsyncHook``, on aiohttp, can be imported from here as well.
+They resolve the Airflow connection and delegate to a client. Paging, retries and errors are decided under
+:mod:`airflow_provider_ip1.api`; :mod:`airflow_provider_ip1.client` sends and waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
 
+from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.paging.listing import Lists
-from airflow_provider_ip1.api.settings import Settings, check_argument
+from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
 from airflow_provider_ip1.client.senders import check_connection
-from airflow_provider_ip1.compat import AirflowNotFoundException, mask_secret
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.compat import AirflowNotFoundException, BaseHook, find, look_up_connection, mask_secret
+from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
-from airflow_provider_ip1.hooks.base import BaseIP1Hook, user_agent
 from airflow_provider_ip1.hooks.form_texts import form_text
-from airflow_provider_ip1.hooks.ip1_async import IP1AsyncHook
-from airflow_provider_ip1.hooks.methods import HookMethods, T
+from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
 
 if TYPE_CHECKING:
+    import aiohttp
     import requests
 
+    from airflow_provider_ip1.client.async_client import AsyncClient, AsyncPages
     from airflow_provider_ip1.client.base_client import BaseClient, Flow
     from airflow_provider_ip1.client.sync_client import SyncClient, SyncPages
 
-__all__ = ["IP1AsyncHook", "IP1Hook"]
+ClientT = TypeVar("ClientT", bound="BaseClient")
+
+
+class HookSettings(TypedDict, total=False):
+    """The settings that a hook takes as arguments. They override the connection's extras; see :class:`IP1Hook`."""
+
+    timeout: float | tuple[float, float] | None
+    page_size: int | None
+    concurrency: int | None
+    max_attempts: int | None
+    requests_per_second: float | None
+
+
+class BaseIP1Hook(BaseHook, Generic[ClientT]):
+    """The arguments and the connection, shared by both hooks."""
+
+    conn_name_attr = "ip1_conn_id"
+    default_conn_name = "ip1_default"
+    conn_type = "ip1"
+    hook_name = "iP.1 SMS"
+
+    def __init__(self, ip1_conn_id: str = default_conn_name, **settings: Unpack[HookSettings]) -> None:
+        super().__init__()
+        self.ip1_conn_id = ip1_conn_id
+        if unknown := settings.keys() - HookSettings.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {min(unknown)!r}")
+        self._overrides = {name: check_argument(name, value) for name, value in settings.items()}
+        self._client: ClientT | None = None
+        self._creating = threading.Lock()
+        self._closed_counts = (0, 0)
+        self._warned = False
+
+    @property
+    def requests_sent(self) -> int:
+        """Number of requests sent so far, including retries."""
+        return self._closed_counts[0] + (self._client.requests_sent if self._client else 0)
+
+    @property
+    def retries(self) -> int:
+        """Number of requests so far that repeated another one after a failure."""
+        return self._closed_counts[1] + (self._client.retries if self._client else 0)
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """iP.1's clock minus this machine's, 0 or less, by the responses so far. A clock that is ahead counts as 0."""
+        return self._client.clock_offset if self._client else timedelta(0)
+
+    def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
+        """Check a connection that was looked up; ``None`` if there is none."""
+        if connection is None:
+            raise IP1ConnectionError(
+                f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. "
+                "Code that runs outside a task finds only connections in environment variables and secrets backends."
+            )
+        settings, unknown = read_settings(self.ip1_conn_id, connection, extra, self._overrides)
+        if unknown and not self._warned:
+            self._warned = True
+            self.log.warning(
+                "Connection %r has extras that the iP.1 provider does not know: %s.",
+                self.ip1_conn_id,
+                ", ".join(unknown),
+            )
+        return settings
 
 
 class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
@@ -109,7 +175,7 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
 
         with self._creating:
             if self._client is None:
-                self._client = SyncClient(self.settings, user_agent=user_agent(), log=self.log)
+                self._client = SyncClient(self.settings, user_agent=_user_agent(), log=self.log)
             return self._client
 
     def get_conn(self) -> requests.Session:
@@ -153,6 +219,137 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
         from airflow_provider_ip1.client.sync_client import SyncPages
 
         return SyncPages(self.client, lists, check_argument("concurrency", concurrency))
+
+
+class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
+    """
+    The methods of :class:`IP1Hook` as coroutines and async iterators, for event loops.
+
+    Close it with ``await hook.close()``, or use it as ``async with IP1AsyncHook(...) as hook``. Use a hook, until it is
+    closed, in one event loop only: another one gets an :class:`~airflow_provider_ip1.exceptions.IP1Error`, unless the
+    first one has ended. The arguments are those of :class:`IP1Hook`.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _opening: asyncio.Lock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """
+        Close the session and its connections. The hook opens a new one when it is used again.
+
+        :raises IP1Error: the session was opened in another event loop.
+        """
+        from airflow_provider_ip1.client.async_client import check_loop
+
+        client = self._client
+        if client is not None:
+            check_loop(self._loop, may_have_ended=True)
+            self._client = None
+            sent, retries = self._closed_counts
+            self._closed_counts = sent + client.requests_sent, retries + client.retries
+            await client.close()
+
+    async def get_settings(self) -> Settings:
+        """
+        Return the settings: the arguments of the hook, then the extras of the connection, then the defaults.
+
+        The hook looks up the connection once until :meth:`close`.
+
+        :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
+        """
+        return (await self.get_client()).settings
+
+    async def get_conn(self) -> aiohttp.ClientSession:
+        """
+        Return the session that sends all requests of this hook.
+
+        It has no headers, because aiohttp would send them to a proxy. The hook adds them, with the key, to each
+        request.
+
+        :raises IP1ConnectionError: the connection cannot be used.
+        """
+        return (await self.get_client()).session
+
+    async def get_client(self) -> AsyncClient:
+        """
+        Return the client that sends this hook's requests.
+
+        :raises IP1ConnectionError: the connection cannot be used.
+        :raises IP1Error: the session was opened in another event loop.
+        """
+        from airflow_provider_ip1.client.async_client import AsyncClient, check_loop
+
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            check_loop(self._loop if self._client else None, may_have_ended=True)
+            # Set before anything is awaited, so that tasks which start together share the lock.
+            self._loop, self._opening = loop, asyncio.Lock()
+            await self.close()
+        async with self._opening:
+            if self._client is None:
+                settings = await self._look_up()
+                self._client = await AsyncClient.open(settings, user_agent=_user_agent(), log=self.log)
+            return self._client
+
+    async def reload_connection(self) -> None:
+        """
+        Look up the connection again, because its key may change during a long wait.
+
+        The session stays open if nothing has changed.
+
+        :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
+        """
+        if self._client is not None and await self._look_up() != self._client.settings:
+            await self.close()
+
+    iter_pages = as_async_pages(HookMethods.iter_pages)
+    iter_pages_of = as_async_pages(HookMethods.iter_pages_of)
+    iter_batch_pages = as_async_pages(HookMethods.iter_batch_pages)
+    iter_messages = as_async_iterator(HookMethods.iter_messages)
+    iter_batch_messages = as_async_iterator(HookMethods.iter_batch_messages)
+    iter_participants = as_async_iterator(HookMethods.iter_participants)
+    iter_batches = as_async_iterator(HookMethods.iter_batches)
+    iter_senders = as_async_iterator(HookMethods.iter_senders)
+    iter_blacklist = as_async_iterator(HookMethods.iter_blacklist)
+    get_summary = as_coroutine(HookMethods.get_summary)
+    get_message = as_coroutine(HookMethods.get_message)
+    get_batch = as_coroutine(HookMethods.get_batch)
+    cancel_batch = as_coroutine(HookMethods.cancel_batch)
+    send_batch = as_coroutine(HookMethods.send_batch)
+    send_once = as_coroutine(HookMethods.send_once)
+
+    async def test_connection(self) -> tuple[bool, str]:
+        """Like :meth:`IP1Hook.test_connection`."""
+        try:
+            worked, text = True, await self._run(check_connection)
+        except IP1Error as error:
+            worked, text = False, str(error)
+        return worked, form_text(text, self.ip1_conn_id)
+
+    async def _look_up(self) -> Settings:
+        return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))
+
+    async def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
+        client = await self.get_client()
+        return await client.run(operation(client))
+
+    def open_pages(self, lists: Lists, concurrency: int | None = None) -> AsyncPages:
+        """See :meth:`HookMethods.open_pages`."""
+        from airflow_provider_ip1.client.async_client import AsyncPages
+
+        return AsyncPages(self.get_client, lists, check_argument("concurrency", concurrency))
+
+
+@cache
+def _user_agent() -> str:
+    """Return the User-Agent header: the versions of this provider and of Airflow."""
+    return f"airflow-provider-ip1/{__version__} (Airflow {find('__version__', 'airflow')})"
 
 
 def _validator(name: str) -> Callable[[Any, Any], None]:

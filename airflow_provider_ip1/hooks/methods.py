@@ -42,7 +42,7 @@ class HookMethods:
     The methods of :class:`~airflow_provider_ip1.hooks.ip1.IP1Hook`.
 
     They describe what is to be done. Each hook does it in its own ``_run`` and ``open_pages``, so
-    :class:`~airflow_provider_ip1.hooks.ip1_async.IP1AsyncHook` has the same methods, as coroutines and async iterators.
+    :class:`~airflow_provider_ip1.hooks.ip1.IP1AsyncHook` has the same methods, as coroutines and async iterators.
     """
 
     def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
