@@ -92,7 +92,7 @@ test-checkpoints: $(INSTALLED) ## Test with 20,000 random accounts that an expor
 
 test-ui: .venv/.installed-ui ## Test the connection form, runs and these docs in a browser (SCREENSHOTS=1 renews docs/images)
 	@$(RUN) -m dev.chromium
-	IP1_SCREENSHOTS=$(SCREENSHOTS) $(RUN) -m pytest tests/ui $(if $(SCREENSHOTS),tests/docs/test_tutorial.py)
+	IP1_SCREENSHOTS=$(SCREENSHOTS) $(RUN) -m pytest tests/ui tests/ui_first_steps $(if $(SCREENSHOTS),tests/docs/test_tutorial.py)
 
 compose-test: ## Run every example DAG in containers, with LocalExecutor and with Celery
 	python3 -m dev.compose.compose_test local celery

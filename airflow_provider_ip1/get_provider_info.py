@@ -25,8 +25,10 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-ip1",
         "name": _NAME,
-        "description": "Export SMS conversations from `iP.1 <https://www.ip1sms.com/>`__, send SMS, and wait for "
-        "deliveries and replies.",
+        # Airflow's page of providers removes the markup. The address must be followed by a space or the end, because
+        # the page's links include punctuation marks.
+        "description": "Export SMS conversations, send SMS, and wait for deliveries and replies with "
+        "`iP.1 <https://www.ip1sms.com/>`__.",
         "versions": [__version__],
         "integrations": [
             {

@@ -49,6 +49,7 @@ with DAG(
         "question": Param(
             "Your appointment is tomorrow at 10. Will you come? Reply YES or NO.",
             type="string",
+            format="multiline",
             title="Question",
             minLength=1,
             maxLength=459,

@@ -50,6 +50,7 @@ with DAG(
         "text": Param(
             "Your order has been shipped.",
             type="string",
+            format="multiline",
             title="Text",
             minLength=1,
             maxLength=459,

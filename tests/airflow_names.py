@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_ip1.compat import find
 
 if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag as DagBag
     from airflow.sdk import DAG as DAG, AssetAlias as AssetAlias
     from airflow.sdk.exceptions import (
         AirflowRescheduleException as AirflowRescheduleException,
@@ -18,6 +19,7 @@ else:
     AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")
     AssetAlias = find("AssetAlias", "airflow.sdk", "airflow.datasets:DatasetAlias")
     DAG = find("DAG", "airflow.sdk", "airflow")
+    DagBag = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
     TaskDeferred = find("TaskDeferred", "airflow.sdk.exceptions", "airflow.exceptions")
     redact = find(
         "redact",

@@ -17,6 +17,7 @@ import pytest
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import EXAMPLE_DAGS, stack
+from tests.airflow_names import DagBag
 from tests.airflow_runs import dags_test
 
 EXAMPLES = sorted(EXAMPLE_DAGS.glob("*.py"))
@@ -70,6 +71,24 @@ def errors() -> dict[str, str]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_loads_without_a_warning(path: Path, errors: dict[str, str]) -> None:
     assert errors[str(path)] == ""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_describes_itself_and_each_field_of_its_form(path: Path) -> None:
+    dags = DagBag(str(path)).dags.values()
+    # Approvals need Airflow 3.1.
+    assert len(dags) == 1 or path.stem == "ip1_approval"
+    for dag in dags:
+        assert dag.doc_md and dag.description
+        params = {name: dag.params.get_param(name) for name in dag.params}
+        texts = [param.description for param in params.values()]
+        assert len(set(texts)) == len(texts)
+        for name, param in params.items():
+            assert param.schema["title"] not in ("", name)
+            assert len(param.description or "") > 30
+            # Airflow accepts the form as it is. An empty field must be allowed.
+            param.resolve()
+            assert param.value not in ("", None) or "null" in param.schema["type"]
 
 
 @pytest.mark.slow

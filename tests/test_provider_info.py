@@ -19,8 +19,10 @@ import jsonschema
 import pytest
 
 import airflow_provider_ip1
+from airflow_provider_ip1.api.extras import EXTRAS
 from airflow_provider_ip1.get_provider_info import get_provider_info
 from dev import stack
+from tests.airflow_runs import AIRFLOW
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -49,6 +51,28 @@ def test_it_contains_the_name_of_its_distribution() -> None:
     (entry_point,) = distribution(DISTRIBUTION).entry_points.select(group="apache_airflow_provider")
     assert entry_point.value == "airflow_provider_ip1.get_provider_info:get_provider_info"
     assert entry_point.load()()["package-name"] == DISTRIBUTION == distribution(DISTRIBUTION).metadata["Name"]
+
+
+def test_the_address_in_its_description_is_a_link() -> None:
+    """As the page of providers renders it."""
+    assert links_of(get_provider_info()["description"]) == ["https://www.ip1sms.com/"]
+    # A comma would belong to the address in Airflow 3, and to the text in Airflow 2.
+    with_comma = links_of("Send SMS by `iP.1 <https://www.ip1sms.com/>`__, and wait.")
+    assert with_comma == ["https://www.ip1sms.com/" + ("," if AIRFLOW.major > 2 else "")]
+
+
+def links_of(description: str) -> list[str]:
+    """The addresses to which a description leads on Airflow's page of providers."""
+    if AIRFLOW.major < 3:
+        from airflow.www.views import ProviderView  # type: ignore[import-not-found]
+
+        html = str(ProviderView()._clean_description(description))
+        return re.findall(r'href="([^"]*)"', html)
+    from airflow.api_fastapi.core_api.services.public.providers import _remove_rst_syntax
+
+    # The page finds addresses in the text by this expression. Its characters include punctuation marks.
+    text = _remove_rst_syntax(description)
+    return re.findall(r"https?://[\w.-]+(?:\.?:[\w.-]+)*(?:[#/?][\w!#$%&'()*+,./:;=?@\[\]~-]*)?", text)
 
 
 def names_of_our_code(value: Any) -> Iterator[str]:
@@ -134,12 +158,41 @@ def test_airflow_2_shows_the_declared_form() -> None:
     }
     assert widgets.keys() == declared["conn-fields"].keys()
     assert [name for name, widget in widgets.items() if widget.is_sensitive] == ["redact_key"]
+    # Saving reports a value that cannot be used.
+    assert {name for name, widget in widgets.items() if len(widget.field.kwargs.get("validators", ())) == 2} == {
+        name for name, extra in EXTRAS.items() if extra.schema["type"][0] != "boolean" and name != "redact_key"
+    }
     # The form stores the defaults that it fills in.
     defaults = {name: widget.field.kwargs.get("default") for name, widget in widgets.items()}
     assert {name: default for name, default in defaults.items() if default is not None} == {
         "verify": True,
         "allow_http": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("page_size", "99999", "Must be a whole number from 1 to 10000."),
+        ("requests_per_second", "many", "Must be a number from 0 (no limit) up."),
+        ("timeout", "0", "Must be seconds above 0, or [connect, read]."),
+        ("sender", "a shop", "Must be 3 to 11 letters (A-Z, a-z) and digits, or a number of at most 15 digits."),
+        ("page_size", "500", None),
+        ("page_size", "", None),
+        ("timeout", "10, 60", None),
+        ("proxies", '{"https": "http://proxy.example:3128"}', None),
+    ],
+)
+def test_airflow_2_reports_a_wrong_value_when_it_is_saved(name: str, value: str, error: str | None) -> None:
+    pytest.importorskip("flask_appbuilder", reason="the form in Python needs it; it comes with Airflow 2 only")
+    from werkzeug.datastructures import MultiDict  # type: ignore[import-not-found]
+    from wtforms import Form
+
+    from airflow_provider_ip1.hooks.ip1 import IP1Hook
+
+    form = type("ConnectionForm", (Form,), IP1Hook.get_connection_form_widgets())(MultiDict({name: value}))
+    assert form.validate() == (error is None)
+    assert form.errors == ({} if error is None else {name: [error]})
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> str:

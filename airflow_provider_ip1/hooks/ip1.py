@@ -354,12 +354,13 @@ def _user_agent() -> str:
 
 def _validator(name: str) -> Callable[[Any, Any], None]:
     """Return what reports a wrong value of an extra when Airflow 2 saves the form. Airflow 3 has no such hook."""
+    from wtforms.validators import ValidationError
 
     def validate(form: Any, field: Any) -> None:
         try:
             check_argument(name, field.data)
         except ValueError as error:
             problem = str(error).removeprefix(f"{name} ")
-            raise ValueError(problem[:1].upper() + problem[1:]) from None
+            raise ValidationError(problem[:1].upper() + problem[1:]) from None
 
     return validate

@@ -17,13 +17,17 @@ import socket
 import sys
 import sysconfig
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dev import PROJECT, stack
 from dev.stack import ProgramError
 
 BUCKET = "ip1-demo"
 DIRECTORY = PROJECT / ".airflow"
+# Everyone who gets an SMS answers, so that ip1_ask_and_branch ends.
+REPLY = "5=Yes, thank you"
 USUAL_PORT = 8080
 
 
@@ -45,6 +49,16 @@ def set_connections(env: dict[str, str], **connections: str) -> None:
         json.dump({name: json.loads(value) for name, value in connections.items()}, file)
         file.flush()
         stack.run_airflow(env, "connections", "import", "--overwrite", file.name, seconds=600)
+
+
+def with_port(connection: str) -> str:
+    """
+    Set the port, too. Without one, the button *Test Connection* of Airflow 3.3.1 and 3.3.2 always fails.
+
+    :param connection: a connection as JSON, whose base URL has a port.
+    """
+    fields = json.loads(connection)
+    return json.dumps(fields | {"port": urlsplit(fields["host"]).port})
 
 
 def command_line(env: dict[str, str]) -> str:
@@ -72,15 +86,19 @@ def serve(directory: Path, port: int) -> None:
         log.unlink()
     env = stack.airflow_environment(home) | {
         "IP1_S3_BUCKET": BUCKET,
+        # Each is a task of ip1_many_conversations, which takes seconds to start.
+        "IP1_CONVERSATIONS": "5",
+        # ip1_account_to_s3 would read the sandbox's history of 6,500 batches in five minutes.
+        "IP1_SINCE": (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"),
         # On a busy machine, their first runs would start before the API server responds, and fail.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     }
     print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first start takes a minute", flush=True)
     with (
-        stack.sandbox(directory, "--conversations", "200", env=env) as sandbox_url,
+        stack.sandbox(directory, "--conversations", "20", "--reply", REPLY, env=env) as sandbox_url,
         stack.s3_server(directory, buckets=[BUCKET], env=env) as store,
     ):
-        ip1 = stack.ip1_connection(sandbox_url, sender="Airflow", recipients="46701740606")
+        ip1 = with_port(stack.ip1_connection(sandbox_url, sender="iP1", recipients="46701740606"))
         set_connections(env, ip1_default=ip1, aws_default=stack.aws_connection(store))
         with stack.airflow_standalone(directory, env, port=port) as airflow:
             print(

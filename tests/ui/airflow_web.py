@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +23,50 @@ RUN_SECONDS = 600
 ENDED = ("success", "failed", "upstream_failed", "skipped")
 
 
+CHROMIUM_OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 def chromium() -> str:
     """Return the path of the installed browser, so that Playwright needs no download."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
     pytest.skip("Chromium is not installed: run `make test-ui`, or install the package chromium")
+
+
+@contextmanager
+def launched_browser() -> Iterator[Any]:
+    """Run a browser of Playwright."""
+    pytest.importorskip("playwright", reason="Playwright is not installed: run `make test-ui`")
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def logged_in_page(browser: Any, airflow: stack.AirflowServer) -> Iterator[Any]:
+    """Open a page of a logged-in user."""
+    page = browser.new_page(viewport={"width": 1400, "height": 875}, color_scheme="light")
+    page.context.set_default_timeout(PATIENCE)
+    page.goto(airflow.url)
+    page.locator("input[name=username]").fill(airflow.user)
+    page.locator("input[name=password]").fill(airflow.password)
+    page.locator("button[type=submit]").click()
+    page.get_by_role("link", name="Dags").first.wait_for()
+    yield page
+    page.close()
 
 
 class Clock:
@@ -86,11 +126,15 @@ class Api:
 
     def wait_for_state(self, dag: str, run: str, task: str, *, until: str) -> None:
         """Wait until a task is in a state. Fail if it ends in another one."""
+        states = (until, *ENDED)
+        assert self._state(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}", states.__contains__) == until
+
+    def wait_for_run(self, dag: str, run: str) -> str:
+        """Wait for the end of a run and return its state."""
+        return self._state(f"dags/{dag}/dagRuns/{run}", ENDED.__contains__)
+
+    def _state(self, path: str, is_final: Callable[[str | None], bool]) -> str:
         deadline = time.monotonic() + RUN_SECONDS
-        state = None
-        while state != until and time.monotonic() < deadline:
-            state = self.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}")["state"]
-            if state in ENDED:
-                break
+        while not is_final(state := self.get(path)["state"]) and time.monotonic() < deadline:
             self._page.wait_for_timeout(1000)
-        assert state == until
+        return str(state)

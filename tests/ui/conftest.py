@@ -18,17 +18,8 @@ import pytest
 
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import EXAMPLE_DAGS, PROJECT, stack
-from tests.ui.airflow_web import BUCKET, DELIVERY, PATIENCE, Api, Clock, Servers, chromium
+from tests.ui.airflow_web import BUCKET, DELIVERY, Api, Clock, Servers, launched_browser, logged_in_page
 
-CHROMIUM_OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 EXPORTS = """
     import pendulum
     from airflow.sdk import DAG, Asset
@@ -51,14 +42,8 @@ EXPORTS = """
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """A browser of Playwright."""
-    pytest.importorskip("playwright", reason="Playwright is not installed: run `make test-ui`")
-    from playwright.sync_api import sync_playwright
-
-    path = chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+    with launched_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")
@@ -88,15 +73,8 @@ def servers(browser: Any) -> Iterator[Servers]:
 @pytest.fixture(scope="package")
 def page(browser: Any, servers: Servers) -> Iterator[Any]:
     """A page of a logged-in user."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    page.context.set_default_timeout(PATIENCE)
-    page.goto(servers.airflow.url)
-    page.locator("input[name=username]").fill(servers.airflow.user)
-    page.locator("input[name=password]").fill(servers.airflow.password)
-    page.locator("button[type=submit]").click()
-    page.get_by_role("link", name="Dags").first.wait_for()
-    yield page
-    page.close()
+    with logged_in_page(browser, servers.airflow) as page:
+        yield page
 
 
 @pytest.fixture(scope="package")
