@@ -53,10 +53,17 @@ def test_the_form_can_be_triggered_with_its_defaults(
     page.get_by_role("button", name="Trigger").first.click()
     button = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
     expect(button).to_be_enabled()
-    with page.expect_response(
-        lambda response: response.request.method == "POST" and response.url.endswith(f"/dags/{dag}/dagRuns")
-    ) as sent:
+    # The form also sends a request that unpauses the DAG.
+    with (
+        page.expect_response(
+            lambda response: response.request.method == "PATCH" and f"/dags/{dag}" in response.url
+        ) as unpaused,
+        page.expect_response(
+            lambda response: response.request.method == "POST" and response.url.endswith(f"/dags/{dag}/dagRuns")
+        ) as sent,
+    ):
         button.click()
+    assert unpaused.value.ok, unpaused.value.text()
     assert sent.value.ok, sent.value.text()
     runs[dag] = sent.value.json()["dag_run_id"]
 
