@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev import EXAMPLE_DAGS, stack
-from tests.ui.airflow_web import Api
+from tests.ui.airflow_web import PATIENCE, Api
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_the_form_can_be_triggered_with_its_defaults(
     page.goto(f"{airflow.url}/dags/{dag}")
     page.get_by_role("button", name="Trigger").first.click()
     button = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
-    expect(button).to_be_enabled()
+    expect(button).to_be_enabled(timeout=PATIENCE)
     # The form also sends a request that unpauses the DAG.
     with (
         page.expect_response(
