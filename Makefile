@@ -61,7 +61,7 @@ format: $(INSTALLED) ## Format the code and fix what ruff can fix
 
 docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is an error
 	@$(RUN) -m dev.docs.embed
-	@$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@$(RUN) -m sphinx --builder html --fresh-env --write-all --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
 	@echo "Documentation: docs/_build/html/index.html"
 
 ## Test more of it

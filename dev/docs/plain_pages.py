@@ -10,6 +10,7 @@ A Sphinx extension that publishes the documentation for programs, too.
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -35,7 +36,7 @@ def description_of(document: nodes.document) -> str:
         for found in document.findall(nodes.paragraph)
         if isinstance(found.parent, (nodes.section, nodes.document))
     )
-    text = next(filter(None, paragraphs), "")
+    text = re.sub(":$", ".", next(filter(None, paragraphs), ""))
     if len(text) <= LONGEST_DESCRIPTION:
         return text
     sentences = text[: LONGEST_DESCRIPTION + 1].rpartition(". ")[0]

@@ -35,11 +35,14 @@ guides/export
 """.replace(". <!--", ".\n\n<!--"),
     "errors.md": """# Errors
 
-Each error says what to do & why.
+Each error says what to do & why:
+
+- 429 means: wait.
+- 500 means: wait longer.
 
 ## TooFast
 
-iP.1 returned 429. Wait 0.429 s, or 1,429 s.
+iP.1 returned 408, 429. Wait 0.430 s, or 1,431 s.
 
 ## NoEntry
 
@@ -99,6 +102,8 @@ def test_numbers_are_words_of_the_index(index: dict[str, dict[str, object]]) -> 
 def test_a_code_leads_to_the_section_that_mentions_it(index: dict[str, dict[str, object]]) -> None:
     errors = index["docnames"].index("errors")  # type: ignore[attr-defined]
     assert index["indexentries"] == {
+        "500": [[errors, "errors", True]],
+        "408": [[errors, "toofast", True]],
         "429": [[errors, "toofast", True]],
         "401": [[errors, "noentry", True]],
         "403": [[errors, "noentry", True]],
