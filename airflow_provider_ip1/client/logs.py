@@ -164,7 +164,8 @@ class Progress:
         if speed := rate_text(self.messages, "message", seconds):
             parts.append(speed)
         if 0 < done < 1:
-            parts.append(f"about {duration_text(seconds / done - seconds)} left")
+            left = seconds / done - seconds
+            parts.append(f"about {duration_text(round(left) if left < 120 else 60 * round(left / 60))} left")
         line = ", ".join(parts)
         if self._limit and requests >= _NEAR_LIMIT * self._limit * seconds:
             line += f"; requests_per_second={self._limit:g} is the limit"

@@ -70,6 +70,8 @@ def first_line(
         # A rate of 0 would look as if there had been none.
         (0, 40, "0 messages so far of about 40"),
         (4, 40, "4 messages so far of about 40, about 3 min left"),
+        (7, 60, "7 messages so far of about 60, about 3 min left"),
+        (30, 99, "30 messages so far of about 99, 2 messages/s, about 46 s left"),
     ],
 )
 def test_one_conversation(messages: int, total: int | None, line: str) -> None:
