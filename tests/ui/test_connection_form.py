@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_ip1.get_provider_info import get_provider_info
 from dev import stack
-from tests.ui.airflow_web import Api, Servers
+from tests.ui.airflow_web import PATIENCE, Api, Servers
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,13 @@ def test_form_has_every_extra_with_its_type_range_and_description_but_no_stored_
 def test_connection_is_saved_and_its_key_masked(
     page: Any, form: Any, servers: Servers, api: Api, screenshot: Callable[..., None]
 ) -> None:
+    from playwright.sync_api import expect
+
     page_size = form.get_by_role("spinbutton", name="Page size", exact=True)
+    page_size.fill("99999")
+    page_size.blur()
+    # Airflow corrects a number outside the range.
+    expect(page_size).to_have_value("10000", timeout=PATIENCE)
     page_size.fill(str(PAGE_SIZE))
     page_size.blur()
     form.locator("input[name=element_sender]").fill(SENDER)
