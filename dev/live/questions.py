@@ -84,7 +84,7 @@ QUESTIONS: Final = (
         LOST,
         "What is the largest `limit`?",
         "Accepts any page length, but assumes that at least 50 rows are granted, the documented default. A short page "
-        "alone is [not the end of a list](decisions/end-of-list.md).",
+        "alone is [not the end of a list](internals/end-of-list.md).",
         ("limit",),
     ),
     Question(

@@ -162,6 +162,6 @@ def from_environment() -> tuple[str, str, str]:
     """
     for name in ("IP1_API_KEY", "IP1_PARTICIPANT"):
         if not os.environ.get(name):
-            raise CannotCheck(f"Set {name}. See docs/recordings.md.")
+            raise CannotCheck(f"Set {name}. See docs/internals/recordings.md.")
     base_url = os.environ.get("IP1_BASE_URL") or BASE_URL
     return base_url, os.environ["IP1_API_KEY"], os.environ["IP1_PARTICIPANT"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SendSmsOperator with a recorded response, while the network is blocked; see docs/recordings.md."""
+"""SendSmsOperator with a recorded response, while the network is blocked; see docs/internals/recordings.md."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The sensors and their triggers with recorded responses, while the network is blocked.
 
 ``documentation/`` contains the examples that iP.1 publishes, ``sandbox/`` the sandbox's responses; see
-docs/recordings.md.
+docs/internals/recordings.md.
 """
 
 from __future__ import annotations

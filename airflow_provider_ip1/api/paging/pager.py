@@ -6,7 +6,7 @@ iP.1 pages with ``start`` (a row offset, default 0), ``limit`` (default 50) and 
 shift when rows come or go between two requests, the server may grant less than the limit, rows with the same creation
 time may swap places, and iP.1 does not say whether ``start`` counts from 0 or from 1. Every request therefore overlaps
 what was delivered before, and in the end the rows are counted. :mod:`airflow_provider_ip1.api.paging.states` has the
-states and the transitions between them; docs/paging.md explains the rules for users.
+states and the transitions between them; docs/internals/paging.md explains the rules for users.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def check(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) ->
         delivered = [key for page in pages for key in page.ids]
         throughout = server.throughout
         assert len(delivered) == len(set(delivered)), "delivered twice"
-        # docs/paging.md promises nothing about rows that move by a page or more.
+        # docs/internals/paging.md promises nothing about rows that move by a page or more.
         promised = {key for key in throughout if server.crossed[key] < smallest_page}
         assert promised <= set(delivered), "lost"
         # Rows that only the count revealed come after the rest.
