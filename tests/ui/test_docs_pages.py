@@ -108,7 +108,7 @@ def test_pictures_follow_the_theme(page: Any, built: Path, name: str, scheme: st
         ("202", "status-codes.html"),
         ("511", "status-codes.html"),
         ("IP1PagingError", "errors.html#ip1pagingerror"),
-        ("upgrade", ""),
+        ("upgrade", "upgrade.html"),
     ],
 )
 def test_the_search_finds(page: Any, built: Path, query: str, first: str) -> None:
