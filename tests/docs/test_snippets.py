@@ -9,10 +9,12 @@ real S3 server. The tests compare the output in ``pycon`` blocks.
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airflow.timetables.base import DataInterval, TimeRestriction
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -176,6 +179,31 @@ def test_make_targets_and_programs_exist(block: Block) -> None:
                 assert (PROJECT / word).exists(), command
             if before == "-m" and word.startswith("dev."):
                 assert (PROJECT / f"{word.replace('.', '/')}.py").exists(), command
+
+
+# How blocks that are neither Python nor commands are checked, or why they are not.
+READERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "yaml": yaml.safe_load,
+    "ini": lambda text: ConfigParser(interpolation=None).read_string(f"[section]\n{text}"),
+}
+NOT_HERE = {
+    "shell": "the tests of connections, above, and of the tutorial",
+    "sql": "test_loading.py",
+    "nginx": "test_push.py",
+    "": "the sandbox's README: tests/sandbox sends such requests",
+    "bash": "needs an account of iP.1",
+    "dockerfile": "needs Docker and the network",
+    "text": "files for services that nobody here can use, and pictures",
+}
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language not in ("python", "pycon", "console")], ids=where)
+def test_every_other_block_can_be_read_or_has_a_reason(block: Block) -> None:
+    if reader := READERS.get(block.language):
+        reader(block.code)
+    else:
+        assert block.language in NOT_HERE or block.language.startswith("{")
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 0), reason="needs Airflow 3.0")
