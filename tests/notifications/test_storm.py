@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How many SMS a storm of failing tasks sends, with the figures of docs/sending.md.
+How many SMS a storm of failing tasks sends, with the figures of docs/internals/measurements.md.
 
 The client's operation runs once per task, on a simulated clock, so that 500 tasks can fail within a second anywhere. A
 request to list takes 0.1 s, a request to send 0.3 s, and iP.1 lists a batch some time after it was sent.
