@@ -3,8 +3,8 @@
 Look up known vulnerabilities of what ``make install`` installs, and of what users may have, with pip-audit.
 
 The latter are the versions of our direct dependencies that the constraints of each Airflow pin, and our lower bounds.
-These are reported only: users choose their Airflow, and docs/internals/old-versions.md says what they should know. Airflow itself is
-left out.
+These are reported only: users choose their Airflow, and docs/internals/old-versions.md says what they should know.
+Airflow itself is left out.
 """
 
 from __future__ import annotations
