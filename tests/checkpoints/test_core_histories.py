@@ -21,6 +21,7 @@ PARTS = 10 if HISTORIES > 1000 else 1
 SOURCES = pytest.mark.parametrize("of_account", [True, False], ids=["account", "conversations"])
 
 
+@pytest.mark.no_cover
 @SOURCES
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_history_has_a_gap(part: int, of_account: bool) -> None:
@@ -30,6 +31,7 @@ def test_no_history_has_a_gap(part: int, of_account: bool) -> None:
         assert len(world.objects) > 5, "the history shows nothing"
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_the_histories_notice_each_clause_that_is_left_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTATIONS[name](monkeypatch)

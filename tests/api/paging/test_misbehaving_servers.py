@@ -23,7 +23,7 @@ from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 from tests.api.paging.model_server import LINK_STYLES, GrowingPages, ModelServer, read_pages
 
-READS = int(os.environ.get("IP1_READS", "2000"))
+READS = int(os.environ.get("IP1_READS", "800"))
 
 
 @dataclass

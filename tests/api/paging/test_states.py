@@ -94,6 +94,7 @@ def servers() -> Iterator[tuple[ModelServer, int]]:
     yield DeafServer(["a", "b", "c"], link_style="none"), 20
 
 
+@pytest.mark.no_cover
 def test_reads_cause_the_transitions_of_the_table_and_no_others(seen: set[tuple[State, Event, State]]) -> None:
     for server, page_size in servers():
         try:

@@ -22,7 +22,7 @@ from airflow_provider_ip1.exceptions import IP1PagingError, IP1ParticipantError
 from tests.api.paging.model_server import LINK_STYLES, ModelServer, TiedOrder, a_list, pages_of, read, read_ahead
 from tests.api.paging.test_misbehaving_servers import MisbehavingServer
 
-READS = int(os.environ.get("IP1_READS", "1200")) // 6
+READS = int(os.environ.get("IP1_READS", "720")) // 6
 
 
 def tied_server(choose: random.Random, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> MisbehavingServer:
