@@ -8,6 +8,7 @@ from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
 from airflow_provider_ip1.api.paging.listing import PageRequest
+from airflow_provider_ip1.api.paging.page import values_at
 from airflow_provider_ip1.api.paging.page_queue import MAX_LOOK_BACKS, PageQueue, Pending
 from airflow_provider_ip1.api.paging.place import MAX_PASSES
 from airflow_provider_ip1.api.paging.states import State
@@ -93,18 +94,20 @@ class LookBacks(PageQueue):
             if request.start > 0 and not (was_first and len(place.first_page) > request.start):
                 yield self._look_back_before(request.start)
             return
-        # Newest first, the reader may have seen enough before the end, so what is missing has to be found now. Rows
-        # that arrived are at the head.
+        # Newest first, the reader may have seen enough before the end, so what is missing has to be found now.
+        end = request.start + len(page.ids)
+        if place.has_other_order and end < self._largest and self._missing(request, page):
+            # Ask for everything up to this page at once. That also shows which rows were removed, so that they do not
+            # hide that others are missing.
+            yield self._look_back(0, end + max(self.limit // 2, 1), 0)
         if (missing := self._missing(request, page)) > 0:
-            end = request.start + len(page.ids) + missing
+            # Rows that arrived are at the head.
+            end += missing
             limit = max(self.limit + missing, end if end <= 2 * self.limit else 0)
             yield self._look_back(0, limit, 0)
             if not place.is_base_known and self._missing(request, page) == 1:
                 yield self._look_back(1, limit, 0)
             yield from self._look_backs_across_ties(pending, page)
-        elif missing < 0 and place.has_other_order:
-            # Rows that were removed may hide that others are missing.
-            yield self._look_back(0, request.start + len(page.ids) + max(self.limit // 2, 1), 0)
 
     def _look_backs_across_ties(self, pending: Pending, page: RawPage) -> Iterator[Pending]:
         """
@@ -127,7 +130,11 @@ class LookBacks(PageQueue):
             end = start + 1
 
     def _missing(self, request: PageRequest, page: RawPage) -> int:
-        return self._place.missing(request, page, self._place.new_rows(page))
+        place = self._place
+        is_counted_again = place.listed is not place.delivered
+        return place.missing(
+            request, page, place.listed.missing_from(page.ids) if is_counted_again else place.new_rows(page)
+        )
 
     def _look_back_before(self, end: int) -> Pending:
         # Longer than the page before, because a server may list rows of one creation time in an order that depends on
@@ -158,6 +165,8 @@ class LookBacks(PageQueue):
         if waiting and request.start == 0 and self._reaches(waiting, reached):
             # One response with everything up to the waiting page, and with that page's rows: it takes the page's place.
             self._deliver(request, page, [at for at in new if at < max(known)], is_late=True)
+            # It shows which of the delivered rows are still listed. Those that were removed must not hide others.
+            place.count_again()
             capacity = place.capacity
             self._queue.clear()
             self._take(Pending(request, look_backs=iter(())), page)
@@ -172,6 +181,7 @@ class LookBacks(PageQueue):
             later.update(waiting.outcome.ids)
         last = max(end - request.start, *known)
         found = [at for at in new if at < last and page.ids[at] not in later]
+        place.note_listed(values_at(sorted(known.union(found)), page.ids))
         if self._deliver(request, page, found, is_late=True):
             for later_page in self._queue:
                 later_page.is_outdated = True

@@ -79,6 +79,7 @@ class Pager(LookBacks):
             if event is not Event.REPEATED and self._has_to_look_back(pending, page, new):
                 return
             place.join(request, page)
+            place.note_listed(page.ids)
         place.note_base(request, page)
         place.capacity = max(place.capacity, len(page.ids))
         is_productive = event in _DELIVERING and self._deliver(request, page, new)

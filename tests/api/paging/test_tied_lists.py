@@ -195,6 +195,25 @@ def test_a_row_that_arrives_is_not_counted_in_the_place_of_a_hidden_one(arriving
         assert set(range(last, total)) <= delivered, seed
 
 
+@pytest.mark.parametrize("total", [100, 116, 124, 128, 132])
+def test_a_removed_row_is_not_counted_in_the_place_of_a_hidden_one(total: int) -> None:
+    """Newest first. The first page was read when its newest row is removed; another row hides at the next border."""
+
+    def changes(server: ModelServer, request: int) -> None:
+        if request == 1:
+            server.delete(total - 1, 1)
+
+    server = ModelServer([f"row{n}" for n in range(total)], order="DESC", tied=5, tied_order="request", changes=changes)
+    oldest = (total - 60) // 5
+    delivered: set[str] = set()
+    for page in iter_pages(read_ahead([a_list(order="DESC")], 19, 1), server):
+        assert delivered.isdisjoint(page)
+        delivered.update(page)
+        if any(int(key[3:]) // 5 < oldest for key in page):
+            break
+    assert {f"row{n}" for n in range(oldest * 5, total)} <= delivered
+
+
 def iter_pages(ahead, server):  # type: ignore[no-untyped-def]
     """Yield the ids of each page, as the clients do: newest first, nothing is requested before a page is taken."""
     pending = []

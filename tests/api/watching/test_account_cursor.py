@@ -80,7 +80,7 @@ class Account:
         self.changes()
         limit = min(limit, self.clamp)
         listed = self.rows
-        if self.is_tied and self.clamp == 10_000:
+        if self.is_tied:
             places = {row: random.Random(f"{row} {start} {limit}").random() for row in listed}
             listed = sorted(listed, key=lambda row: (row[0], places[row]))
         is_reversed = order == "DESC" and not self.ignores_order

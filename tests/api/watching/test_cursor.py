@@ -75,8 +75,8 @@ class Inbox:
         self.limits.append(limit)
         limit = min(limit, self.clamp)
         listed = self.rows
-        # If the server grants no larger pages, a row of a tie at the border of two pages may be on neither of them.
-        if self.is_tied and self.clamp == 10_000:
+        # On smaller pages, a row of a tie at the border of two pages may be on neither of them.
+        if self.is_tied and self.clamp >= 50:
             places = {row: random.Random(f"{row} {start} {limit}").random() for row in listed}
             listed = sorted(listed, key=lambda row: (row[0], places[row]))
         rows = listed[:: -1 if order == "DESC" else 1][start : start + limit]
