@@ -13,11 +13,11 @@ the account.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
@@ -27,6 +27,7 @@ from airflow_provider_ip1.api.watching.watch import Query, ReadConversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
 if TYPE_CHECKING:
+    from airflow_provider_ip1.api.batches import Batch
     from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
 
@@ -39,6 +40,10 @@ PAGE_SIZE: Final = 50
 MAX_ROWS: Final = 10_000
 
 Start = Literal["now", "beginning"]
+T = TypeVar("T")
+ItemT = TypeVar("ItemT", "Message", "Batch")
+#: Yields queries and receives their pages, see :meth:`ListCursor.poll`.
+Steps: TypeAlias = Generator[Query, "Page | None", T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def received_at(message: Message, latest: datetime = LATEST_TIME) -> datetime | 
     return min((time for time in times if is_plausible(time, latest)), default=None)
 
 
-class ListCursor:
+class ListCursor(Generic[ItemT]):
     """
     The position in a list that is read newest first, from poll to poll.
 
@@ -116,6 +121,9 @@ class ListCursor:
     #: The oldest remembered rows do not count as a boundary, because a row that was forgotten may have the same
     #: creation time as one of them and change places with it.
     guard = GUARD
+    #: The most rows that a poll reads, and the error if there are more.
+    most_rows: ClassVar[int]
+    too_many: ClassVar[str]
     #: Whether the last poll left new messages to the next one.
     has_more = False
     #: What the last poll found that people should know.
@@ -123,17 +131,17 @@ class ListCursor:
 
     def __init__(self, start: Start | datetime, state: Mapping[str, Any] | None) -> None:
         self._since = start if isinstance(start, datetime) else None
-        # digests of ids, newest first
-        self._known: tuple[str, ...] = ()
-        # digests of ids that may come back near the top of the list
-        self._others: tuple[str, ...] = ()
-        # whether the remembered rows are the whole list
-        self._is_whole = start == "beginning"
+        #: Digests of ids, newest first.
+        self.known: tuple[str, ...] = ()
+        #: Digests of ids that may come back near the top of the list.
+        self.others: tuple[str, ...] = ()
+        #: Whether the remembered rows are the whole list.
+        self.is_whole = start == "beginning"
         self._newest: datetime | None = None
         self._has_polled = start == "beginning"
         if state is not None:
-            self._known, self._others = tuple(state["known"]), tuple(state["others"])
-            self._is_whole, self._has_polled = state["whole"], True
+            self.known, self.others = tuple(state["known"]), tuple(state["others"])
+            self.is_whole, self._has_polled = state["whole"], True
             self._newest = None if state["newest"] is None else datetime.fromtimestamp(state["newest"], UTC)
 
     def state(self) -> dict[str, Any]:
@@ -144,13 +152,13 @@ class ListCursor:
             (whether these are all messages), and ``newest`` (seconds since 1970).
         """
         return {
-            "known": [*self._known],
-            "others": [*self._others],
-            "whole": self._is_whole,
+            "known": [*self.known],
+            "others": [*self.others],
+            "whole": self.is_whole,
             "newest": None if self._newest is None else self._newest.timestamp(),
         }
 
-    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query, Page | None, tuple[Message, ...]]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Steps[tuple[Message, ...]]:
         """
         Read what is new.
 
@@ -165,20 +173,41 @@ class ListCursor:
         """
         raise NotImplementedError
 
-    def _read(self, since: datetime | None) -> Read:
-        """Begin to read."""
-        return Read(self, self._known, self._others, since, ends_early=not self._is_whole)
+    def _read(
+        self, query: Query, latest: datetime, *, since: datetime | None = None, least: int = 0
+    ) -> Steps[Read[ItemT]]:
+        """Read the newest rows, down to those that cannot be new, and at least so many."""
+        read = Read(self, since)
+        while len(read.rows) < least or not self._is_enough(read):
+            page = yield query
+            if page is None:
+                read.is_whole = True
+                break
+            if len(read.rows) + len(page) > self.most_rows:
+                raise IP1PagingError(self.too_many.format(self.most_rows))
+            for item, received in self._items(page, latest):
+                read.add(item, received, is_late=page.is_late)
+        return read
 
-    def _boundary(self, read: Read) -> int | None:
+    def _is_enough(self, read: Read[ItemT]) -> bool:
+        return read.is_enough
+
+    def _items(self, page: Page, latest: datetime) -> Iterable[tuple[ItemT, datetime | None]]:
+        """Return the rows of a page, each with the time when the message was received, if that is known."""
+        raise NotImplementedError
+
+    def _boundary(self, read: Read[ItemT]) -> int | None:
         """Return the place above which unknown rows are new; ``None`` if no known row is listed any more."""
-        inner = frozenset(self._known[: self.window - self.guard])
+        inner = frozenset(self.known[: self.window - self.guard])
         boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
         if boundary is None:
             # The boundary has disappeared: fall back to the guard.
             boundary = next((row.place for row in read.rows if row.is_known), None)
         return boundary
 
-    def _advance(self, read: Read, new: Sequence[Row], cut: int = 0, unfinished: Set[str] = frozenset()) -> None:
+    def _advance(
+        self, read: Read[ItemT], new: Sequence[Row[ItemT]], cut: int = 0, unfinished: Set[str] = frozenset()
+    ) -> None:
         """
         Remember the newest rows.
 
@@ -199,16 +228,16 @@ class ListCursor:
         # A row that arrives during the poll may be read last. So may one that is in another place meanwhile.
         below = (row for row in new if row.place - cut >= self.window and row.digest not in unfinished)
         misplaced = sorted(below, key=lambda row: row.received or LATEST_TIME)
-        gone = (digest for digest in (*self._known, *self._others) if digest not in listed)
-        self._is_whole = read.is_whole and len(rows) <= self.window
-        self._known = tuple(row.digest for row in islice(rows, self.window))
-        self._others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), self.window))
-        times = [row.received for row in islice(rows, self.window) if row.received is not None]
+        gone = (digest for digest in (*self.known, *self.others) if digest not in listed)
+        self.is_whole = read.is_whole and len(rows) <= self.window
+        self.known = tuple(row.digest for row in rows[: self.window])
+        self.others = tuple(islice((*(row.digest for row in reversed(misplaced)), *gone), self.window))
+        times = [row.received for row in rows[: self.window] if row.received is not None]
         self._newest = max([*times, *([self._newest] if self._newest else [])], default=None)
         self._has_polled = True
 
 
-class Cursor(ListCursor):
+class Cursor(ListCursor["Message"]):
     """
     The position in a participant's incoming messages, from poll to poll.
 
@@ -217,37 +246,33 @@ class Cursor(ListCursor):
     :raises IP1ParticipantError: the participant cannot be used.
     """
 
+    most_rows = MAX_ROWS
+    too_many = (
+        "There are more than {:,} incoming messages to read, so the poll ended without a result. "
+        "Start at a later time, and export older messages with ConversationToS3Operator."
+    )
+
     def __init__(self, participant: str, start: Start | datetime, state: Mapping[str, Any] | None = None) -> None:
         super().__init__(start, state)
         self.participant = normalize_participant(participant)
 
-    def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query, Page | None, tuple[Message, ...]]:
+    def poll(self, latest: datetime = LATEST_TIME) -> Steps[tuple[Message, ...]]:
         """Read what is new, as :meth:`ListCursor.poll` describes it, with one query."""
         query = ReadConversation(self.participant, "mo", PAGE_SIZE)
-        read, messages = self._read(self._since), {}
-        while not read.is_enough:
-            page = yield query
-            if page is None:
-                read.is_whole = True
-                break
-            if len(read.rows) + len(page) > MAX_ROWS:
-                raise IP1PagingError(
-                    f"There are more than {MAX_ROWS:,} incoming messages to read, so the poll ended without a result. "
-                    "Start at a later time, and export older messages with ConversationToS3Operator."
-                )
-            for message in page.messages:
-                messages[len(read.rows)] = message
-                read.add(message.id, received_at(message, latest), is_late=page.is_late)
+        read = yield from self._read(query, latest, since=self._since)
         read.check_order()
         new = list(self._new_rows(read))
         self._advance(read, new)
-        return tuple(messages[row.place] for row in reversed(new))
+        return tuple(row.item for row in reversed(new))
 
-    def _new_rows(self, read: Read) -> Iterator[Row]:
+    def _items(self, page: Page, latest: datetime) -> Iterable[tuple[Message, datetime | None]]:
+        return ((message, received_at(message, latest)) for message in page.messages)
+
+    def _new_rows(self, read: Read[Message]) -> Iterator[Row[Message]]:
         candidates = (row for row in read.rows if not row.is_known and not row.is_before_start)
         if not self._has_polled and self._since is None:
             return iter(())
-        if self._is_whole:
+        if self.is_whole:
             return candidates
         if not self._has_polled:
             first_old = next((row.place for row in read.rows if row.is_before_start), len(read.rows))
@@ -259,16 +284,18 @@ class Cursor(ListCursor):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(Generic[ItemT]):
     """
     A row that a poll has read.
 
     :param place: how many rows were read before it.
+    :param item: the message or batch.
     :param digest: stands for its id.
     :param received: when the message was received; ``None`` if that is unknown.
     """
 
     place: int
+    item: ItemT
     digest: str
     received: datetime | None
     is_known: bool
@@ -277,53 +304,41 @@ class Row:
     is_misplaced: bool
 
 
-class Read:
+class Read(Generic[ItemT]):
     """
     The rows that a poll has read so far, newest first.
 
-    :param cursor: has the sizes of the window and the guard.
-    :param known: digests of the rows that the cursor remembers.
-    :param others: digests of other rows that are not new.
+    :param cursor: what is known from earlier polls.
     :param since: messages that were received before this time are not new; ``None`` if no row has a time.
-    :param ends_early: whether the read ends below the known rows.
     """
 
-    def __init__(
-        self,
-        cursor: ListCursor,
-        known: tuple[str, ...],
-        others: tuple[str, ...],
-        since: datetime | None,
-        *,
-        ends_early: bool,
-    ) -> None:
-        self.rows: list[Row] = []
+    def __init__(self, cursor: ListCursor[ItemT], since: datetime | None) -> None:
+        self.rows: list[Row[ItemT]] = []
+        #: The digests of the rows.
+        self.digests: set[str] = set()
         #: Whether the list was read to its end.
         self.is_whole = False
-        self._window, self._guard = cursor.window, cursor.guard
-        self._known = frozenset(known)
-        self._seen = frozenset(known + others)
+        self._cursor = cursor
+        self._known = frozenset(cursor.known)
+        self._seen = self._known.union(cursor.others)
         self._since = since
-        self._ends_early = ends_early
-        self._found = 0
         self._first_old: int | None = None
         self._last_known = -1
 
-    def add(self, row_id: str, received: datetime | None, *, is_late: bool) -> None:
+    def add(self, item: ItemT, received: datetime | None, *, is_late: bool) -> None:
         """
         Add the next row.
 
-        :param row_id: its id.
+        :param item: the message or batch.
         :param received: when the message was received; ``None`` if that is unknown.
         :param is_late: see :attr:`Page.is_late <airflow_provider_ip1.api.paging.page.Page.is_late>`.
         """
-        digest, place = digest_of(row_id), len(self.rows)
+        digest, place = digest_of(item.id), len(self.rows)
         is_before_start = self._since is not None and received is not None and received < self._since
         is_known = digest in self._seen
-        is_misplaced = is_late and not is_known
-        self.rows.append(Row(place, digest, received, is_known, is_before_start, is_misplaced))
+        self.rows.append(Row(place, item, digest, received, is_known, is_before_start, is_late and not is_known))
+        self.digests.add(digest)
         if digest in self._known:
-            self._found += 1
             self._last_known = place
         if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):
             self._first_old = place
@@ -336,17 +351,17 @@ class Read:
     @property
     def is_enough(self) -> bool:
         """Whether the rows reach down to messages that cannot be new."""
-        count = len(self.rows)
-        if not self._ends_early or count < self._window:
+        count, window = len(self.rows), self._cursor.window
+        if self._cursor.is_whole or count < window:
             return False
         if not self._known and self._since is None:
             return True
         if self._first_old is None:
             return False
-        if self._known and self._found == len(self._known):
+        if self._known and self._known <= self.digests:
             return True
         # Some of the known rows have disappeared, or late messages have pushed them down.
-        return count - self._first_old >= self._window and self.rows_below >= self._guard
+        return count - self._first_old >= window and self.rows_below >= self._cursor.guard
 
     def check_order(self) -> None:
         """

@@ -22,7 +22,6 @@ from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_li
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.requests import Order
-from airflow_provider_ip1.api.watching import account_cursor
 from airflow_provider_ip1.api.watching.account_cursor import MAX_NEW, UNFINISHED_FOR, AccountCursor
 from airflow_provider_ip1.api.watching.watch import ReadBatch, ReadBatches
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
@@ -265,7 +264,7 @@ class TestReading:
             poll(cursor, account)
 
     def test_too_many_batches_are_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(account_cursor, "MAX_BATCHES", 700)
+        monkeypatch.setattr(AccountCursor, "most_rows", 700)
         account = full_account(701)
         with pytest.raises(IP1PagingError, match="more than 700 batches to list"):
             poll(AccountCursor("beginning"), account)
