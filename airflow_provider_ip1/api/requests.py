@@ -129,10 +129,6 @@ def _problem_in_path(text: str) -> str | None:
     return "is a path, not a name" if text in (".", "..") else None
 
 
-def _segment(text: str) -> str:
-    return quote(text, safe="")
-
-
 def check_id(value: str, name: str) -> str:
     """
     Return an id that can go into a path.
@@ -147,6 +143,10 @@ def check_id(value: str, name: str) -> str:
     if problem := _problem_in_path(text):
         raise ValueError(f"{name} {problem}")
     return text
+
+
+def _batch_path(batch_id: str) -> str:
+    return f"/v2/batches/{quote(check_id(batch_id, 'batch_id'), safe='')}"
 
 
 def conversation_request(participant: str, direction: Direction | None = None) -> Request:
@@ -170,7 +170,7 @@ def summary_request(participant: str) -> Request:
 
 def _conversation_request(participant: str, suffix: str) -> Request:
     return Request(
-        f"/v2/conversations/{_segment(participant)}{suffix}",
+        f"/v2/conversations/{quote(participant, safe='')}{suffix}",
         label=f"/v2/conversations/{mask_number(participant)}{suffix}",
         empty_on_404=True,
         names_participant=True,
@@ -181,9 +181,9 @@ def batch_messages_request(batch_id: str) -> Request:
     """
     Request the messages of a batch, each with its latest status: ``GET /v2/batches/{batchId}/messages``.
 
-    :param batch_id: id of the batch.
+    :param batch_id: id of the batch, see :func:`check_id` for its errors. So are the ids of the other requests.
     """
-    path = f"/v2/batches/{_segment(batch_id)}/messages"
+    path = f"{_batch_path(batch_id)}/messages"
     return Request(path, label=path, empty_on_404=True)
 
 
@@ -194,7 +194,7 @@ def message_request(batch_id: str, message_id: str) -> Request:
     :param batch_id: id of the batch.
     :param message_id: id of the message.
     """
-    path = f"/v2/batches/{_segment(batch_id)}/messages/{_segment(message_id)}"
+    path = f"{_batch_path(batch_id)}/messages/{quote(check_id(message_id, 'message_id'), safe='')}"
     return Request(path, label=path)
 
 
@@ -219,7 +219,7 @@ def batch_request(batch_id: str) -> Request:
 
     :param batch_id: id of the batch.
     """
-    path = f"/v2/batches/{_segment(batch_id)}"
+    path = _batch_path(batch_id)
     return Request(path, label=path)
 
 
@@ -238,5 +238,4 @@ def cancel_request(batch_id: str) -> Request:
 
     :param batch_id: id of the batch.
     """
-    path = f"/v2/batches/{_segment(batch_id)}"
-    return Request(path, label=path, method="DELETE")
+    return replace(batch_request(batch_id), method="DELETE")

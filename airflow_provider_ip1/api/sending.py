@@ -134,10 +134,6 @@ class OutgoingBatch:
             recipients = {number: dict(values) for number, values in self.recipients.items()}
             if self.default_values:
                 recipients[DEFAULT] = dict(self.default_values)
-        windows = [
-            {"opens": opens} if closes is None else {"opens": opens, "closes": closes}
-            for opens, closes in self.delivery_windows
-        ]
         fields = {
             "sender": self.sender,
             "recipients": recipients,
@@ -145,7 +141,7 @@ class OutgoingBatch:
             "type": self.type,
             "datacoding": self.datacoding,
             "priority": self.priority,
-            "deliveryWindows": windows,
+            "deliveryWindows": self.delivery_windows,
             "deliveryReportUrl": self.delivery_report_url,
             "reference": self.reference,
             "tags": list(self.tags),
@@ -288,25 +284,25 @@ def _check_url(url: Any) -> str | None:
     return url
 
 
-def _check_windows(windows: Any) -> tuple[tuple[str, str | None], ...]:
+def _check_windows(windows: Any) -> list[dict[str, str]]:
     if windows is None:
-        return ()
+        return []
     if isinstance(windows, str | Mapping) or not isinstance(windows, Sequence):
         raise ValueError(f"delivery_windows must be a list of mappings, not {type(windows).__name__}.")
-    return tuple(_check_window(window, position) for position, window in enumerate(windows, 1))
+    return [_check_window(window, position) for position, window in enumerate(windows, 1)]
 
 
-def _check_window(window: Any, position: int) -> tuple[str, str | None]:
+def _check_window(window: Any, position: int) -> dict[str, str]:
     subject = f"delivery_windows: window {position}"
     if not isinstance(window, Mapping) or not {"opens"} <= set(window) <= {"opens", "closes"}:
         raise ValueError(f"{subject} must be a mapping with 'opens' and, optionally, 'closes'.")
     opens = read_time(window["opens"], f"{subject}: opens")
     if window.get("closes") in (None, ""):
-        return _iso(opens), None
+        return {"opens": _iso(opens)}
     closes = read_time(window["closes"], f"{subject}: closes")
     if closes <= opens:
         raise ValueError(f"{subject} closes at {_iso(closes)}, which is not after it opens ({_iso(opens)}).")
-    return _iso(opens), _iso(closes)
+    return {"opens": _iso(opens), "closes": _iso(closes)}
 
 
 def _iso(moment: datetime) -> str:

@@ -198,27 +198,23 @@ def is_loopback(name: str) -> bool:
 # -- one check per extra; the ValueError completes a sentence that begins with the extra's name
 
 
-def _number(value: Any, low: float, high: float, what: str) -> float:
+def _number(value: Any, low: float, high: float, what: str, *, is_whole: bool = False) -> float:
     if not isinstance(value, bool) and isinstance(value, (int, float, str)):
         try:
             number = float(value)
         except (ValueError, OverflowError):
             number = math.nan
-        if math.isfinite(number) and low <= number <= high:
-            return number
+        if math.isfinite(number) and low <= number <= high and (number.is_integer() or not is_whole):
+            return int(number) if is_whole else number
     raise ValueError(f"must be {what}.")
 
 
 def _number_within(name: str, value: Any) -> float:
     schema = EXTRAS[name].schema
     low, high = schema["minimum"], schema.get("maximum", math.inf)
-    if schema["type"][0] == "number":
-        return _number(value, low, high, f"a number from {low} (no limit) up")
-    what = f"a whole number from {low} to {high}"
-    number = _number(value, low, high, what)
-    if number != int(number):
-        raise ValueError(f"must be {what}.")
-    return int(number)
+    is_whole = schema["type"][0] == "integer"
+    what = f"a whole number from {low} to {high}" if is_whole else f"a number from {low} (no limit) up"
+    return _number(value, low, high, what, is_whole=is_whole)
 
 
 def _timeout(value: Any) -> tuple[float, float]:
@@ -237,12 +233,10 @@ def _timeout(value: Any) -> tuple[float, float]:
 
 
 def _flag(value: Any) -> bool:
-    text = value.strip().lower() if isinstance(value, str) else value
-    if text is True or text == "true":
-        return True
-    if text is False or text == "false":
-        return False
-    raise ValueError("must be true or false.")
+    flag = {"true": True, "false": False}.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError("must be true or false.")
+    return flag
 
 
 def _verify(value: Any) -> bool | str:

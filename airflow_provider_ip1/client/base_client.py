@@ -35,7 +35,6 @@ from airflow_provider_ip1.api.requests import (
     batch_request,
     batches_request,
     cancel_request,
-    check_id,
     message_request,
     normalize_participant,
     senders_request,
@@ -126,7 +125,7 @@ class BaseClient:
         :param batch_id: id of its batch.
         :param message_id: id of the message.
         """
-        request = message_request(check_id(batch_id, "batch_id"), check_id(message_id, "message_id"))
+        request = message_request(batch_id, message_id)
         return self.call(request, lambda response: decode_message(response.body))
 
     def batch(self, batch_id: str) -> Flow[Batch]:
@@ -135,7 +134,7 @@ class BaseClient:
 
         :param batch_id: its id.
         """
-        request = batch_request(check_id(batch_id, "batch_id"))
+        request = batch_request(batch_id)
         return self.call(request, lambda response: decode_batch(response.body))
 
     def cancel(self, batch_id: str) -> Flow[None]:
@@ -144,7 +143,7 @@ class BaseClient:
 
         :param batch_id: its id.
         """
-        return self.call(cancel_request(check_id(batch_id, "batch_id")), lambda response: None)
+        return self.call(cancel_request(batch_id), lambda response: None)
 
     def page(self, wanted: PageRequest) -> Flow[RawPage]:
         """

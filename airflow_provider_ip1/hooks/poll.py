@@ -14,18 +14,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list, conversation_lists
 from airflow_provider_ip1.api.watching.wait import Wait
-from airflow_provider_ip1.api.watching.watch import (
-    PollResult,
-    Query,
-    ReadBatches,
-    ReadConversation,
-    ReadMessage,
-    Watch,
-)
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage, Watch
 from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1ResponseError
 
@@ -34,9 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.api.paging.page import Page
     from airflow_provider_ip1.client.base_client import BaseClient, Flow
     from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
-
-#: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
-BATCH_PAGE_SIZE: Final = 1000
 
 
 def wait_a_turn(ip1_conn_id: str, wait: Wait[Any], log: Log, *, least: int = 0) -> PollResult | IP1Error | None:
@@ -139,15 +128,7 @@ def _responses(client: BaseClient, query: Query) -> Callable[[], Flow[Page | Mes
 
     if isinstance(query, ReadMessage):
         return partial(_message, client, query)
-    if isinstance(query, ReadConversation):
-        (listing,) = conversation_lists(
-            [query.participant], direction=query.direction, order="DESC", page_size=query.page_size
-        )
-    elif isinstance(query, ReadBatches):
-        listing = batch_list(order=query.order, page_size=query.page_size)
-    else:
-        listing = batch_message_list(query.batch_id, page_size=BATCH_PAGE_SIZE)
-    return ListReading(client, listing).next_page
+    return ListReading(client, query).next_page
 
 
 def _message(client: BaseClient, query: ReadMessage) -> Flow[Message | None]:

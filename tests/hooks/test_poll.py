@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadConversation
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, read_batch, read_conversation
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook, IP1Hook
 from airflow_provider_ip1.hooks.poll import poll, poll_async
 from airflow_provider_ip1.sandbox.participants import MAIN
@@ -69,7 +69,7 @@ class Threads(Times):
 
 @pytest.mark.parametrize(
     "query",
-    [ReadBatch(DEMO_BATCHES["large"][0]), ReadConversation(MAIN), ReadConversation(MAIN, "mo", 50)],
+    [read_batch(DEMO_BATCHES["large"][0]), read_conversation(MAIN), read_conversation(MAIN, "mo", 50)],
     ids=["batch", "conversation", "incoming"],
 )
 def test_the_event_loop_decodes_no_page(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from airflow_provider_ip1.api.requests import (
     Request,
     batch_messages_request,
     batches_request,
-    check_id,
     conversation_request,
     normalize_participants,
 )
@@ -72,7 +71,7 @@ class AccountMessages:
             known = batch.direction if batch.direction in ("mt", "mo") else None
             if self.direction is None or known is None or known == self.direction:
                 yield Listing(
-                    request=batch_messages_request(check_id(batch.id, "batch_id")),
+                    request=batch_messages_request(batch.id),
                     direction=check_direction(known),
                     page_size=self.page_size,
                     batch=batch,
@@ -145,7 +144,7 @@ def batch_message_list(batch_id: str, *, order: str = "ASC", page_size: int | No
     :param page_size: messages per request, 1 to 10000; ``None`` for the connection's setting.
     :raises ValueError: an argument is out of range; the message names the argument.
     """
-    return account_list(batch_messages_request(check_id(batch_id, "batch_id")), order=order, page_size=page_size)
+    return account_list(batch_messages_request(batch_id), order=order, page_size=page_size)
 
 
 def batch_list(*, order: str = "DESC", page_size: int | None = None) -> Listing:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from airflow_provider_ip1.api.paging.listing import BATCHES_PER_PAGE, batch_list
 from airflow_provider_ip1.api.participant_search import UNKNOWN_DIRECTION
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.cursor import MAX_ROWS, ListCursor, Read, Row, Start, Steps, received_at
-from airflow_provider_ip1.api.watching.watch import ReadBatch, ReadBatches
+from airflow_provider_ip1.api.watching.watch import read_batch
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
@@ -76,7 +77,7 @@ class AccountCursor(ListCursor["Batch"]):
             and its messages have.
         """
         self._times = {}
-        read = yield from self._read(ReadBatches(), latest)
+        read = yield from self._read(batch_list(page_size=BATCHES_PER_PAGE), latest)
         is_ordered = True
         if not self._has_polled or (self.is_whole and len(read.rows) > self.window):
             is_ordered = yield from self._check_order(read, latest)
@@ -153,7 +154,7 @@ class AccountCursor(ListCursor["Batch"]):
                 break
             if read.is_whole:
                 return read, len(read.rows)
-            read = yield from self._read(ReadBatches(), latest, least=2 * len(read.rows))
+            read = yield from self._read(batch_list(page_size=BATCHES_PER_PAGE), latest, least=2 * len(read.rows))
         while older - newer > 1:
             middle = (newer + older) // 2
             if (yield from self._is_before(time, read.rows[middle], latest)):
@@ -169,7 +170,7 @@ class AccountCursor(ListCursor["Batch"]):
     def _earliest(self, batch: Batch, latest: datetime) -> Steps[datetime | None]:
         """Return the earliest time among the first messages of a batch."""
         if batch.id not in self._times:
-            page = yield ReadBatch(batch.id)
+            page = yield read_batch(batch.id)
             messages: Sequence[Message] = () if page is None else page.messages
             times = (received_at(message, latest) for message in messages)
             self._times[batch.id] = min((time for time in times if time is not None), default=None)
@@ -186,7 +187,7 @@ class AccountCursor(ListCursor["Batch"]):
         least = self.window if self._since is None or self._has_polled else 1
         if len(read.rows) <= least:
             return True
-        page = yield ReadBatches("ASC", 2)
+        page = yield batch_list(order="ASC", page_size=2)
         if page is None:
             return True
         first, last = read.rows[0].item, page.batches[0]
@@ -205,7 +206,7 @@ class AccountCursor(ListCursor["Batch"]):
 
     def _messages_of(self, batch: Batch) -> Steps[list[Message] | None]:
         """Read the incoming messages of a batch. Returns ``None`` if it was sent."""
-        query = ReadBatch(batch.id)
+        query = read_batch(batch.id)
         messages: list[Message] = []
         while (page := (yield query)) is not None:
             if batch.direction != "mo":

@@ -19,15 +19,15 @@ from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
+from airflow_provider_ip1.api.checkpoint.known_rows import HasId
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
 from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
-from airflow_provider_ip1.api.watching.watch import Query, ReadConversation
+from airflow_provider_ip1.api.watching.watch import Query, read_conversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
 if TYPE_CHECKING:
-    from airflow_provider_ip1.api.batches import Batch
     from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
 
@@ -41,7 +41,7 @@ MAX_ROWS: Final = 10_000
 
 Start = Literal["now", "beginning"]
 T = TypeVar("T")
-ItemT = TypeVar("ItemT", "Message", "Batch")
+ItemT = TypeVar("ItemT", bound=HasId)
 #: Yields queries and receives their pages, see :meth:`ListCursor.poll`.
 Steps: TypeAlias = Generator[Query, "Page | None", T]
 
@@ -258,7 +258,7 @@ class Cursor(ListCursor["Message"]):
 
     def poll(self, latest: datetime = LATEST_TIME) -> Steps[tuple[Message, ...]]:
         """Read what is new, as :meth:`ListCursor.poll` describes it, with one query."""
-        query = ReadConversation(self.participant, "mo", PAGE_SIZE)
+        query = read_conversation(self.participant, "mo", PAGE_SIZE)
         read = yield from self._read(query, latest, since=self._since)
         read.check_order()
         new = list(self._new_rows(read))

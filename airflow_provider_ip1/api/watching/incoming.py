@@ -30,7 +30,8 @@ MAX_LISTED: Final = 20
 class _InboxWatch:
     """The incoming messages of a participant, or of the account, from poll to poll."""
 
-    _cursor: Cursor | AccountCursor
+    def __init__(self, participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None) -> None:
+        self._cursor = AccountCursor(start, state) if participant is None else Cursor(participant, start, state)
 
     @property
     def participant(self) -> str | None:
@@ -50,12 +51,6 @@ class _InboxWatch:
     def title(self) -> str:
         """What to wait for, in words."""
         return self.subject
-
-
-def _cursor_for(
-    participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None
-) -> Cursor | AccountCursor:
-    return AccountCursor(start, state) if participant is None else Cursor(participant, start, state)
 
 
 class IncomingWatch(_InboxWatch):
@@ -80,7 +75,7 @@ class IncomingWatch(_InboxWatch):
         self.pattern = pattern
         self.since = since if isinstance(since, datetime) else datetime.fromtimestamp(since, UTC)
         self._compiled = None if pattern is None else Pattern(pattern)
-        self._cursor = _cursor_for(participant, self.since, None if state is None else state["cursor"])
+        super().__init__(participant, self.since, None if state is None else state["cursor"])
         # how many messages did not match so far
         self._others: int = 0 if state is None else state["others"]
         self._text = ""
@@ -147,7 +142,7 @@ class ArrivalWatch(_InboxWatch):
     def __init__(
         self, participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None = None
     ) -> None:
-        self._cursor = _cursor_for(participant, start, state)
+        super().__init__(participant, start, state)
         self._saved = None if state is None else self._cursor.state()
         # When to save which position.
         self._unsaved: deque[tuple[float, dict[str, Any]]] = deque()

@@ -17,10 +17,10 @@ from airflow_provider_ip1.api.watching.status_rule import StatusArgument, Status
 from airflow_provider_ip1.api.watching.watch import (
     PollResult,
     Query,
-    ReadBatch,
-    ReadConversation,
     ReadMessage,
     Verdict,
+    read_batch,
+    read_conversation,
 )
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.exceptions import IP1ResponseError
@@ -229,7 +229,7 @@ class StatusWatch:
         page: Page | None
         message: Message | None
         if self.participant is not None and self.message_id not in self._found:
-            conversation = ReadConversation(self.participant)
+            conversation = read_conversation(self.participant)
             behind = -1
             while (page := (yield conversation)) is not None:
                 newest = newest or page.ids[0]
@@ -242,7 +242,7 @@ class StatusWatch:
                 if self.message_id in polled or behind >= TIED:
                     break
         elif self.batch_id is not None and self.message_id is None:
-            batch = ReadBatch(self.batch_id)
+            batch = read_batch(self.batch_id)
             while (page := (yield batch)) is not None:
                 polled.update({message.id: self._watched(message, latest) for message in page.messages})
         for message_id, batch_id in self._found.items():

@@ -12,50 +12,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from airflow_provider_ip1.api.paging.listing import BATCHES_PER_PAGE
+from airflow_provider_ip1.api.paging.listing import Listing, batch_message_list, conversation_lists
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
 
-if TYPE_CHECKING:
-    from airflow_provider_ip1.api.requests import Direction, Order
+#: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
+BATCH_PAGE_SIZE: Final = 1000
 
 Verdict = Literal["waiting", "reached", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadConversation:
-    """
-    Read a conversation, newest messages first. The responses are its pages.
-
-    :param participant: phone number with country code, or sender name.
-    :param direction: ``"mt"``, ``"mo"`` or ``None`` (default) for both.
-    :param page_size: messages per request; ``None`` (default) for the connection's setting.
-    """
-
-    participant: str
-    direction: Direction | None = None
-    page_size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBatch:
-    """Read the messages of a batch. The responses are its pages."""
-
-    batch_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBatches:
-    """
-    Read the account's list of batches. The responses are its pages.
-
-    :param order: by creation, ``"DESC"`` (default, newest first) or ``"ASC"``.
-    :param page_size: batches per request. Default 200, as in iP.1's examples.
-    """
-
-    order: Order = "DESC"
-    page_size: int = BATCHES_PER_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +31,25 @@ class ReadMessage:
     message_id: str
 
 
-Query: TypeAlias = ReadConversation | ReadBatch | ReadBatches | ReadMessage
+Query: TypeAlias = Listing | ReadMessage
+"""What to read: a list, whose pages are the responses, or a message."""
+
+
+def read_conversation(participant: str, direction: str | None = None, page_size: int | None = None) -> Listing:
+    """
+    Describe a conversation, newest messages first.
+
+    :param participant: phone number with country code, or sender name.
+    :param direction: ``"mt"``, ``"mo"`` or ``None`` (default) for both.
+    :param page_size: messages per request; ``None`` (default) for the connection's setting.
+    """
+    (listing,) = conversation_lists([participant], direction=direction, order="DESC", page_size=page_size)
+    return listing
+
+
+def read_batch(batch_id: str) -> Listing:
+    """Describe the messages of a batch."""
+    return batch_message_list(batch_id, page_size=BATCH_PAGE_SIZE)
 
 
 class Reported(Protocol):

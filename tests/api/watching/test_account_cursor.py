@@ -18,12 +18,11 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_ip1.api.page_body import RawPage, read_link
-from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_list
+from airflow_provider_ip1.api.paging.listing import Listing
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.paging.read_ahead import ReadAhead
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.api.watching.account_cursor import MAX_NEW, UNFINISHED_FOR, AccountCursor
-from airflow_provider_ip1.api.watching.watch import ReadBatch, ReadBatches
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
 
 NUMBER = "46701740605"
@@ -124,17 +123,13 @@ def poll(cursor: AccountCursor, account: Account, second: float = 0.0) -> list[s
                 break
 
 
-def responses_to(query: ReadBatch | ReadBatches, account: Account) -> Iterator[Page | None]:
+def responses_to(query: Listing, account: Account) -> Iterator[Page | None]:
     yield from pages_of(query, account)
     yield None
 
 
-def pages_of(query: ReadBatch | ReadBatches, account: Account) -> Iterator[Page]:
-    if isinstance(query, ReadBatches):
-        lists = [batch_list(order=query.order, page_size=query.page_size)]
-    else:
-        lists = [batch_message_list(query.batch_id, page_size=1000)]
-    ahead = ReadAhead(lists, page_size=200, concurrency=1)
+def pages_of(query: Listing, account: Account) -> Iterator[Page]:
+    ahead = ReadAhead([query], page_size=200, concurrency=1)
     for step in ahead.steps():
         if isinstance(step, Page):
             yield step

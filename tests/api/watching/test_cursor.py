@@ -114,8 +114,7 @@ def poll(cursor: Cursor, inbox: Inbox, latest: datetime = LATEST_TIME) -> list[s
 
 def read_ahead_of(query: Any) -> ReadAhead:
     assert query.participant == NUMBER and query.direction == "mo"
-    lists = conversation_lists([query.participant], direction="mo", order="DESC", page_size=query.page_size)
-    return ReadAhead(lists, page_size=200, concurrency=4)
+    return ReadAhead([query], page_size=200, concurrency=4)
 
 
 def pages_of(ahead: ReadAhead, inbox: Inbox) -> Any:

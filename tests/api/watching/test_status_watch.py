@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.watching.status_watch import TIED, StatusWatch, check_require, check_selection
-from airflow_provider_ip1.api.watching.watch import PollResult, ReadBatch, ReadConversation, ReadMessage
+from airflow_provider_ip1.api.watching.watch import PollResult, ReadMessage, read_batch, read_conversation
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError
 from tests.api.json_values import dumps
 from tests.api.watching.watched_messages import NUMBER, make_message, make_page, make_watch, poll
@@ -224,7 +224,7 @@ class TestResult:
 
 class TestQueries:
     def test_a_batch_is_read_as_a_list(self) -> None:
-        assert poll(make_watch(), make_message("m", 112))[1] == [ReadBatch("b")]
+        assert poll(make_watch(), make_message("m", 112))[1] == [read_batch("b")]
 
     def test_a_message_of_a_batch_is_read_by_its_ids(self) -> None:
         watch = make_watch(batch_id="b", message_id="m")
@@ -241,7 +241,7 @@ class TestQueries:
         watch = make_watch(participant=NUMBER, message_id="m2")
         steps = watch.poll()
         query = next(steps)
-        assert query == ReadConversation(NUMBER)
+        assert query == read_conversation(NUMBER)
         assert steps.send(make_page(make_message("m4", 201), make_message("m3", 201))) is query
         result = steps.send(make_page(make_message("m2", 112), make_message("m1", 201)))
         assert isinstance(result, PollResult)
@@ -260,7 +260,7 @@ class TestQueries:
         # m9 was the newest message, so older ones need not be searched again.
         older = [make_message(f"m8{number}", 201) for number in range(TIED)]
         assert isinstance(steps.send(make_page(make_message("m10", 201), make_message("m9", 201), *older)), PollResult)
-        assert query == ReadConversation(NUMBER)
+        assert query == read_conversation(NUMBER)
 
     def test_a_search_for_a_reference_ends_at_what_was_the_newest(self) -> None:
         watch = make_watch(**REFERENCE)
@@ -288,7 +288,7 @@ class TestQueries:
         watch = make_watch(**REFERENCE)
         page = make_page(make_message("m1", 112, reference="r"))
         poll(watch, page)
-        assert poll(watch, page)[1] == [ReadConversation(NUMBER)]
+        assert poll(watch, page)[1] == [read_conversation(NUMBER)]
 
     def test_a_poll_that_fails_halfway_changes_nothing(self) -> None:
         watch = make_watch(**REFERENCE)

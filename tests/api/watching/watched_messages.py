@@ -11,7 +11,7 @@ from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.watching.status_watch import StatusWatch
-from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadBatch, ReadMessage
+from airflow_provider_ip1.api.watching.watch import PollResult, Query, ReadMessage
 
 NUMBER = "46701740609"
 
@@ -71,7 +71,7 @@ def poll(
     while not isinstance(step, PollResult):
         queries.append(step)
         query = step
-        listed = [make_page(*responses)] if isinstance(query, ReadBatch) and responses else responses
+        listed = [make_page(*responses)] if watch.participant is None and responses else responses
         found = (singles or {}).get(query.message_id) if isinstance(query, ReadMessage) else None
         for response in [found] if isinstance(query, ReadMessage) else [*listed, None]:
             step = steps.send(response)
