@@ -98,7 +98,7 @@ class RetryPolicy:
 
     def backoff(self, attempt: int) -> float:
         """
-        Return the seconds to wait after a failed attempt: "full jitter", so that many workers do not come back at once.
+        Return the seconds to wait after a failed attempt: "full jitter", so that many workers do not retry at once.
 
         :param attempt: the attempt that failed, from 1.
         """
@@ -107,7 +107,7 @@ class RetryPolicy:
 
 class Call(Generic[T]):
     """
-    One request until it succeeds or fails for good.
+    One request, until it succeeds or has finally failed.
 
     The client sends :attr:`request` to :attr:`url`, passes the outcome to :meth:`receive` and waits as long as that
     says.
@@ -175,7 +175,7 @@ class Call(Generic[T]):
         :param outcome: the response, or why there is none.
         :param now: the time, aware.
         :return: seconds to wait before the request is sent to :attr:`url` again; ``None`` when the call is finished.
-        :raises IP1Error: the call has failed for good.
+        :raises IP1Error: the call has finally failed.
         """
         self.key_pause = 0.0
         self.status = outcome.status
@@ -235,7 +235,7 @@ class Call(Generic[T]):
         if not is_retried or not is_safe or not is_patient or self.attempts >= self._policy.max_attempts:
             self.may_have_taken_effect = not took_no_effect
             raise error
-        # A server that says "0 seconds" must not be asked in a hot loop.
+        # If the server asks for 0 seconds, the next request must still not follow at once.
         return pause or self._policy.backoff(self.attempts)
 
     def _redirect(self, response: Response) -> float:

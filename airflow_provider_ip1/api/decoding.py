@@ -235,7 +235,7 @@ def _statuses(fields: Fields) -> tuple[MessageStatus, ...]:
 
 
 def _whole(fields: Fields, name: str, read: Callable[[], T]) -> T | None:
-    """Read a field with fields of its own. If one of them is odd, the whole field is."""
+    """Read a nested field. If a part of it cannot be read, all of it counts as odd."""
     try:
         return read()
     except IP1ResponseError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Digits that are written otherwise: percent-encoded, as HTML entities, as escapes in JSON, or in another script.
+Digits in other notations: percent-encoded, as HTML entities, as escapes in JSON, or in another script.
 
 Usually an escape counts only if it stands for a digit or for a separator. Otherwise ``%46701740605`` would no longer
 show the number that it contains.
@@ -24,7 +24,7 @@ _DIGITS: Final = (
     r"\u2776-\u277e\u2780-\u2788\u278a-\u2792\u3251-\u325f\u32b1-\u32bf\U00010a40-\U00010a43\U00010e60-\U00010e68"
     r"\U00011052-\U0001105a\U0001f100-\U0001f10a"
 )
-# One character that is written otherwise: percent-encoded in UTF-8 or by JavaScript's old escape(), an HTML entity, an
+# One character in another notation: percent-encoded in UTF-8 or by JavaScript's old escape(), an HTML entity, an
 # escape of JSON, JavaScript or Python, or a digit that is not ASCII. Encoding a text again puts "25" behind its "%",
 # "amp;" behind its "&" and "\" before its "\".
 _PERCENT: Final = "%(?:25)*"

@@ -6,7 +6,6 @@ The ``Link`` header is a hint. Its URLs are never followed. iP.1's documentation
 (introduction and older one-page docs): the form of RFC 8288, one without ``;`` before ``rel``, and two whose URLs were
 lost. The example numbers in them (``start=201`` after a page of 100) would skip one row per page. That is why
 :func:`read_link` returns no URL.
-
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ def read_link(value: str | None) -> LinkHint:
     Read the ``Link`` header in any form that iP.1's documentation prints or RFC 8288 allows.
 
     :param value: the header; several headers joined with ``", "``. ``None`` where the response has none.
-    :return: the hint. The first link of a relation counts. Whatever cannot be read counts as missing.
+    :return: the hint. The first link of a relation counts. Parts that cannot be read count as missing.
     """
     if not value:
         return NO_HINT

@@ -37,7 +37,7 @@ DeliveryWindows: TypeAlias = Sequence[Mapping[str, datetime | str]]
 #: The most characters that iP.1 accepts as a text, before any placeholder is filled in.
 MAX_BODY_LENGTH: Final = 2000
 
-#: The most characters of a reference that iP.1 surely keeps. Its limit is not documented.
+#: The longest reference that iP.1 certainly keeps, in characters. Its limit is not documented.
 MAX_REFERENCE: Final = 32
 _OWN_REFERENCE = re.compile(r"af-[0-9a-f]{16}-[0-9a-f]{12}")
 _TASK_PART = slice(len("af-") + 16 + len("-"))

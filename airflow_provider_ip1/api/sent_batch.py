@@ -51,7 +51,7 @@ class SendResult:
 
 
 class _Head(msgspec.Struct, gc=False):
-    # Whatever else is odd about a batch that was sent, it must be found.
+    # A batch that was sent must be found, even if its other fields are odd.
     id: str
     reference: Any = None
     sender: Any = None
@@ -68,7 +68,7 @@ def read_sent_batch(response: Response, outgoing: OutgoingBatch) -> Batch | None
 
     :param response: with a status from 200 to 299.
     :param outgoing: what was sent.
-    :return: the batch, whatever its reference; ``None`` if the response does not tell its id.
+    :return: the batch, even if its reference differs; ``None`` if the response does not contain its id.
     """
     try:
         raw = msgspec.json.decode(response.body, type=msgspec.Raw)
@@ -96,7 +96,7 @@ def _batch_at(location: str, outgoing: OutgoingBatch) -> Batch | None:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """
-    A batch of the account that may be the one to look for, or tells that it must not be sent.
+    A batch of the account that may be the one to look for, or shows that it must not be sent.
 
     :param head: the fields to compare.
     :param raw: its JSON object.

@@ -307,7 +307,7 @@ class AccountIncrement(_Increment, Generic[B]):
         """
         Return the state after the run.
 
-        :raises IP1PagingError: iP.1 lists the oldest batch first, so that new ones cannot be told by their place.
+        :raises IP1PagingError: iP.1 lists the oldest batch first, so their place does not show which ones are new.
         """
         if self.place.is_missing:
             return self.state

@@ -23,7 +23,7 @@ R = TypeVar("R", bound=HasId)
 
 class KnownRows(Generic[R]):
     """
-    Tells which rows of a list, read newest first, stand above the last known row without being known.
+    Finds the unknown rows above the last known row of a list that is read newest first.
 
     A row that iP.1 listed late stands among known rows, so a row is not old only because known ones come before it.
 

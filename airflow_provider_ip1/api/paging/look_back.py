@@ -57,7 +57,7 @@ class LookBacks(PageQueue):
         # Nothing precedes a page from the head of the list.
         if self.listing.order == "ASC" or pending.request.start == 0 or not self._is_doubtful(pending, page):
             return False
-        # Only a newer response can tell what is missing now.
+        # Only a newer response shows what is missing now.
         request = pending.request
         again = PageRequest(self.listing, request.start, request.limit, request.order)
         self._queue.appendleft(Pending(again, attempt=pending.attempt + 1))

@@ -32,7 +32,7 @@ class Pending:
     :param request: the request.
     :param outcome: the response, if it is here.
     :param is_sent: whether the request was handed out.
-    :param is_outdated: whether rows were found after it was requested. Then it cannot tell how many the list has now.
+    :param is_outdated: whether rows were found after it was requested. Then it does not show how many the list has now.
     :param attempt: how often the same page was requested before, because what precedes it was not found.
     :param look_backs: for a page, the look-backs that have to come before it, once they are known.
     :param look_back_end: for a look-back, up to which offset it looks.
@@ -54,8 +54,8 @@ class PageQueue:
     The requests, responses and pages of one list.
 
     :class:`~airflow_provider_ip1.api.paging.pager.Pager` adds what the responses mean. They are processed in the
-    order of their requests, whatever order they arrive in. So a page that was requested ahead is compared with all that
-    comes before it, and counts only if it joins that.
+    order of their requests, even if they arrive in another one. So a page that was requested ahead is compared with
+    all that comes before it, and counts only if it joins that.
 
     :param listing: the list.
     :param page_size: rows to request per page, from 1. A page of 1 could not overlap, so 1 requests 2. ``None`` for
@@ -212,11 +212,10 @@ class PageQueue:
     def _without_rows(self, pending: Pending, error: Exception) -> RawPage | None:
         request = pending.request
         if self.state is State.PROBE and isinstance(error, (IP1ParticipantError, IP1ResponseError)):
-            # The pager's own probe requests an offset that a server may refuse. A refusal is as good a response as an
-            # empty list.
+            # A server may refuse the offset that the pager probes. That means the same as an empty list.
             return RawPage()
         if request.limit > self.limit and isinstance(error, (IP1ParticipantError, IP1ResponseError, IP1ServerError)):
-            # The pager's own choice, too: go on with pages that this server is known to return.
+            # The pager chose this size: continue with pages of a size that this server is known to return.
             if self._may_grow and request.limit == self._larger.larger:
                 self._larger.refuse()
                 self._may_grow = False

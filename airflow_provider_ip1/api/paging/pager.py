@@ -75,7 +75,7 @@ class Pager(LookBacks):
             start = place.previous[0]
             if start > 0:
                 self._queue.appendleft(self._look_back_before(start))
-        if event in _JOINING:
+        if event not in _NOT_JOINING:
             if event is not Event.REPEATED and self._has_to_look_back(pending, page, new):
                 return
             place.join(request, page)
@@ -240,7 +240,7 @@ class Pager(LookBacks):
         self._request_only(0)
 
     def _take_again(self, request: PageRequest, page: RawPage) -> None:
-        """Deliver whatever was not delivered. That the pages fit together is not known, so only the count ends this."""
+        """Deliver all rows that were not delivered. The pages may not fit together, so only the count ends this."""
         place, ids = self._place, page.ids
         if not ids and request.start == 0:
             raise IP1PagingError(EMPTIED)
@@ -301,9 +301,7 @@ class Pager(LookBacks):
 
 #: Rows around those that may just have arrived. With them, few enough that one page proves the end.
 _NEWEST: Final = 20
-#: Events after which the last row of the page is the anchor.
-_JOINING: Final = frozenset(
-    {Event.NEW, Event.SINGLE, Event.LAST, Event.ANCHOR, Event.ANCHOR_AND_MORE, Event.KNOWN, Event.REPEATED}
-)
+#: Events of a page after which its last row is not the anchor.
+_NOT_JOINING: Final = frozenset({Event.EMPTY, Event.UNKNOWN, Event.OTHER})
 #: Events that deliver rows.
 _DELIVERING: Final = frozenset({Event.NEW, Event.SINGLE, Event.LAST})

@@ -36,7 +36,7 @@ class Place:
         self.anchor: str | None = None
         #: Offset of the anchor, by the server's own count.
         self.position = 0
-        #: The most rows that a page has had, and the same for look-backs, too, which are longer.
+        #: The most rows that a page has had, without look-backs and with them. Look-backs are longer.
         self.capacity = self.granted = 0
         #: Offset and rows of the last page that joined.
         self.previous: tuple[int, Sequence[str]] = (0, ())
@@ -155,7 +155,7 @@ class Place:
 
     def may_be_tied(self, page: RawPage) -> bool:
         """
-        Return whether the anchor has the creation time of a row in a page, as far as their ids tell.
+        Return whether the anchor seems, by its id, to have the same creation time as a row in a page.
 
         iP.1's ids are 24 hexadecimal digits. They seem to begin with the second of creation.
 
@@ -198,7 +198,7 @@ class DeliveredRows:
 
     def __init__(self, at_least: int) -> None:
         self._at_least = max(RECENT_ROWS, at_least)
-        # id -> its number in the order of delivery. Two generations, so that forgetting costs next to nothing.
+        # id -> its number in the order of delivery. Two generations, so that forgetting takes almost no time.
         self._recent: dict[str, int] = {}
         self._older: dict[str, int] = {}
         self._count = 0
@@ -259,7 +259,7 @@ class DeliveredRows:
 
 
 class _Fingerprints:
-    """A set of ids of which nothing is ever asked but whether it has one."""
+    """A set of ids that supports nothing except adding ids and asking whether it contains one."""
 
     def __init__(self) -> None:
         self._unsorted = array("q")

@@ -30,14 +30,14 @@ class State(Enum):
     #: Nothing was behind the anchor. Only a page with exactly the anchor ends the list: had a row moved up to the
     #: anchor's place in between, the page would show that row instead.
     CONFIRM = auto()
-    #: Two different offsets returned the same rows. An offset that no list reaches tells a server that ignores
-    #: ``start`` from a list that moved; it delivers nothing.
+    #: Two different offsets returned the same rows. An offset that no list reaches shows whether the server ignores
+    #: ``start`` or the list has moved. It delivers nothing.
     PROBE = auto()
     #: The page showed no delivered row, so the list has moved. Pages around the anchor's last offset are requested,
     #: never farther apart than the rows that are remembered, and nothing is delivered until one of them joins.
     SEARCH = auto()
     #: No delivered row is listed any more. Reading starts again at offset 0 and delivers what was not delivered
-    #: before. An empty list here is an error: it cannot be told from a response that is not iP.1's.
+    #: before. An empty list here is an error: it may not be iP.1's response.
     RESTART = auto()
     #: The list ended, but its count says that rows are missing. They may just have arrived, so its newest end is read
     #: again, whatever the order. Every row that was not delivered is new, wherever it is: the count decides.
@@ -94,7 +94,7 @@ _ENDS: Final = {
     Event.SHORT: State.RECOUNT,
     Event.STOPPED: State.END,
 }
-#: What a page means that joins what was read, in whatever state.
+#: What a page that joins what was read means in any state.
 _JOINS: Final = {
     **_ENDS,
     Event.NEW: State.FOLLOW,

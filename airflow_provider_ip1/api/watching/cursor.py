@@ -70,8 +70,8 @@ class IncomingSms:
         Describe a message.
 
         :param message: the message.
-        :param participant: its sender, normalized; ``None`` for the one that it names. The number is masked should an
-            id contain it.
+        :param participant: its sender, normalized; ``None`` for the one in the message. The number is masked if an
+            id contains it.
         :param groups: the names of the groups that matched.
         :param latest: the latest plausible time.
         """
@@ -225,7 +225,7 @@ class ListCursor(Generic[ItemT]):
             if (not row.is_misplaced or is_first or row.digest in counted) and row.digest not in unfinished
         ]
         listed = {row.digest for row in rows}
-        # A row that arrives during the poll may be read last. So may one that is in another place meanwhile.
+        # A row that arrives during the poll may be read last. So may one that has changed its place.
         below = (row for row in new if row.place - cut >= self.window and row.digest not in unfinished)
         misplaced = sorted(below, key=lambda row: row.received or LATEST_TIME)
         gone = (digest for digest in (*self.known, *self.others) if digest not in listed)

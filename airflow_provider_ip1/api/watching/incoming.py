@@ -130,7 +130,7 @@ class IncomingWatch(_InboxWatch):
 
 class ArrivalWatch(_InboxWatch):
     """
-    The incoming messages, from poll to poll, and the positions that a trigger saves meanwhile.
+    The incoming messages, from poll to poll, and the positions that a trigger saves.
 
     :param participant: phone number with country code, or sender name; ``None`` for the messages from everyone.
     :param start: where to begin without a state, see

@@ -56,7 +56,7 @@ class StatusRule:
 
     def verdict_for(self, code: int | None) -> Verdict:
         """
-        Tell what the latest status of a message means.
+        Return what the latest status of a message means.
 
         :param code: the status code; ``None`` for a message that has no status yet.
         :return: ``"reached"``, ``"failed"`` or ``"waiting"``.

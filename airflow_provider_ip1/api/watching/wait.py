@@ -2,9 +2,9 @@
 """
 A wait: what it looks at, when it polls, and how it ends.
 
-A sensor makes a :class:`Wait`, its trigger gets the same wait as a dictionary, and both tell it what each poll found.
-A wait therefore ends the same way in every mode. Nothing in here does I/O or looks at a clock: the caller sleeps, polls
-and says what time it is.
+A sensor makes a :class:`Wait`, its trigger gets the same wait as a dictionary, and both report to it what each poll
+found. A wait therefore ends the same way in every mode. Nothing in here does I/O or looks at a clock: the caller
+sleeps, polls and says what time it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIGN_OF_LIFE: Final = 300.0
 #: A single 404 proves nothing, and a process that has just begun does not know when others last saw the message.
 NOT_FOUND_POLLS: Final = 3
 NOT_FOUND_PAUSE: Final = 10.0
-#: The shortest pause between two polls in seconds, whatever ``poke_interval`` is.
+#: The shortest pause between two polls in seconds, even if ``poke_interval`` is shorter.
 MIN_PAUSE: Final = 1.0
 #: The longest pause in seconds after a failed poll, unless iP.1 asks for more. Most outages are short.
 MAX_PAUSE_AFTER_FAILURE: Final = 60.0
