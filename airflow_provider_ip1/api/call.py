@@ -216,13 +216,11 @@ class Call(Generic[T]):
 
     def _finish(self, response: Response) -> float | None:
         self.was_accepted = True
-        problem = ""
         try:
             self._results.append(self._read(response))
+            return None
         except UnreadableBody as unreadable:
             problem = str(unreadable)
-        if not problem:
-            return None
         error = IP1ResponseError(
             self._unusable(f"a body that cannot be read ({problem})")
             + " Check that the connection's host is the iP.1 API and not a web page or proxy."
