@@ -243,6 +243,13 @@ class TestReading:
         assert len(poll(cursor, inbox)) == PAGE_SIZE - WINDOW
         assert len(inbox.limits) == 2
 
+    def test_no_page_is_requested_below_the_remembered_rows(self) -> None:
+        inbox = full_inbox(500, clamp=14)
+        pages_of_the_window, rest = divmod(WINDOW - 1, inbox.clamp - 1)
+        assert not rest
+        poll(Cursor(NUMBER, "now"), inbox)
+        assert len(inbox.limits) == pages_of_the_window
+
     def test_too_many_messages_are_an_error(self) -> None:
         inbox = full_inbox(MAX_ROWS)
         assert poll(Cursor(NUMBER, "beginning"), inbox) == ids_of(inbox)
