@@ -250,6 +250,15 @@ class TestReading:
         poll(Cursor(NUMBER, "now"), inbox)
         assert len(inbox.limits) == pages_of_the_window
 
+    def test_after_a_deletion_the_guard_is_read_below_the_remembered_rows(self) -> None:
+        for rows_below in (GUARD - 1, GUARD):
+            inbox = full_inbox(500, clamp=WINDOW - 1 + rows_below)
+            cursor = Cursor(NUMBER, "now")
+            poll(cursor, inbox)
+            del inbox.rows[-5], inbox.limits[:]
+            poll(cursor, inbox)
+            assert (len(inbox.limits) == 1) is (rows_below == GUARD)
+
     def test_too_many_messages_are_an_error(self) -> None:
         inbox = full_inbox(MAX_ROWS)
         assert poll(Cursor(NUMBER, "beginning"), inbox) == ids_of(inbox)
