@@ -232,8 +232,9 @@ class TestReading:
         with pytest.raises(IP1ResponseError, match="newest first"):
             poll(AccountCursor(start), full_account(700, ignores_order=True))
 
-    def test_the_order_of_a_list_that_is_read_completely_does_not_matter(self) -> None:
-        account = full_account(100, ignores_order=True)
+    @pytest.mark.parametrize("count", [100, WINDOW])
+    def test_the_order_of_a_list_that_is_read_completely_does_not_matter(self, count: int) -> None:
+        account = full_account(count, ignores_order=True)
         expected = [f"m{an_id}" for second, an_id, direction in account.rows if second >= 50 and direction == "mo"]
         assert sorted(poll(AccountCursor(BEGINNING + timedelta(seconds=50)), account)) == expected
 
