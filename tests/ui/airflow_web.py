@@ -113,12 +113,26 @@ class Api:
         return bool(self._page.request.get(f"{self._url}/connections/{connection_id}", timeout=PATIENCE).ok)
 
     def post(self, path: str, **data: Any) -> Any:
-        response = self._page.request.post(f"{self._url}/{path}", data=data, timeout=PATIENCE)
+        return self._send("POST", path, data)
+
+    def patch(self, path: str, **data: Any) -> Any:
+        return self._send("PATCH", path, data)
+
+    def _send(self, method: str, path: str, data: Any) -> Any:
+        # On a busy machine, Airflow's SQLite refuses a request now and then.
+        for _ in range(10):
+            response = self._page.request.fetch(f"{self._url}/{path}", method=method, data=data, timeout=PATIENCE)
+            if response.status < 500:
+                break
         assert response.ok, f"{response.status}: {response.text()}"
         return response.json()
 
     def delete(self, path: str) -> None:
         assert self._page.request.delete(f"{self._url}/{path}", timeout=PATIENCE).ok
+
+    def unpause(self, dag: str) -> None:
+        """Let a DAG run."""
+        self.patch(f"dags/{dag}?update_mask=is_paused", is_paused=False)
 
     def trigger(self, dag: str) -> str:
         """Start a run and return its id."""
