@@ -15,6 +15,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c '$(SUPPORTED)' 2>/dev/null && command -v $$name && break; done)
 
 UV := .tools/venv/bin/uv
+AZURITE := 3.35.0
 RUN := .venv/bin/python
 INSTALLED := .venv/.installed
 # Each worker starts its own S3 server. Three keep two cores busy, because many tests wait for Airflow.
@@ -22,7 +23,7 @@ WORKERS ?= 3
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
-.PHONY: help install demo airflow test lint format docs test-oldest test-all test-large test-reads test-mariadb test-sending test-replies test-checkpoints \
+.PHONY: help install azurite demo airflow test lint format docs test-oldest test-all test-large test-reads test-mariadb test-sending test-replies test-checkpoints \
 	test-ui test-wheel test-constraints up down compose-test audit dist requirements matrix-requirements record check-live bench clean
 
 help: ## List the targets
@@ -31,6 +32,9 @@ help: ## List the targets
 ## Try it
 
 install: $(INSTALLED) ## Install the development versions of everything into .venv
+
+azurite: ## Install Azurite, an emulator of Azure, for the tests that need it (Node.js, a minute)
+	npm install --prefix .tools/azurite --no-save --no-fund --no-audit --loglevel error azurite@$(AZURITE)
 
 demo: $(INSTALLED) ## Export a conversation from the sandbox to a real S3 server, with a real Airflow
 	@$(RUN) -m dev.stack.demo

@@ -13,6 +13,8 @@ from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.extras import EXTRAS
 
 _NAME: Final = "iP.1 SMS"
+# As the providers of the stores name them.
+_STORES: Final = {"s3": "Amazon Simple Storage Service (S3)", "wasb": "Microsoft Azure Blob Storage"}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -44,13 +46,17 @@ def get_provider_info() -> dict[str, Any]:
         "transfers": [
             {
                 "source-integration-name": _NAME,
-                "target-integration-name": "Amazon Simple Storage Service (S3)",
-                "python-module": f"airflow_provider_ip1.transfers.{module}",
+                "target-integration-name": target,
+                "python-module": f"airflow_provider_ip1.transfers.{source}_to_{store}",
             }
-            for module in ("conversation_to_s3", "messages_to_s3")
+            for store, target in _STORES.items()
+            for source in ("conversation", "messages")
         ],
         "notifications": ["airflow_provider_ip1.notifications.ip1.IP1Notifier"],
-        "extra-links": ["airflow_provider_ip1.links.s3.S3ObjectLink"],
+        "extra-links": [
+            "airflow_provider_ip1.links.s3.S3ObjectLink",
+            "airflow_provider_ip1.links.azure.AzureBlobLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "ip1",

@@ -42,7 +42,9 @@ def pins(path: Path) -> list[str]:
 def direct_pins(path: Path) -> list[str]:
     """Return the pins of our direct dependencies, as ``name==version``, without Airflow."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    direct = {Requirement(text).name for text in project["dependencies"] + project["optional-dependencies"]["parquet"]}
+    direct = {
+        Requirement(text).name for text in sum(project["optional-dependencies"].values(), project["dependencies"])
+    }
     return [pin for pin in pins(path) if pin.split("==")[0] in direct - {"apache-airflow"}]
 
 

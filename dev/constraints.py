@@ -68,7 +68,7 @@ def main() -> None:
             if constraints is None:
                 print(f"{name}: skipped, not in the folder CONSTRAINTS")
                 continue
-            for extra in ("", "[parquet]"):
+            for extra in ("", "[azure,parquet]"):
                 problem = resolve(wheel, release, python, constraints, extra)
                 print(f"{name}{extra and ' ' + extra}: {problem or 'ok'}", flush=True)
                 done, failed = done + 1, failed + bool(problem)

@@ -111,7 +111,7 @@ def lowest(session: nox.Session) -> None:
     session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", "dev/requirements/lowest.txt")
     session.install("--quiet", "--no-deps", "--editable", ".")
     project = PYPROJECT["project"]
-    bounds = [*map(Requirement, project["dependencies"] + project["optional-dependencies"]["parquet"])]
+    bounds = [*map(Requirement, sum(project["optional-dependencies"].values(), project["dependencies"]))]
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     printed = output_of(session, "python", "-c", code, *(bound.name for bound in bounds))
     for bound, version in zip(bounds, map(Version, printed.split()), strict=True):
@@ -125,7 +125,7 @@ def lowest(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions of everything, as a user without pins would install them today."""
     session.chdir(PROJECT)
-    session.install("--quiet", "--upgrade", "--editable", ".[parquet]", "--group", "test")
+    session.install("--quiet", "--upgrade", "--editable", ".[azure,parquet]", "--group", "test")
     running = running_airflow(session)
     if running < Version(max(MATRIX, key=Version)):
         session.error(f"A dependency holds Airflow back at {running}")

@@ -21,6 +21,7 @@ FOLDER = "dev/requirements"
 CONSTRAINED = ("2.11.0", "2.11.2", "3.0.6", "3.2.1", "3.3.1")
 CONSTRAINTS_PYTHON = "3.12"
 PROJECT_AND_PARQUET = ("pyproject.toml", "--extra", "parquet")
+PROJECT_AND_EXTRAS = (*PROJECT_AND_PARQUET, "--extra", "azure")
 
 
 def write_pins(name: str, target: str, *arguments: str, requirements: str | None = None) -> None:
@@ -47,14 +48,14 @@ def pin_newest(*options: str) -> None:
     """Pin the environments of the newest Airflow, with further options for uv."""
     # What installs everything else, so its own pins come first.
     write_pins("uv", "requirements", "-", "--universal", *options, requirements="uv\n")
-    for name in ("dev", "bench"):
-        write_pins(name, "requirements", *PROJECT_AND_PARQUET, "--group", name, "--universal", *options)
+    for name, project in (("dev", PROJECT_AND_EXTRAS), ("bench", PROJECT_AND_PARQUET)):
+        write_pins(name, "requirements", *project, "--group", name, "--universal", *options)
     write_pins("ui", "requirements", "--group", "ui", "--constraints", f"{FOLDER}/dev.txt", "--universal", *options)
 
 
 def pin_matrix(*options: str) -> None:
     """Pin the environments of the older Airflows and of the lower bounds, with further options for uv."""
-    test = (*PROJECT_AND_PARQUET, "--group", "test")
+    test = (*PROJECT_AND_EXTRAS, "--group", "test")
     for version in CONSTRAINED:
         constraints = find_constraints(version, CONSTRAINTS_PYTHON)
         if constraints is None:

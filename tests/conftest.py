@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from dev import stack
+from dev import PROJECT, stack
 from dev.live import cassettes
 from tests.progress import Progress
 
@@ -27,6 +27,8 @@ AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="ip1-tests-"))
 _environment = stack.airflow_environment(AIRFLOW_HOME)
 os.environ.clear()
 os.environ.update(_environment)
+# Where make azurite installs it.
+os.environ["PATH"] += f"{os.pathsep}{PROJECT / '.tools' / 'azurite' / 'node_modules' / '.bin'}"
 
 # The plugin that this project installs would be loaded before the coverage of its code is measured, see pyproject.toml.
 pytest_plugins = ["airflow_provider_ip1.testing.plugin"]

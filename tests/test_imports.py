@@ -10,7 +10,16 @@ from pathlib import Path
 
 import airflow_provider_ip1
 
-HEAVY = ("boto3", "botocore", "airflow.providers.amazon", "aiohttp", "requests", "pyarrow")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "airflow.providers.amazon",
+    "airflow.providers.microsoft",
+    "azure",
+    "aiohttp",
+    "requests",
+    "pyarrow",
+)
 
 # The classes that DAG authors import, by the kinds that Airflow's provider metadata knows.
 KINDS = ("operators", "sensors", "notifications", "transfers")

@@ -25,6 +25,7 @@ from airflow_provider_ip1.template_values import (
 )
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
+from airflow_provider_ip1.transfers.messages_to_wasb import MessagesToWasbOperator
 from dev import stack
 
 OTHER = "46701740606"
@@ -105,6 +106,10 @@ def export_account(**arguments: Any) -> Any:
     return MessagesToS3Operator(**with_defaults(arguments, {"s3_key": "k.jsonl", "s3_bucket": "b"}))
 
 
+def export_to_azure(**arguments: Any) -> Any:
+    return MessagesToWasbOperator(**with_defaults(arguments, {"blob_name": "k.jsonl", "container_name": "lake"}))
+
+
 BRACES = "{{ params.x }}"
 # What a required and an optional argument reject.
 OPTIONAL: list[Any] = ["None", " None\n", BRACES, f"4670{BRACES}", 1.5, True, b"46701740605"]
@@ -167,6 +172,10 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], str, list[Any]]] = [
             ("ip1_conn_id", REQUIRED),
             ("aws_conn_id", [value for value in REQUIRED if value is not None]),
         )
+    ],
+    *[
+        (export_to_azure, {}, name, values)
+        for name, values in (("blob_name", REQUIRED), ("container_name", OPTIONAL), ("wasb_conn_id", REQUIRED))
     ],
 ]
 

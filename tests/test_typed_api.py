@@ -33,6 +33,7 @@ from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.testing.s3_store import S3Bucket, S3Store
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
@@ -77,7 +78,14 @@ CALLS = {
         "since=17  # wrong",
     ],
     'MessagesToS3Operator(task_id="export", {})': ['s3_bucket="lake"  # wrong'],
+    'ConversationToWasbOperator(task_id="export", participant=[N], blob_name="wasb://lake/out", {})': [
+        'container_name="lake", wasb_conn_id="azure", extra_args={"tags": {}}, file_format="csv", retries=3',
+        's3_bucket="lake"  # wrong',
+        "wasb_conn_id=None  # wrong",
+    ],
     "export_conversations({})": [
+        'N, url="abfss://lake/out", wasb_conn_id="azure", direction="mo", page_size=1000',
+        'N, "s3://lake/out", url="s3://lake/out"  # wrong',
         '[N, N], "out.csv.gz", "lake", file_format="csv", direction="mo", compression="gzip"',
         'N, "s3://lake/out", hook=IP1Hook(), aws_conn_id=None, since=datetime.now(UTC)',
         'N, s3_key="out", s3_bucket="lake", verify_total=True, page_size=1000, replace="always"',

@@ -38,6 +38,8 @@ _LOGGERS: Final = (
     "aiohttp.internal",
     "asyncio",
 )
+# The signature of Azure's SAS tokens, which are a part of the URLs of an export's target.
+_SIGNATURE = re.compile(r"([?&]sig=)[^&\s\"'<>]+")
 _CONVERSATION_PATH = re.compile(r"(/conversations/)([^/?\s\"'<>]+)", re.IGNORECASE)
 
 
@@ -51,26 +53,30 @@ def mask_conversation_paths(text: str) -> str:
     return _CONVERSATION_PATH.sub(lambda found: found[1] + quote(mask_number(unquote(found[2])), safe="*"), text)
 
 
-class _ConversationPathFilter(logging.Filter):
-    """Masks the participant, which is part of the path of a request."""
+def _mask_urls(text: str) -> str:
+    return _SIGNATURE.sub(r"\1***", mask_conversation_paths(text))
+
+
+class _UrlFilter(logging.Filter):
+    """Masks the participant, which is part of the path of a request, and signatures."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if (masked := mask_conversation_paths(message)) != message:
+        if (masked := _mask_urls(message)) != message:
             record.msg, record.args = masked, ()
         if record.exc_info and record.exc_info[1] is not None:
             # A formatted traceback quotes the errors of the library, and these quote the URL.
             text = logging.Formatter().formatException(record.exc_info)
-            record.exc_info, record.exc_text = None, mask_conversation_paths(text)
+            record.exc_info, record.exc_text = None, _mask_urls(text)
         return True
 
 
 def mask_http_logs() -> None:
-    """Make the loggers of urllib3 and aiohttp mask participants. Calling it again changes nothing."""
+    """Make the loggers of urllib3 and aiohttp mask participants and signatures. Calling it again changes nothing."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        if not any(isinstance(present, _ConversationPathFilter) for present in logger.filters):
-            logger.addFilter(_ConversationPathFilter())
+        if not any(isinstance(present, _UrlFilter) for present in logger.filters):
+            logger.addFilter(_UrlFilter())
 
 
 class RetryLog:

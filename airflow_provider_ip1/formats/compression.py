@@ -31,7 +31,9 @@ _GZIP_WINDOW: Final = 31  # requests a gzip header from zlib, with the time stam
 _BLOCK_BYTES: Final = 256 * 1024
 
 
-def choose_compression(file_format: str, compression: str | None, key: str) -> Compression | None:
+def choose_compression(
+    file_format: str, compression: str | None, key: str, argument: str = "key"
+) -> Compression | None:
     """
     Choose the compression, and reject a file whose name would be misleading.
 
@@ -39,7 +41,8 @@ def choose_compression(file_format: str, compression: str | None, key: str) -> C
     :param compression: ``"infer"`` uses the endings of the key: ``.gz`` or ``.zst``. Parquet compresses inside the
         file, also accepts ``.snappy``, and defaults to zstd. ``None``, ``"gzip"``, ``"zstd"`` and, for parquet,
         ``"snappy"`` are used unchanged.
-    :param key: the S3 key.
+    :param key: the object's key, or its URL.
+    :param argument: the argument that names the object, for errors.
     :return: the compression; ``None`` for no compression.
     :raises ValueError: an argument has another value, or the key ends in another format or compression.
     """
@@ -49,7 +52,7 @@ def choose_compression(file_format: str, compression: str | None, key: str) -> C
     for ending in endings:
         if FORMAT_ENDINGS.get(ending, file_format) != file_format:
             raise ValueError(
-                f"s3_key: the key ends in {''.join(endings)}, but file_format is {file_format!r}. "
+                f"{argument}: the key ends in {''.join(endings)}, but file_format is {file_format!r}. "
                 "Change one of them, because readers rely on the ending."
             )
     named = next((KEY_ENDINGS[ending] for ending in reversed(endings) if ending in KEY_ENDINGS), None)

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The link from a task to the object that it wrote."""
+"""The link from a task to the S3 object that it wrote."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from airflow_provider_ip1.compat import BaseOperatorLink, XCom
-
-if TYPE_CHECKING:
-    from airflow_provider_ip1.compat import BaseOperator, TaskInstanceKey
+from airflow_provider_ip1.links.base import BaseObjectLink
 
 
-class S3ObjectLink(BaseOperatorLink):
+class S3ObjectLink(BaseObjectLink):
     """
     Opens the exported object in the AWS console. Objects in another S3 store have no button.
 
@@ -20,15 +15,3 @@ class S3ObjectLink(BaseOperatorLink):
 
     name = "S3 object"
     key = "s3_object_url"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """
-        Return the URL, or ``""`` if the task has not written the object, or not to AWS.
-
-        :param operator: the task's operator.
-        :param ti_key: key of the task instance.
-        """
-        # On Airflow 3 the task itself stores the link when it ends, and looking for a missing XCom logs an error.
-        if hasattr(operator, "object_url"):
-            return operator.object_url or ""
-        return XCom.get_value(key=self.key, ti_key=ti_key) or ""

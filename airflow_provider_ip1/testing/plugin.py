@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The pytest plugin: the fixtures ``ip1_sandbox``, ``ip1_connection`` and ``ip1_s3``.
+The pytest plugin: the fixtures ``ip1_sandbox``, ``ip1_connection``, ``ip1_s3`` and ``ip1_azure``.
 
 pytest loads this module in every environment that has this provider, so each fixture imports what it needs itself.
 """
@@ -20,6 +20,8 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.sandbox.server import SandboxServer
+    from airflow_provider_ip1.testing.azure_account import AzureAccount
+    from airflow_provider_ip1.testing.azurite import AzureServer
     from airflow_provider_ip1.testing.s3_store import S3Store
     from airflow_provider_ip1.testing.seaweedfs import S3Server
 
@@ -76,6 +78,31 @@ def ip1_s3(ip1_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
     store = S3Store(ip1_s3_server)
     yield store
     store.delete_buckets()
+
+
+@pytest.fixture(scope="session")
+def ip1_azure_server() -> Iterator[AzureServer]:
+    """An emulator of Azure, Azurite, for the whole session. Skips the test if Azurite is not installed."""
+    from airflow_provider_ip1.testing.azurite import azure_server, missing
+
+    if (what := missing()) is not None:
+        pytest.skip(f"ip1_azure needs {what}")
+    with _end_like_ctrl_c(), tempfile.TemporaryDirectory(prefix="ip1-azure-") as directory:
+        with azure_server(Path(directory)) as server:
+            yield server
+
+
+@pytest.fixture
+def ip1_azure(ip1_azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureAccount]:
+    """Azure Blob Storage with the Airflow connection ``wasb_default`` to it. Deletes the test's containers."""
+    from airflow_provider_ip1.testing.azure_account import AzureAccount
+    from airflow_provider_ip1.testing.azurite import wasb_connection
+
+    reach_directly(monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", wasb_connection(ip1_azure_server))
+    account = AzureAccount(ip1_azure_server)
+    yield account
+    account.delete_containers()
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from airflow_provider_ip1.transfers.export_operator import BaseExportOperator
-from airflow_provider_ip1.transfers.options import ExportOptions, OperatorArguments, with_options
+from airflow_provider_ip1.transfers.options import ExportOptions, with_options
 from airflow_provider_ip1.transfers.readers import ConversationReader
+from airflow_provider_ip1.transfers.to_s3 import BaseS3Operator, S3Arguments, S3Options
 
 
-class ConversationToS3Operator(BaseExportOperator):
+class ConversationToS3Operator(BaseS3Operator):
     """
     Write the messages of one or several iP.1 conversations to one S3 object.
 
@@ -26,7 +26,7 @@ class ConversationToS3Operator(BaseExportOperator):
 
     :param participant: the other party of the conversation: a phone number with country code, or a sender name. For a
         list, the operator writes the conversations to the object one after the other, each of them once. (templated)
-    :param arguments: :class:`~airflow_provider_ip1.transfers.options.OperatorArguments` describes those of the object,
+    :param arguments: :class:`~airflow_provider_ip1.transfers.to_s3.S3Arguments` describes those of the object,
         and :class:`~airflow_provider_ip1.transfers.options.ExportArguments` the other options.
     :return: :meth:`execute` returns, as XCom: ``uri``; ``messages``, ``participants`` and ``pages`` (counts);
         ``empty``, the number of conversations without any message; ``bytes``, the size of the object;
@@ -42,10 +42,10 @@ class ConversationToS3Operator(BaseExportOperator):
     :raises ObjectChangedError: another writer changed the object during the export.
     """
 
-    template_fields: Sequence[str] = ("participant", *BaseExportOperator.template_fields)
+    template_fields: Sequence[str] = ("participant", *BaseS3Operator.template_fields)
 
-    @with_options
-    def __init__(self, *, participant: str | Sequence[str], **arguments: Unpack[OperatorArguments]) -> None:
+    @with_options(S3Options)
+    def __init__(self, *, participant: str | Sequence[str], **arguments: Unpack[S3Arguments]) -> None:
         super().__init__(**arguments)
         self.participant = participant
 

@@ -15,6 +15,7 @@ from airflow_provider_ip1.api.checkpoint.state import Document
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import NumberFinder
 from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.formats.compression import choose_compression
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.redaction import RedactedPage, Redaction, keyed_hash
 from airflow_provider_ip1.transfers.checkpoint import Checkpoint
@@ -71,7 +72,8 @@ class Export:
         self._running_in: int | None = None
         self._is_cancelled = False
         self._check_name(reader.participants)
-        _ = options.one_direction, options.chosen_compression
+        _ = options.one_direction
+        self._compression = choose_compression(options.file_format, options.compression, store.uri, store.argument)
 
     def run(self) -> dict[str, Any]:
         """
@@ -81,7 +83,7 @@ class Export:
         """
         options, reader, store = self._options, self._reader, self._store
         started = time.monotonic()
-        self._log.info(start_line(reader.description, options))
+        self._log.info(start_line(reader.description, options, store.uri))
         redaction = self._redaction()
         # Checks the connection to iP.1, before anything is asked of the store.
         origin = Origin.of_export(self._hook.settings, reader, options, self._context)
@@ -201,7 +203,7 @@ class Export:
 
     def _write(self, pages: Iterator[Page | RedactedPage], replacement: Replacement, report: Report) -> int:
         """Write the object and return its size in bytes. The store gets nothing before the first messages arrive."""
-        file_format, compression = self._options.file_format, self._options.chosen_compression
+        file_format, compression = self._options.file_format, self._compression
         first = next(pages, None)
         if first is None:
             # Nothing was missed, so the checkpoint advances even if on_empty ends the task here.

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from airflow_provider_ip1.transfers.export_operator import BaseExportOperator
 from airflow_provider_ip1.transfers.options import ExportOptions
 from airflow_provider_ip1.transfers.readers import AccountReader
+from airflow_provider_ip1.transfers.to_s3 import BaseS3Operator
 
 
-class MessagesToS3Operator(BaseExportOperator):
+class MessagesToS3Operator(BaseS3Operator):
     """
     Write the messages of every batch of the iP.1 account to one S3 object, for users without a list of participants.
 
@@ -24,7 +24,7 @@ class MessagesToS3Operator(BaseExportOperator):
 
     .. seealso:: :ref:`howto/operator:MessagesToS3Operator`
 
-    :param arguments: :class:`~airflow_provider_ip1.transfers.options.OperatorArguments` describes those of the object,
+    :param arguments: :class:`~airflow_provider_ip1.transfers.to_s3.S3Arguments` describes those of the object,
         and :class:`~airflow_provider_ip1.transfers.options.ExportArguments` the other options.
     :return: :meth:`execute` returns, as XCom, the result of
         :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator` and ``batches``, the number

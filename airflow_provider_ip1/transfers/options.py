@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The options of an export, for both operators and ``export_conversations``.
+The options of an export that do not depend on the store, for all operators and ``export_conversations``.
 
 A new option goes into :class:`ExportArguments`, which type checkers and editors read, and into :class:`ExportOptions`,
 which holds its default and checks it.
@@ -11,10 +11,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Literal, Required, TypedDict, TypeVar, get_args
+from typing import Any, ClassVar, Final, Literal, Required, TypedDict, TypeVar, get_args
 
 from airflow_provider_ip1.api.paging.listing import check_direction
 from airflow_provider_ip1.api.requests import Direction
@@ -23,7 +23,6 @@ from airflow_provider_ip1.formats.compression import Compression, FileFormat, ch
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.template_values import required_text, text_or_none
 from airflow_provider_ip1.transfers.selection import Window
-from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,9 +49,9 @@ class ExportArguments(TypedDict, total=False):
         zone. Blank text means not set. The object then starts with the newest message, or batch.
         (templated)
     :param until: export only messages modified before this time, written like ``since``. (templated)
-    :param checkpoint: the key, in the same bucket, or the URL of a small JSON object in which the export remembers how
-        far it got. Each run then exports what is new, or changed, since the run before, and the first run what
-        ``since`` selects. Use a key per run, such as one with
+    :param checkpoint: the key, in the same bucket or container, or the URL of a small JSON object in which the export
+        remembers how far it got. Each run then exports what is new, or changed, since the run before, and the first run
+        what ``since`` selects. Use a key per run, such as one with
         ``{{ run_id | replace(':', '') | replace('+', '') }}``. It excludes ``until``, ``replace=False`` and
         ``verify_total=True``. Default: no checkpoint. (templated)
     :param status_lookback: how long a message may still change after it was sent, 0 or more, default 3 days. With
@@ -76,14 +75,10 @@ class ExportArguments(TypedDict, total=False):
     :param verify_total: whether to compare the number of messages of each participant with iP.1's ``/summary`` before
         writing the object, default false. Takes at least one more request per participant, and with ``since`` requires
         ``status_lookback=None``.
-    :param extra_args: arguments of the S3 write, as for ``S3Hook``, such as ``ServerSideEncryption``, ``SSEKMSKeyId``,
-        ``ACL``, ``StorageClass``, ``Tagging`` or ``RequestPayer``. Default none.
     :param page_size: messages per request, 1 to 10000; default from the connection, otherwise 200,
         then up to 1000.
     :param concurrency: maximum number of requests in flight, 1 to 64; default from the connection, otherwise 4.
     :param ip1_conn_id: Airflow connection to iP.1, default ``ip1_default``. (templated)
-    :param aws_conn_id: Airflow connection to AWS or another S3 store, default ``aws_default``; ``None`` for boto3's own
-        search for credentials. (templated)
     """
 
     file_format: FileFormat
@@ -96,17 +91,15 @@ class ExportArguments(TypedDict, total=False):
     redact: Mapping[str, Action] | None
     replace: Replace
     verify_total: bool
-    extra_args: Mapping[str, Any] | None
     page_size: int | None
     concurrency: int | None
     ip1_conn_id: str
-    aws_conn_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """
-    The options of an export, with their defaults. :class:`ExportArguments` and the operators describe them.
+    The options of an export, with their defaults. :class:`ExportArguments` describes them. Each store adds its own.
 
     Those that are not templated are checked here, which an operator does when the DAG is parsed. The properties check
     the others, once they are rendered.
@@ -115,8 +108,9 @@ class ExportOptions:
     :raises AirflowOptionalProviderFeatureException: the format is parquet, and pyarrow is not installed.
     """
 
-    s3_key: str
-    s3_bucket: str | None = None
+    documented: ClassVar[str | None] = None
+    """The texts of what a store adds."""
+
     direction: str | None = None
     file_format: FileFormat = "jsonl"
     compression: Compression | Literal["infer"] | None = "infer"
@@ -128,11 +122,10 @@ class ExportOptions:
     redact: Mapping[str, Action] | None = None
     replace: Replace = True
     verify_total: bool = False
-    extra_args: Mapping[str, Any] | None = None
     page_size: int | None = None
     concurrency: int | None = None
     ip1_conn_id: str = "ip1_default"
-    aws_conn_id: str | None = "aws_default"
+    extra_args: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.on_empty not in ON_EMPTY:
@@ -158,16 +151,11 @@ class ExportOptions:
 
             check_pyarrow()
         if self.extra_args is not None and not isinstance(self.extra_args, Mapping):
-            raise ValueError("extra_args: must be a dictionary, such as {'StorageClass': 'STANDARD_IA'}.")
+            raise ValueError("extra_args: must be a dictionary.")
         check_argument("page_size", self.page_size)
         check_argument("concurrency", self.concurrency)
         check_rules(self.redact)
         choose_compression(self.file_format, self.compression, key="")
-
-    @cached_property
-    def target(self) -> S3Object:
-        """The object to write."""
-        return S3Object.from_arguments(self.s3_bucket, self.s3_key)
 
     @cached_property
     def one_direction(self) -> Direction | None:
@@ -185,11 +173,6 @@ class ExportOptions:
         return None if self.checkpoint is None else required_text(self.checkpoint, "checkpoint")
 
     @cached_property
-    def chosen_compression(self) -> Compression | None:
-        """The compression of the object."""
-        return choose_compression(self.file_format, self.compression, self.target.key)
-
-    @cached_property
     def rules(self) -> Mapping[str, str]:
         """The redaction: iP.1's name of a field -> action."""
         return check_rules(self.redact)
@@ -204,9 +187,6 @@ class ExportOptions:
             "page_size": self.page_size,
             "concurrency": self.concurrency,
         }
-
-
-OPTIONS = tuple(field.name for field in fields(ExportOptions))
 
 
 class BaseOperatorArguments(TypedDict, total=False):
@@ -271,57 +251,61 @@ class BaseOperatorArguments(TypedDict, total=False):
 
 class OperatorArguments(ExportArguments, BaseOperatorArguments, total=False):
     """
-    The arguments of an operator that exports.
+    The arguments of an operator that exports, to any store.
 
-    :param s3_key: key of the object, or its ``s3://`` URL. It is used as it is. It must not contain a participant's
-        phone number, because keys appear in logs, XCom and lineage. (templated)
-    :param s3_bucket: name of an existing bucket. Omit it if ``s3_key`` is a URL. (templated)
     :param direction: ``"mt"`` for messages you sent, ``"mo"`` for messages you received, ``None`` (default) for both.
         (templated)
     """
 
-    s3_key: Required[str]
-    s3_bucket: str | None
     direction: str | None
 
 
-_DOCUMENTED: Final = (ExportArguments.__doc__, OperatorArguments.__doc__)
-
-
-def with_options(function: F) -> F:
+def with_options(options: type[ExportOptions]) -> Callable[[F], F]:
     """
     Give a function that takes ``**options`` the signature in which each option has its name, type and default.
 
     Airflow's ``default_args``, ``partial()`` and ``expand()``, and the documentation, look at the signature.
+
+    :param options: the class with the options, those of a store included.
     """
-    signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    names = {one.name for one in own}
-    options = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.name == "s3_key" else field.default,
-            annotation=field.type,
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        names = {one.name for one in own}
+        added = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=field.type,
+            )
+            for field in fields(options)
+            if field.name not in names
+        ]
+        # Those of the store first, because they name the object.
+        added.sort(key=lambda one: (one.default is not one.empty, one.name in ExportOptions.__dataclass_fields__))
+        others = [inspect.Parameter("base_operator", inspect.Parameter.VAR_KEYWORD, annotation="Any")]
+        is_method = own[0].name == "self"
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *added, *(others if is_method else ())]
         )
-        for field in fields(ExportOptions)
-        if field.name not in names
-    ]
-    others = [inspect.Parameter("base_operator", inspect.Parameter.VAR_KEYWORD, annotation="Any")]
-    is_method = own[0].name == "self"
-    function.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*own, *options, *(others if is_method else ())]
-    )
-    function.__doc__ = with_option_texts(function.__doc__)
-    return function
+        function.__doc__ = with_option_texts(function.__doc__, options)
+        return function
+
+    return decorate
 
 
-def with_option_texts(documentation: str | None) -> str | None:
+def with_option_texts(documentation: str | None, options: type[ExportOptions]) -> str | None:
     """
     Replace ``:param arguments:`` by the text of each argument of an operator, and ``:param options:`` by those options.
 
     :param documentation: the docstring of an operator or a function; ``None`` without docstrings.
+    :param options: the class with the options.
     """
-    options, own = ("".join(found[0] for found in _PARAMETER.finditer(doc or "")) for doc in _DOCUMENTED)
-    texts = {"arguments": own + options, "options": options}
+    documented = (options.documented, OperatorArguments.__doc__, ExportArguments.__doc__)
+    of_store, of_operator, common = (
+        "".join(found[0] for found in _PARAMETER.finditer(doc or "")) for doc in documented
+    )
+    texts = {"arguments": of_store + of_operator + common, "options": common}
     return documentation and _PARAMETER.sub(lambda found: texts.get(found[1], found[0]), documentation)

@@ -30,12 +30,13 @@ _FINAL_CODES: Final = frozenset(code for code in range(1000) if status_category(
 _CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 
 
-def start_line(what: str, options: ExportOptions) -> str:
+def start_line(what: str, options: ExportOptions, uri: str) -> str:
     """
     Describe an export that starts.
 
     :param what: what is exported, such as ``3 conversations``.
     :param options: the options of the export.
+    :param uri: the address of the object.
     """
     parts, window = [f"Exporting {what}"], options.window
     if options.one_direction is not None:
@@ -48,7 +49,7 @@ def start_line(what: str, options: ExportOptions) -> str:
         parts.append(f"modified before {window.until.isoformat()}")
     redacted = ", ".join(f"{field} ({action})" for field, action in options.rules.items())
     parts.append(f"redacting {redacted}" if redacted else "without redaction")
-    return f"{', '.join(parts)}, as {options.file_format} to {options.target.uri}"
+    return f"{', '.join(parts)}, as {options.file_format} to {uri}"
 
 
 class Report:

@@ -32,10 +32,11 @@ CONVERSATIONS = 200
 # Requests per second: what iP.1 documents for its newer API, because it documents nothing for this one.
 RATE_LIMIT = 30
 ACCOUNT_DAG, MANY_DAG = "ip1_account_to_s3", "ip1_many_conversations"
-# They wait for a person, or need a receiver of pushes.
+# They wait for a person, or need a receiver of pushes or Azure.
 INTERACTIVE_DAGS = {
     "ip1_approval",
     "ip1_ask_and_branch",
+    "ip1_conversation_to_wasb",
     "ip1_export_on_any_reply",
     "ip1_export_on_push",
     "ip1_export_on_reply",

@@ -45,7 +45,7 @@ def render(template: str, run_id: str) -> str:
         "partition_date": MOMENT,
         "partition_key": "2026-11-24T12:00:00",
         "dag_run": SimpleNamespace(run_after=MOMENT, run_id=run_id),
-        "params": SimpleNamespace(batch_id="5f2e0c", key="sms/out.jsonl.gz"),
+        "params": SimpleNamespace(batch_id="5f2e0c", key="sms/out.jsonl.gz", blob="sms/out.jsonl.gz"),
         "ti": SimpleNamespace(map_index=0, xcom_pull=lambda task_ids: {"batch_id": "5f2e0c"}),
     }
     return environment.from_string(template).render(context)

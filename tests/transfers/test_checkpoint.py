@@ -20,7 +20,7 @@ from airflow_provider_ip1.transfers.checkpoint import Checkpoint
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
-from airflow_provider_ip1.transfers.options import ExportOptions
+from airflow_provider_ip1.transfers.to_s3 import S3Options
 from dev import stack
 from tests.airflow_names import allow_execute_in_this_thread
 from tests.transfers.bucket_contents import Bucket
@@ -507,7 +507,7 @@ def test_arguments_that_a_checkpoint_excludes(other: dict[str, Any]) -> None:
         ValueError, match="^checkpoint: cannot be combined with until, replace=False or verify_total=True"
     ):
         MessagesToS3Operator(task_id="export", s3_key="s3://lake/out.jsonl", checkpoint="state.json", **other)
-    ExportOptions(s3_key="s3://lake/out.jsonl", **other)
+    S3Options(s3_key="s3://lake/out.jsonl", **other)
 
 
 @pytest.mark.parametrize(

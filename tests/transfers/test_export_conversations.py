@@ -58,8 +58,11 @@ def test_it_takes_the_operators_arguments_with_the_same_defaults() -> None:
     function = dict(inspect.signature(export_conversations).parameters)
     for name in ("self", "base_operator"):
         del operator[name]
-    for name in ("hook", "s3_hook"):
+    for name in ("hook", "s3_hook", "wasb_hook", "url"):
         assert function.pop(name).default is None
+    assert function.pop("wasb_conn_id").default == "wasb_default"
+    # The key may be in the URL.
+    assert (operator.pop("s3_key").default, function.pop("s3_key").default) == (inspect.Parameter.empty, None)
     assert {name: parameter.default for name, parameter in function.items()} == {
         name: parameter.default for name, parameter in operator.items()
     }

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 from collections.abc import Callable
@@ -56,77 +55,7 @@ def before_write(act: Callable[[], Any]) -> Callable[[S3Request], None]:
 # -- races
 
 
-@SIZES
-def test_an_object_that_appears_during_the_export_is_kept(
-    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
-) -> None:
-    proxy.before = before_write(lambda: bucket.put("out.jsonl", b"newer"))
-    with pytest.raises(ObjectChangedError, match="changed during the export"):
-        operator(**export).execute({})
-    assert bucket.get("out.jsonl") == b"newer"
-    assert bucket.unfinished_uploads() == []
-
-
-@SIZES
-def test_without_replace_an_object_that_appears_during_the_export_is_kept(
-    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
-) -> None:
-    proxy.before = before_write(lambda: bucket.put("out.jsonl", b"newer"))
-    with pytest.raises(ValueError, match="^s3_key: .*replace is False"):
-        operator(**export, replace=False).execute({})
-    assert bucket.get("out.jsonl") == b"newer"
-    assert bucket.unfinished_uploads() == []
-
-
-@SIZES
-def test_a_worker_that_resumes_after_its_retry_finished_does_not_replace_the_object(
-    operator: Operator, large_sandbox: None, bucket: Bucket, proxy: S3Proxy, export: dict[str, Any]
-) -> None:
-    bucket.put("out.jsonl", b"from yesterday")
-    retry = operator(participant=SEVEN, replace="always")
-    # Airflow 2 lets only the main thread call execute() itself.
-    execute = inspect.unwrap(type(retry).execute)
-    proxy.before = before_write(lambda: execute(retry, context(try_number=2)))
-    with pytest.raises(ObjectChangedError):
-        operator(**export).execute(context(try_number=1))
-    assert metadata(bucket)["ip1-try"] == "2"
-    assert len((bucket.get("out.jsonl") or b"").splitlines()) == 7
-
-
-def test_an_object_that_is_deleted_during_the_export_stays_deleted(
-    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
-) -> None:
-    bucket.put("out.jsonl", b"from yesterday")
-    proxy.before = before_write(lambda: bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl"))
-    with pytest.raises(ObjectChangedError):
-        operator(**SMALL).execute({})
-    assert bucket.get("out.jsonl") is None
-
-
 LOST = {"error": (500, "InternalError"), "closed": (0, ""), "empty": (200, ""), "late error": (200, "InternalError")}
-
-
-@SIZES
-@pytest.mark.parametrize("is_new", [True, False])
-@pytest.mark.parametrize("instead", LOST.values(), ids=LOST)
-def test_a_write_whose_response_is_lost_succeeds(
-    monkeypatch: pytest.MonkeyPatch,
-    operator: Operator,
-    large_sandbox: None,
-    bucket: Bucket,
-    s3_server: stack.S3Server,
-    proxy: S3Proxy,
-    export: dict[str, Any],
-    is_new: bool,
-    instead: tuple[int, str],
-) -> None:
-    """The write is repeated, and the repetition would conflict with the first one."""
-    if not is_new:
-        bucket.put("out.jsonl", b"from yesterday")
-    use_proxy(monkeypatch, s3_server, proxy, attempts=3)
-    proxy.loses_responses_of, proxy.instead = {*VISIBLE_BY, "UploadPart"}, instead
-    result = operator(**export).execute({})
-    assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
 
 
 @SIZES
@@ -234,30 +163,6 @@ def test_a_store_that_ignores_conditions_is_compared_before_the_write(
     assert bucket.unfinished_uploads() == []
 
 
-def test_credentials_that_may_only_write_replace_the_object_with_a_warning(
-    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy, caplog: pytest.LogCaptureFixture
-) -> None:
-    bucket.put("out.jsonl", b"from yesterday")
-    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
-    assert operator(**SMALL).execute({})["messages"] == 7
-    assert len((bucket.get("out.jsonl") or b"").splitlines()) == 7
-    assert "s3:GetObject and s3:ListBucket" in caplog.text
-
-
-def test_credentials_that_may_only_write_do_not_replace_an_object_with_a_window(
-    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
-) -> None:
-    """They do not show the window of the object."""
-    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
-    export = operator(**SMALL, since="2000-01-01", status_lookback=None)
-    assert export.execute({})["messages"] == 7
-    stored = bucket.get("out.jsonl")
-    with pytest.raises(ValueError, match="^s3_key: .*credentials do not show.*s3:GetObject"):
-        operator(**SMALL, since="2026-10-01", on_empty="write").execute({})
-    assert bucket.get("out.jsonl") == stored
-    operator(**SMALL, since="2026-10-01", on_empty="write", replace="always").execute({})
-
-
 ONCE = [
     (400, "BadDigest"),
     (400, "IncompleteBody"),
@@ -312,28 +217,6 @@ def test_a_write_keeps_its_condition(
         operator(**SMALL).execute({})
     writes = [request for request in proxy.requests if request.call == "PutObject"]
     assert writes and all(request.is_conditional for request in writes)
-
-
-@SIZES
-@pytest.mark.parametrize(
-    "call", ["HEAD", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"]
-)
-def test_an_error_that_passes_is_outlasted(
-    monkeypatch: pytest.MonkeyPatch,
-    operator: Operator,
-    large_sandbox: None,
-    bucket: Bucket,
-    s3_server: stack.S3Server,
-    proxy: S3Proxy,
-    export: dict[str, Any],
-    call: str,
-) -> None:
-    use_proxy(monkeypatch, s3_server, proxy, attempts=3)
-    proxy.answer = lambda request: (
-        (503, "SlowDown") if request.call == call == proxy.calls()[-1] and (proxy.calls().count(call) < 3) else None
-    )
-    result = operator(**export).execute({})
-    assert len((bucket.get("out.jsonl") or b"").splitlines()) == result["messages"]
 
 
 # -- on_empty="protect"
@@ -399,20 +282,6 @@ def test_protect_keeps_an_object_of_several_parts(operator: Operator, large_sand
         operator(participant=EMPTY, replace="always").execute({})
 
 
-def test_protect_keeps_an_object_that_it_cannot_see(
-    operator: Operator, ip1_connection: str, bucket: Bucket, proxy: S3Proxy
-) -> None:
-    proxy.answer = lambda request: (403, "AccessDenied") if request.call == "HEAD" else None
-    export = operator(participant=EMPTY)
-    bucket.put("out.jsonl", b"from yesterday")
-    with pytest.raises(IP1NoMessagesError, match="on_empty"):
-        export.execute({})
-    assert bucket.get("out.jsonl") == b"from yesterday"
-    bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl")
-    assert export.execute({})["messages"] == 0
-    assert bucket.get("out.jsonl") == b""
-
-
 # -- metadata
 
 
@@ -434,34 +303,6 @@ def test_the_metadata_contains_no_phone_number(operator: Operator, ip1_connectio
 
 
 # -- S3 fails
-
-
-@pytest.mark.parametrize("error", [(500, "InternalError"), (503, "SlowDown"), (507, "InsufficientStorage")])
-@pytest.mark.parametrize(
-    ("call", "export"),
-    [
-        ("PutObject", SMALL),
-        ("CreateMultipartUpload", LARGE),
-        ("UploadPart", LARGE),
-        ("CompleteMultipartUpload", LARGE),
-    ],
-)
-def test_an_s3_error_fails_the_task_and_keeps_the_object(
-    operator: Operator,
-    large_sandbox: None,
-    bucket: Bucket,
-    proxy: S3Proxy,
-    error: tuple[int, str],
-    call: str,
-    export: dict[str, Any],
-) -> None:
-    bucket.put("out.jsonl", b"from yesterday")
-    proxy.answer = lambda request: error if request.call == call else None
-    with pytest.raises(Exception, match=error[1]):
-        operator(**export).execute({})
-    assert call in proxy.calls()
-    assert bucket.get("out.jsonl") == b"from yesterday"
-    assert bucket.unfinished_uploads() == []
 
 
 def test_an_error_in_the_middle_of_an_upload_ends_the_reading(

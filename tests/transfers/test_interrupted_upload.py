@@ -84,7 +84,7 @@ def interrupted_at(place: int, run: Callable[[], Any]) -> None:
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal left, is_over
-        if not frame.f_code.co_filename.endswith("stores/s3.py") or is_over:
+        if not frame.f_code.co_filename.endswith(("stores/s3.py", "stores/conditional_write.py")) or is_over:
             return None
         if event in ("line", "return"):
             left -= 1

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.sandbox.participants import MAIN
+from airflow_provider_ip1.testing.azure_account import AzureAccount
 from dev import stack
 from tests.formats.odd_messages import message
 from tests.transfers.bucket_contents import Bucket
@@ -29,8 +30,11 @@ MAX_GROWTH = 30 * MB
 WORKER = """
     import json, resource, sys
     from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+    from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
 
-    result = ConversationToS3Operator(task_id="export", **json.load(sys.stdin)).execute({})
+    arguments = json.load(sys.stdin)
+    operator = ConversationToWasbOperator if "blob_name" in arguments else ConversationToS3Operator
+    result = operator(task_id="export", **arguments).execute({})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps({"result": result, "peak": peak}))
 """
@@ -99,3 +103,19 @@ def test_an_object_of_300_megabytes_is_complete(bucket: Bucket, tmp_path: Path) 
         ids.add(json.loads(line)["id"])
     assert len(ids) == 480_000
     assert bucket.unfinished_uploads() == []
+
+
+def test_a_blob_of_300_megabytes_is_complete_and_takes_no_more_memory_than_one_of_30(
+    ip1_azure: AzureAccount, tmp_path: Path
+) -> None:
+    container = ip1_azure.create_container()
+    peaks = []
+    for messages in (48_000, 480_000):
+        with stack.sandbox(tmp_path, "--messages", str(messages)) as url:
+            result, peak = run_worker(url, container_name=container.name, blob_name="out.jsonl", replace="always")
+        peaks.append(peak)
+        lines = container.read("out.jsonl").splitlines()
+        assert result["messages"] == len(lines) == len(set(lines)) == messages
+    assert result["bytes"] > 300 * MB
+    print(f"Azure: 30 MB: {peaks[0] / MB:.0f} MB, 300 MB: {peaks[1] / MB:.0f} MB")
+    assert peaks[1] - peaks[0] < MAX_GROWTH

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,19 +19,16 @@ except ImportError:
 from airflow_provider_ip1.compat import AirflowException, BaseOperator
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
-from airflow_provider_ip1.transfers.options import (
-    BaseOperatorArguments,
-    ExportArguments,
-    ExportOptions,
-    OperatorArguments,
-)
+from airflow_provider_ip1.transfers.messages_to_wasb import MessagesToWasbOperator
+from airflow_provider_ip1.transfers.options import BaseOperatorArguments, ExportArguments, ExportOptions
+from airflow_provider_ip1.transfers.to_s3 import S3Arguments, S3Options
+from airflow_provider_ip1.transfers.to_wasb import WasbArguments, WasbOptions
 
-#: Each option, with a value that is not its default.
-OTHERS: dict[str, Any] = {
-    "s3_key": "out.csv.gz",
-    "s3_bucket": "lake",
+#: Each option of an export to any store, with a value that is not its default.
+COMMON: dict[str, Any] = {
     "direction": "mo",
     "file_format": "csv",
     "compression": "gzip",
@@ -48,35 +45,52 @@ OTHERS: dict[str, Any] = {
     "page_size": 7,
     "concurrency": 2,
     "ip1_conn_id": "ip1_other",
-    "aws_conn_id": None,
 }
+#: Each option of an export to S3.
+OTHERS: dict[str, Any] = COMMON | {"s3_key": "out.csv.gz", "s3_bucket": "lake", "aws_conn_id": None}
+#: Each option of an export to Azure.
+OF_AZURE: dict[str, Any] = COMMON | {"blob_name": "out.csv.gz", "container_name": "lake", "wasb_conn_id": "wasb_other"}
+STORES = [(S3Arguments, S3Options, OTHERS), (WasbArguments, WasbOptions, OF_AZURE)]
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(function).parameters)
 
 
-def test_every_option_is_declared_once_for_type_checkers_and_once_with_its_default() -> None:
-    declared = {**OperatorArguments.__annotations__}
+@pytest.mark.parametrize(("arguments", "options", "others"), STORES)
+def test_every_option_is_declared_once_for_type_checkers_and_once_with_its_default(
+    arguments: Any, options: type[ExportOptions], others: dict[str, Any]
+) -> None:
+    declared = {**arguments.__annotations__}
     for name in BaseOperatorArguments.__annotations__:
         del declared[name]
-    options = {field.name: field for field in fields(ExportOptions)}
-    assert set(declared) == set(options) == set(OTHERS)
+    found = {field.name: field for field in fields(options)}
+    assert set(declared) == set(found) == set(others)
     for name in ExportArguments.__annotations__:
-        assert declared[name].__forward_arg__ == options[name].type
+        assert declared[name].__forward_arg__ == found[name].type
 
 
-@pytest.mark.parametrize("function", [ConversationToS3Operator, MessagesToS3Operator, export_conversations])
-def test_the_signature_shows_every_option_with_its_type_and_default(function: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (ConversationToS3Operator, S3Options),
+        (MessagesToS3Operator, S3Options),
+        (ConversationToWasbOperator, WasbOptions),
+        (MessagesToWasbOperator, WasbOptions),
+        (export_conversations, ExportOptions),
+    ],
+)
+def test_the_signature_shows_every_option_with_its_type_and_default(
+    function: Callable[..., Any], options: type[ExportOptions]
+) -> None:
     shown = parameters(function)
-    for field in fields(ExportOptions):
+    for field in fields(options):
         parameter = shown[field.name]
         assert parameter.annotation not in ("", inspect.Parameter.empty)
-        if field.name == "s3_key":
-            assert parameter.default is inspect.Parameter.empty
-        else:
-            assert parameter.default == field.default
-    assert ("participant" in shown) == (function is not MessagesToS3Operator)
+        assert parameter.default == (inspect.Parameter.empty if field.default is MISSING else field.default)
+        assert f":param {field.name}: " in (function.__doc__ or "")
+    is_of_account = function in (MessagesToS3Operator, MessagesToWasbOperator)
+    assert ("participant" in shown) == (not is_of_account)
 
 
 def test_every_argument_of_this_airflow_is_known_to_type_checkers() -> None:
@@ -85,14 +99,21 @@ def test_every_argument_of_this_airflow_is_known_to_type_checkers() -> None:
     assert ours | {"task_id"} <= known | {"self"}
 
 
-@pytest.mark.parametrize("operator", [ConversationToS3Operator, MessagesToS3Operator])
-def test_default_args_reach_every_option(operator: type[MessagesToS3Operator]) -> None:
-    own = {"participant": MAIN} if operator is ConversationToS3Operator else {}
-    with DAG("defaults", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), default_args=OTHERS | own):
+@pytest.mark.parametrize(
+    ("operator", "others", "key"),
+    [
+        (ConversationToS3Operator, OTHERS | {"participant": MAIN}, "s3_key"),
+        (MessagesToS3Operator, OTHERS, "s3_key"),
+        (ConversationToWasbOperator, OF_AZURE | {"participant": MAIN}, "blob_name"),
+        (MessagesToWasbOperator, OF_AZURE, "blob_name"),
+    ],
+)
+def test_default_args_reach_every_option(operator: type[Any], others: dict[str, Any], key: str) -> None:
+    with DAG("defaults", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), default_args=others):
         task = operator(task_id="export")
-        explicit = operator(task_id="explicit", s3_key="mine.csv.gz", on_empty="fail", retries=3)
-    assert {name: getattr(task, name) for name in OTHERS | own} == OTHERS | own
-    assert (explicit.s3_key, explicit.on_empty, explicit.retries) == ("mine.csv.gz", "fail", 3)
+        explicit = operator(task_id="explicit", **{key: "mine.csv.gz"}, on_empty="fail", retries=3)
+    assert {name: getattr(task, name) for name in others} == others
+    assert (getattr(explicit, key), explicit.on_empty, explicit.retries) == ("mine.csv.gz", "fail", 3)
     assert explicit.replace == "always"
 
 
@@ -115,6 +136,17 @@ def test_every_option_can_be_mapped(name: str) -> None:
 
 #: Airflow 2 raises an AirflowException instead of a TypeError.
 REFUSED = (TypeError, AirflowException)
+
+
+@pytest.mark.parametrize("name", OF_AZURE)
+def test_every_option_of_azure_can_be_mapped(name: str) -> None:
+    given = {one: value for one, value in OF_AZURE.items() if one != name}
+    with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        ConversationToWasbOperator.partial(task_id="export", participant=MAIN, **given).expand(
+            **{name: [OF_AZURE[name]]}
+        )
+    task = dag.get_task("export").unmap({name: OF_AZURE[name]})
+    assert {one: getattr(task, one) for one in OF_AZURE} == OF_AZURE
 
 
 def test_an_unknown_argument_is_refused() -> None:
@@ -142,9 +174,9 @@ def test_an_output_of_another_task_makes_a_dependency() -> None:
 
 
 def test_the_options_are_frozen_and_check_themselves() -> None:
-    options = ExportOptions(s3_key="s3://lake/out.jsonl")
+    options = S3Options(s3_key="s3://lake/out.jsonl")
     assert options.status_lookback == timedelta(days=3)
     with pytest.raises(AttributeError):
         options.replace = False  # type: ignore[misc]
     with pytest.raises(ValueError, match="^on_empty: "):
-        ExportOptions(s3_key="s3://lake/out.jsonl", on_empty="ignore")  # type: ignore[arg-type]
+        S3Options(s3_key="s3://lake/out.jsonl", on_empty="ignore")  # type: ignore[arg-type]

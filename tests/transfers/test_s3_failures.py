@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -114,53 +112,6 @@ class TimeIsUp(BaseException):
 
 
 # An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
-@pytest.mark.no_cover
-@pytest.mark.parametrize("is_executed", [False, True], ids=["before S3 wrote", "after S3 wrote"])
-@pytest.mark.parametrize(
-    "export",
-    [SMALL, LARGE, SMALL | {"since": "2000-01-01", "status_lookback": None}],
-    ids=["one part", "several parts", "window"],
-)
-def test_a_timeout_during_the_last_request_leaves_a_whole_object_and_the_next_try_succeeds(
-    operator: Operator,
-    large_sandbox: None,
-    bucket: Bucket,
-    proxy: S3Proxy,
-    export: dict[str, Any],
-    is_executed: bool,
-) -> None:
-    expected = operator(**export).execute(context(1))["messages"]
-    written = bucket.get("out.jsonl")
-    bucket.client.delete_object(Bucket=bucket.name, Key="out.jsonl")
-
-    def interrupt(request: S3Request) -> None:
-        if request.call in VISIBLE_BY:
-            proxy.before = proxy.after = lambda request: None
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    def stop(*_: Any) -> None:
-        raise TimeIsUp
-
-    if is_executed:
-        proxy.after = interrupt
-    else:
-        # The request never reaches S3.
-        proxy.answer = lambda request: interrupt(request) or (0, "") if request.call in VISIBLE_BY else None  # type: ignore[func-returns-value]
-    handler = signal.signal(signal.SIGUSR1, stop)
-    try:
-        with pytest.raises(TimeIsUp):
-            operator(**export).execute(context(1))
-    finally:
-        signal.signal(signal.SIGUSR1, handler)
-    proxy.answer = lambda request: None
-    assert bucket.get("out.jsonl") == (written if is_executed else None)
-    assert bucket.unfinished_uploads() == []
-    assert operator(**export).execute(context(2))["messages"] == expected
-    assert bucket.get("out.jsonl") == written
-    if "since" not in export:
-        assert operator(**export).execute(context(1, "manual__2026-11-25T12:00:00+00:00"))["messages"] == expected
-
-
 # -- credentials and clocks
 
 REJECTED = [

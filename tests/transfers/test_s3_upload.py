@@ -272,44 +272,6 @@ class TimeIsUp(BaseException):
 
 
 # An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
-@pytest.mark.no_cover
-@pytest.mark.parametrize("by", ["on_kill", "exception"])
-def test_a_task_stopped_during_the_upload_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-    impatient_s3: None,
-    operator: Callable[..., ConversationToS3Operator],
-    bucket: Bucket,
-    by: str,
-) -> None:
-    """Airflow 3 calls on_kill from its SIGTERM handler and lets the task continue. A timeout raises in its thread."""
-    bucket.put("out.jsonl", b"from yesterday")
-    export = operator(page_size=1000)
-
-    def stop(*_: Any) -> None:
-        if by == "exception":
-            raise TimeIsUp
-        export.on_kill()
-
-    def interrupt_once_a_part_is_there() -> None:
-        wait_until(lambda: bucket.unfinished_uploads() == ["out.jsonl"])
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, stop)
-    watcher = threading.Thread(target=interrupt_once_a_part_is_there)
-    try:
-        # Far more than the task can read before it is stopped.
-        with connected_sandbox(monkeypatch, messages=5_000_000) as sandbox:
-            watcher.start()
-            with pytest.raises(TimeIsUp if by == "exception" else UploadCancelled):
-                export.execute({})
-            assert len(sandbox.requests) < 4000
-    finally:
-        watcher.join()
-        signal.signal(signal.SIGUSR1, before)
-    assert bucket.get("out.jsonl") == b"from yesterday"
-    assert bucket.unfinished_uploads() == []
-
-
 def test_a_task_stopped_before_it_started_writes_nothing(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
 ) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from airflow_provider_ip1.exceptions import IP1ConnectionError
+
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _MAX_NAME_BYTES: Final = 1024
 # Names that cannot be used, or that some stores would change, and why.
@@ -22,6 +24,22 @@ _BAD_NAMES: Final = (
     (r".*[\ud800-\udfff].*", "contains a character that is not valid in Unicode."),
     (r".*[\x00-\x1f\x7f-\x9f].*", "contains a control character, such as a line break."),
 )
+
+
+def refuse_ip1(conn_type: str | None, argument: str, conn_id: str | None) -> None:
+    """
+    Refuse a connection to iP.1, whose API key must not reach another service.
+
+    :param conn_type: the connection's type.
+    :param argument: the argument that names it.
+    :param conn_id: its id.
+    :raises IP1ConnectionError: the connection is one to iP.1.
+    """
+    if conn_type == "ip1":
+        raise IP1ConnectionError(
+            f"{argument}: connection {conn_id!r} has the type 'ip1', so its password is an API key of iP.1. It was not "
+            f"sent anywhere. Give {argument} a connection to the store."
+        )
 
 
 def check_name(name: str, argument: str) -> None:

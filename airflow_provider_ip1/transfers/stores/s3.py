@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import mktime_tz, parsedate_tz
-from itertools import chain, count
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -37,12 +37,16 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
-from airflow_provider_ip1.api.call import RetryPolicy
 from airflow_provider_ip1.compat import add_output_asset
-from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import in_blocks
 from airflow_provider_ip1.template_values import RetriedValueError
-from airflow_provider_ip1.transfers.stores import ObjectState, Store
+from airflow_provider_ip1.transfers.stores import ObjectState, refuse_ip1
+from airflow_provider_ip1.transfers.stores.conditional_write import (
+    DEFAULT_ATTEMPTS,
+    TRANSIENT_STATUSES,
+    UPLOAD,
+    ConditionalWriteStore,
+)
 from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 
 log = logging.getLogger(__name__)
@@ -50,9 +54,6 @@ log = logging.getLogger(__name__)
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
-_DEFAULT_ATTEMPTS: Final = 5
-_UPLOAD: Final = "ip1-upload"
-_TRANSIENT_STATUSES: Final = frozenset((408, 429, 500, 502, 503, 504))
 _TRANSIENT_CODES: Final = frozenset(("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"))
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what to do about these errors.
 _WRONG: Final = "Correct its login (access key), password (secret key) or session token, or its endpoint_url."
@@ -76,7 +77,7 @@ class _SingleAttemptS3Hook(S3Hook):
     def attempts(self) -> int:
         """How often the connection allows to send a request."""
         retries = super().config.retries or {}
-        return int(retries.get("total_max_attempts", retries.get("max_attempts", _DEFAULT_ATTEMPTS - 1) + 1))
+        return int(retries.get("total_max_attempts", retries.get("max_attempts", DEFAULT_ATTEMPTS - 1) + 1))
 
 
 def s3_hook(aws_conn_id: str | None) -> S3Hook:
@@ -90,7 +91,7 @@ def s3_hook(aws_conn_id: str | None) -> S3Hook:
     return _SingleAttemptS3Hook(aws_conn_id, transfer_config_args={"multipart_chunksize": _MIN_PART_BYTES})
 
 
-class S3Store(Store):
+class S3Store(ConditionalWriteStore):
     """
     One object in S3.
 
@@ -105,8 +106,10 @@ class S3Store(Store):
 
     argument = "s3_key"
     reading_rights = "s3:GetObject and s3:ListBucket"
+    _errors = (BotoCoreError, ClientError)
 
     def __init__(self, s3: S3Hook, target: S3Object, extra_args: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
         self._s3 = s3
         self._target = target
         self._extra_args = {**s3.extra_args, **(extra_args or {})}
@@ -116,7 +119,6 @@ class S3Store(Store):
         # Older releases of the amazon provider do not read this setting from the connection themselves.
         configured = s3.service_config.get("transfer_config_args", {}).get("multipart_chunksize")
         self._part_bytes = max(configured or s3.transfer_config.multipart_chunksize, _MIN_PART_BYTES)
-        self._upload = secrets.token_hex(8)
         self._clock_difference = 0.0
         self.uri = target.uri
         self.dataset = (f"s3://{target.bucket}", target.key)
@@ -140,11 +142,7 @@ class S3Store(Store):
         :raises IP1ConnectionError: the connection is one to iP.1, whose API key must not reach another service.
         """
         connection = f"aws_conn_id: the AWS connection {self._s3.aws_conn_id!r}"
-        if self._s3.conn_config.conn_type == "ip1":
-            raise IP1ConnectionError(
-                f"aws_conn_id: connection {self._s3.aws_conn_id!r} has the type 'ip1', so its password is an API key "
-                "of iP.1. It was not sent anywhere. Give aws_conn_id a connection to AWS or another S3 store."
-            )
+        refuse_ip1(self._s3.conn_config.conn_type, "aws_conn_id", self._s3.aws_conn_id)
         try:
             self._ask()
         except NoCredentialsError as error:
@@ -196,10 +194,10 @@ class S3Store(Store):
         blocks = in_blocks(chunks, self._part_bytes)
         first = next(blocks, b"")
         is_whole = len(first) < self._part_bytes
-        own = {**self._extra_args.get("Metadata", {}), **metadata(is_whole), _UPLOAD: self._upload}
+        own = {**self._extra_args.get("Metadata", {}), **metadata(is_whole), UPLOAD: self._upload}
         described: dict[str, Any] = {"Metadata": own}
         if is_whole:
-            self._make_visible("put_object", replaces, conflict, Body=first, **described)
+            self._write_object("put_object", replaces, conflict, Body=first, **described)
             self._add_output()
             return len(first)
         # By S3's clock, whose times have whole seconds.
@@ -218,7 +216,7 @@ class S3Store(Store):
                 done = self._call("upload_part", PartNumber=number, Body=block, **upload)
                 parts.append({"PartNumber": number, "ETag": done["ETag"], **_checksums(done)})
                 sent += len(block)
-            self._make_visible(
+            self._write_object(
                 "complete_multipart_upload", replaces, conflict, MultipartUpload={"Parts": parts}, **upload
             )
         except BaseException:
@@ -249,13 +247,13 @@ class S3Store(Store):
         """Write the object in one request; see :meth:`.Store.put`."""
         # An earlier write must not be taken for this one.
         self._upload = secrets.token_hex(8)
-        self._make_visible("put_object", replaces, conflict, Body=body, Metadata={_UPLOAD: self._upload})
+        self._write_object("put_object", replaces, conflict, Body=body, Metadata={UPLOAD: self._upload})
 
     def remove_leftovers(self) -> None:
         """Abort every unfinished upload of this object. Listings do not show them, but S3 bills them."""
         self._abort(self._uploads())
 
-    def _make_visible(
+    def _write_object(
         self, method: str, replaces: ObjectState, conflict: Exception, *, is_conditional: bool = True, **arguments: Any
     ) -> None:
         """Send the request after which readers see the object, on condition that the existing one is what it was."""
@@ -264,35 +262,26 @@ class S3Store(Store):
             condition = {"IfMatch": replaces.etag}
         elif is_conditional and replaces.is_known:
             condition = {"IfNoneMatch": "*"}
-
-        def is_written() -> bool:
-            now = self.head()
-            if now.metadata.get(_UPLOAD) == self._upload:
-                return True
-            # This comparison protects the object in stores without conditions. An object that the credentials show only
-            # now has appeared, and one that they no longer show is gone.
-            if now.etag != replaces.etag:
-                raise conflict
-            return False
-
         try:
-            self._call(method, is_written, **arguments, **condition)
+            self._make_visible(lambda: self._send(method, **arguments, **condition), replaces, conflict)
         except (BotoCoreError, ClientError) as error:
-            # The response may have been lost after S3 wrote the object, here or in the hook of the user.
-            if is_written():
-                pass
-            elif _is_conflict(error):
-                raise conflict from error
             # Without a condition, only the comparison protects the object, so the credentials must show it.
-            elif condition and _lacks_conditions(error) and self.head().is_known:
-                log.warning(
-                    "The S3 store does not implement conditional writes (%s). The export compares the object "
-                    "immediately before it writes, but replaces an object that is written in the same moment.",
-                    _code(error),
-                )
-                self._make_visible(method, replaces, conflict, is_conditional=False, **arguments)
-            else:
+            if not (condition and _lacks_conditions(error) and self.head().is_known):
                 raise
+            log.warning(
+                "The S3 store does not implement conditional writes (%s). The export compares the object "
+                "immediately before it writes, but replaces an object that is written in the same moment.",
+                _code(error),
+            )
+            self._write_object(method, replaces, conflict, is_conditional=False, **arguments)
+
+    def _may_pass(self, error: Exception) -> bool:
+        # As botocore's standard mode.
+        is_transient = _status(error) in TRANSIENT_STATUSES or _code(error) in _TRANSIENT_CODES
+        return is_transient or isinstance(error, (NoConnectionError, HTTPClientError))
+
+    def _is_conflict(self, error: Exception) -> bool:
+        return _status(error) == 412 or _code(error) in ("ConditionalRequestConflict", "NoSuchKey")
 
     def _add_output(self) -> None:
         add_output_asset(self._s3, "s3", bucket=self._target.bucket, key=self._target.key)
@@ -301,22 +290,9 @@ class S3Store(Store):
         """Send a request that needs no other right than ``head_bucket``, but whose response says why it fails."""
         self._call("list_objects_v2", Prefix=self._target.key, MaxKeys=1)
 
-    def _call(self, method: str, is_done: Callable[[], bool] | None = None, **arguments: Any) -> dict[str, Any]:
-        """
-        Send a request, and repeat it while its failure may pass.
-
-        :param is_done: asked before each attempt, if given. Returns whether an attempt before has succeeded.
-        """
-        for attempt in count(1):
-            if is_done is not None and is_done():
-                break
-            try:
-                return self._send(method, **arguments)
-            except (BotoCoreError, ClientError) as error:
-                if attempt >= self._attempts or not _may_pass(error):
-                    raise
-            time.sleep(RetryPolicy().backoff(attempt))
-        return {}
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request, and repeat it while its failure may pass."""
+        return self._repeat(lambda: self._send(method, **arguments)) or {}
 
     def _send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Send a request for the object once."""
@@ -386,16 +362,6 @@ def _lacks_conditions(error: Exception) -> bool:
     return _code(error) == "NotImplemented" or (_status(error) == 400 and names_condition is not None)
 
 
-def _is_conflict(error: Exception) -> bool:
-    return _status(error) == 412 or _code(error) in ("ConditionalRequestConflict", "NoSuchKey")
-
-
 def _checksums(done: Mapping[str, Any]) -> dict[str, Any]:
     # Not inside the try of write: Python 3.12 skips its except clause if a signal handler raises in a comprehension.
     return {name: value for name, value in done.items() if name.startswith("Checksum")}
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether the same request may succeed a little later. botocore's standard mode repeats the same errors."""
-    is_transient = _status(error) in _TRANSIENT_STATUSES or _code(error) in _TRANSIENT_CODES
-    return is_transient or isinstance(error, (NoConnectionError, HTTPClientError))

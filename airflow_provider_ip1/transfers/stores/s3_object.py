@@ -10,7 +10,7 @@ from typing import Any, Final
 from airflow_provider_ip1.template_values import required_text, text_or_none
 from airflow_provider_ip1.transfers.stores import check_name
 
-_URL: Final = re.compile(r"s3[an]?://(?P<bucket>[^/]+)/(?P<key>.*)", re.IGNORECASE | re.DOTALL)
+S3_URL: Final = re.compile(r"s3[an]?://(?P<bucket>[^/]+)/(?P<key>.*)", re.IGNORECASE | re.DOTALL)
 _LIKE_A_URL: Final = re.compile(r"\s*([a-z][a-z0-9+.-]*:/|s3[an]?:)", re.IGNORECASE)
 # Names, and the ARNs of access points.
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9._:/-]+")
@@ -42,7 +42,7 @@ class S3Object:
         """
         s3_key = required_text(s3_key, argument)
         bucket, key = text_or_none(s3_bucket, "s3_bucket"), s3_key
-        if url := _URL.fullmatch(s3_key):
+        if url := S3_URL.fullmatch(s3_key):
             if bucket is not None:
                 raise ValueError(
                     f"s3_bucket, {argument}: set s3_bucket, or make {argument} an s3:// URL, but not both."
@@ -67,7 +67,7 @@ class S3Object:
         :param argument: name of the argument that gives the address, for errors.
         :raises ValueError: the address does not name an object.
         """
-        return S3Object.from_arguments(None if _URL.fullmatch(address) else self.bucket, address, argument)
+        return S3Object.from_arguments(None if S3_URL.fullmatch(address) else self.bucket, address, argument)
 
     @property
     def uri(self) -> str:
