@@ -52,9 +52,9 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 
 ## Change it
 
-test: lint ## Run the checks and all tests (WORKERS=3)
-	@echo "All tests with the newest Airflow: about a quarter of an hour on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
-	@$(RUN) -m pytest -q -rfE --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
+test: lint ## Run the checks, and all tests but those that wait for a scheduler (WORKERS=3)
+	@echo "Tests with the newest Airflow: about a quarter of an hour on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
+	@$(RUN) -m pytest -q -rfE -m "not scheduler" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit
 	@.venv/bin/pre-commit run --all-files
@@ -73,7 +73,8 @@ docs: $(INSTALLED) ## Build the documentation in docs/_build/html; a warning is 
 test-oldest: $(INSTALLED) ## Run the quick tests that involve Airflow with the oldest supported version, 2.11
 	$(NOX) --session "tests(airflow-2.11.0-python-$(OLDEST_PYTHON))"
 
-test-all: test ## Run the tests with every version of Airflow and Python found here (half an hour)
+test-all: test ## Run the other tests, too, and those of every version of Airflow and Python found here (an hour)
+	$(RUN) -m pytest -q -m scheduler
 	$(NOX)
 
 test-large: $(INSTALLED) ## Test exports of 300 MB and of 1,000,000 messages (some minutes)

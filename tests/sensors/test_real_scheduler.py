@@ -16,7 +16,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import stack
 from tests.triggers.real_airflow import environment, real_scheduler, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.scheduler]
 
 DAG_FILE = """
 import json, os

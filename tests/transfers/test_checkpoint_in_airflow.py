@@ -22,7 +22,7 @@ from tests.airflow_runs import AIRFLOW
 from tests.transfers.bucket_contents import Bucket
 from tests.triggers.real_airflow import environment, real_scheduler, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.scheduler]
 
 CHECKPOINT = "checkpoints/sms.json"
 IS_AIRFLOW_3 = Version("3.0") <= AIRFLOW

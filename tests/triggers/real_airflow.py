@@ -88,7 +88,10 @@ def environment(directory: Path, *dag_ids: str, **settings: str) -> dict[str, st
     :param dag_ids: the DAGs.
     :param settings: further environment variables.
     """
-    env = stack.airflow_environment(directory / "home") | {
+    home = directory / "home"
+    env = stack.airflow_environment(home) | {
+        # On a busy machine, its processes wait longer for each other than SQLite's five seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout=120",
         # Another triggerer takes over the triggers of a dead one after this time (default: 30 s).
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",

@@ -20,6 +20,7 @@ from tests.triggers.real_airflow import environment, log_in, wait_until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.scheduler,
     pytest.mark.skipif(
         tuple(map(int, version("apache-airflow").split(".")[:2])) < (3, 3),
         reason="Airflow keeps no state for event triggers before 3.3",

@@ -19,6 +19,7 @@ from tests.triggers.real_airflow import environment, kill_triggerer, log_in, sec
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.scheduler,
     pytest.mark.skipif(
         tuple(map(int, version("apache-airflow").split(".")[:2])) < (3, 3),
         reason="Airflow keeps no state for event triggers before 3.3",
