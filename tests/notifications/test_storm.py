@@ -111,7 +111,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_documentation_has_these_figures(restored: None) -> None:
-    text = Path(PROJECT, "docs", "sending.md").read_text()
+    text = Path(PROJECT, "docs", "internals", "measurements.md").read_text()
     published = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
