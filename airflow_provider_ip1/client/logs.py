@@ -7,8 +7,9 @@ import logging
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
@@ -90,9 +91,11 @@ class RetryLog:
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
-        self._counting = threading.Lock()
+        # Nothing here waits for a lock: the garbage collector may close an abandoned read, which calls finish(), in the
+        # middle of any method, also in the thread that would hold the lock.
+        self._deciding = threading.Lock()
         self._next = 0.0
-        self._reasons: Counter[str] = Counter()
+        self._reasons: deque[str] = deque()
 
     def add(self, label: str, seconds: float, reason: str) -> None:
         """
@@ -102,21 +105,29 @@ class RetryLog:
         :param seconds: how long its client waits before.
         :param reason: why its last attempt had no usable response.
         """
-        with self._counting:
-            now = self._clock()
-            is_due = now >= self._next
-            if is_due:
-                self._next = now + PROGRESS_INTERVAL
-            else:
-                self._reasons[reason] += 1
+        is_due = False
+        # While another thread decides about its line, this one cannot be due.
+        if self._deciding.acquire(blocking=False):
+            try:
+                now = self._clock()
+                is_due = now >= self._next
+                if is_due:
+                    self._next = now + PROGRESS_INTERVAL
+            finally:
+                self._deciding.release()
         if is_due:
             self.finish()
             self._log.info("Requesting %s again in %.1f s: %s.", label, seconds, reason)
+        else:
+            self._reasons.append(reason)
 
     def finish(self) -> None:
         """Write the line for requests that have none, if there are any."""
-        with self._counting:
-            reasons, self._reasons = self._reasons, Counter()
+        reasons: Counter[str] = Counter()
+        # Another thread may take reasons at the same time.
+        with suppress(IndexError):
+            while True:
+                reasons[self._reasons.popleft()] += 1
         if reasons:
             counts = [f"{reason} ({count}x)" for reason, count in reasons.most_common(MAX_REASONS)]
             rest = f", and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""

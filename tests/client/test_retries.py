@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import re
+import threading
 from collections.abc import Generator
 from typing import Any
 
@@ -98,6 +101,35 @@ def test_the_end_has_what_was_not_yet_said(caplog: pytest.LogCaptureFixture) -> 
     assert len(caplog.messages) == 2
     assert caplog.messages[1].startswith("Requested 8 more times again: reason 1 (1x), ")
     assert caplog.messages[1].endswith(", and 3 other reasons.")
+
+
+def test_the_garbage_collector_may_end_another_read_at_any_time(caplog: pytest.LogCaptureFixture) -> None:
+    """An abandoned read in a cycle of references ends in the middle of any allocation."""
+    caplog.set_level(logging.INFO)
+    log = RetryLog(logging.getLogger("retries"))
+
+    def collected(_phase: str, _info: dict[str, int]) -> None:
+        if threading.current_thread() is thread:
+            log.finish()
+
+    def count_and_finish() -> None:
+        for _ in range(100):
+            log.add("a page", 0.5, "status 503")
+            log.finish()
+
+    # A daemon, so that a deadlock ends with the tests.
+    thread = threading.Thread(target=count_and_finish, daemon=True)
+    threshold = gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(1)
+    try:
+        thread.start()
+        thread.join(60)
+    finally:
+        gc.callbacks.remove(collected)
+        gc.set_threshold(*threshold)
+    assert not thread.is_alive()
+    assert sum(map(int, re.findall(r"Requested (\d+) more", caplog.text))) == 99
 
 
 # -- a 429 pauses the key

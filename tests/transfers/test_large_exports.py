@@ -118,5 +118,5 @@ def test_a_blob_of_300_megabytes_is_complete_and_takes_hardly_more_memory_than_o
         assert result["messages"] == len(lines) == len(set(lines)) == messages
     assert result["bytes"] > 300 * MB
     print(f"Azure: 30 MB: {peaks[0] / MB:.0f} MB, 300 MB: {peaks[1] / MB:.0f} MB")
-    # Up to 33 MB were measured, and 8 MB more for 600 MB: the SDK copies each block, and the allocator keeps some of it.
+    # Up to 33 MB were measured, and 8 MB more for 600 MB: the SDK copies each block, and the allocator keeps some.
     assert peaks[1] - peaks[0] < 2 * MAX_GROWTH
