@@ -18,8 +18,8 @@ from airflow_provider_ip1 import compat
 
 PACKAGE = Path(airflow_provider_ip1.__file__).parent
 COMPAT = PACKAGE / "compat.py"
-# The amazon provider is a dependency, and has S3Hook in the same place in every version.
-ALLOWED = ("airflow.providers.amazon.aws.hooks.s3",)
+# The providers of the stores have their hooks in the same place in every version.
+ALLOWED = ("airflow.providers.amazon.aws.hooks.s3", "airflow.providers.microsoft.azure.hooks.wasb")
 
 
 def airflow_imports(code: str) -> Iterator[str]:
