@@ -228,9 +228,8 @@ class AzureStore(ConditionalWriteStore):
         if isinstance(settings := options.get("content_settings"), Mapping):
             options["content_settings"] = ContentSettings(**settings)
         # Azure accepts only names that are identifiers in C#.
-        options["metadata"] = {name.replace("-", "_"): value for name, value in metadata.items()} | {
-            UPLOAD.replace("-", "_"): self._upload
-        }
+        named = {**metadata, UPLOAD: self._upload}
+        options["metadata"] = {name.replace("-", "_"): value for name, value in named.items()}
         if replaces.etag is not None:
             options |= {"etag": replaces.etag, "match_condition": MatchConditions.IfNotModified}
         elif replaces.is_known:
