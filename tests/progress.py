@@ -24,7 +24,11 @@ class Progress:
     def __init__(self, reporter: Any) -> None:
         self._reporter = reporter
         self._began = time.monotonic()
+        self._ended = 0
         self._printed = 0
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -35,8 +39,9 @@ class Progress:
         return ("passed", "", "PASSED") if report.passed and report.when == "call" else None
 
     @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self) -> None:
-        done, total = self._reporter.reported_progress, self._reporter._session.testscollected
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._ended += report.when == "teardown"
+        done, total = self._ended, self._session.testscollected
         if total and done * LINES // total > self._printed:
             self._printed = done * LINES // total
             minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
