@@ -334,6 +334,17 @@ def test_no_run_replaces_the_object_of_another(lake: Lake, replace: Any) -> None
     assert lake.bucket.keys() == keys
 
 
+@pytest.mark.parametrize("try_number", [1, 2])
+def test_no_mapped_task_replaces_the_object_of_another(lake: Lake, try_number: int) -> None:
+    lake.conversations(MAIN, run_id="mapped", ti={"map_index": 0}, s3_key="constant.jsonl")
+    stored = lake.bucket.get("constant.jsonl")
+    with pytest.raises(ValueError, match=r"^s3_key: s3://.*/constant.jsonl "):
+        lake.conversations(
+            SEVEN, run_id="mapped", ti={"map_index": 1, "try_number": try_number}, s3_key="constant.jsonl"
+        )
+    assert lake.bucket.get("constant.jsonl") == stored
+
+
 def test_an_object_that_another_run_wrote_after_the_first_try_is_kept(lake: Lake) -> None:
     with pytest.raises(ValueError):
         lake.conversations(
