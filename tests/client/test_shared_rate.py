@@ -171,7 +171,8 @@ def test_a_rate_in_use_is_never_replaced_and_others_are_forgotten() -> None:
         rate_of(f"https://host{number}.example")
     gc.collect()
     assert rate_of("https://used.example") is used
-    assert len(shared_rate._in_use) <= MAX_REMEMBERED + 1
+    # Clients of other tests may still use theirs.
+    assert len([key for key in shared_rate._in_use if key[0].startswith("host")]) < MAX_REMEMBERED
 
 
 def test_threads_get_the_same_rate() -> None:
