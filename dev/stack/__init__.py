@@ -10,7 +10,13 @@ from airflow_provider_ip1.testing.loopback import free_ports, get
 from airflow_provider_ip1.testing.processes import Process, ProgramError, running
 from airflow_provider_ip1.testing.seaweedfs import S3Server, aws_connection, s3_server
 from dev.stack.ip1_sandbox import SANDBOX_KEY, ip1_connection, sandbox
-from dev.stack.local_airflow import AirflowServer, airflow_environment, airflow_standalone, run_airflow
+from dev.stack.local_airflow import (
+    AirflowServer,
+    airflow_environment,
+    airflow_standalone,
+    patient_database,
+    run_airflow,
+)
 from dev.stack.python_server import python_server
 from dev.stack.stop_signals import stop_on_signals
 
@@ -26,6 +32,7 @@ __all__ = [
     "free_ports",
     "get",
     "ip1_connection",
+    "patient_database",
     "python_server",
     "run_airflow",
     "running",

@@ -41,6 +41,17 @@ def airflow_environment(home: Path) -> dict[str, str]:
     }
 
 
+def patient_database(home: Path) -> dict[str, str]:
+    """
+    Return a setting for an Airflow with a scheduler: its processes wait longer for each other than five seconds.
+
+    On a busy machine, the scheduler would otherwise end with "database is locked".
+
+    :param home: AIRFLOW_HOME.
+    """
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout=120"}
+
+
 def run_airflow(env: Mapping[str, str], *arguments: str, seconds: float) -> None:
     """
     Run an Airflow command and wait for it. Its output goes to ``airflow.log``, next to AIRFLOW_HOME.

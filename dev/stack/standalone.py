@@ -84,15 +84,19 @@ def serve(directory: Path, port: int) -> None:
     shutil.rmtree(directory / "s3", ignore_errors=True)
     for log in directory.glob("*.log"):
         log.unlink()
-    env = stack.airflow_environment(home) | {
-        "IP1_S3_BUCKET": BUCKET,
-        # Each is a task of ip1_many_conversations, which takes seconds to start.
-        "IP1_CONVERSATIONS": "5",
-        # ip1_account_to_s3 would read the sandbox's history of 6,500 batches in five minutes.
-        "IP1_SINCE": (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"),
-        # On a busy machine, their first runs would start before the API server responds, and fail.
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-    }
+    env = (
+        stack.airflow_environment(home)
+        | stack.patient_database(home)
+        | {
+            "IP1_S3_BUCKET": BUCKET,
+            # Each is a task of ip1_many_conversations, which takes seconds to start.
+            "IP1_CONVERSATIONS": "5",
+            # ip1_account_to_s3 would read the sandbox's history of 6,500 batches in five minutes.
+            "IP1_SINCE": (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"),
+            # On a busy machine, their first runs would start before the API server responds, and fail.
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        }
+    )
     print("Starting the iP.1 sandbox, an S3 server (SeaweedFS) and Airflow; the first start takes a minute", flush=True)
     with (
         stack.sandbox(directory, "--conversations", "20", "--reply", REPLY, env=env) as sandbox_url,

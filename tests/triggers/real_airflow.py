@@ -89,15 +89,17 @@ def environment(directory: Path, *dag_ids: str, **settings: str) -> dict[str, st
     :param settings: further environment variables.
     """
     home = directory / "home"
-    env = stack.airflow_environment(home) | {
-        # On a busy machine, its processes wait longer for each other than SQLite's five seconds.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout=120",
-        # Another triggerer takes over the triggers of a dead one after this time (default: 30 s).
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(directory / "dags"),
-        **settings,
-    }
+    env = (
+        stack.airflow_environment(home)
+        | stack.patient_database(home)
+        | {
+            # Another triggerer takes over the triggers of a dead one after this time (default: 30 s).
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(directory / "dags"),
+            **settings,
+        }
+    )
     os.mkdir(env["AIRFLOW_HOME"])
     os.mkdir(directory / "dags")
     for dag_id in dag_ids:

@@ -60,10 +60,14 @@ def servers(browser: Any) -> Iterator[Servers]:
         (dags := directory / "dags").mkdir()
         shutil.copy(EXAMPLE_DAGS / f"{DELIVERY}.py", dags)
         (dags / "exports.py").write_text(textwrap.dedent(EXPORTS).replace("BUCKET", BUCKET))
-        env = stack.airflow_environment(home) | {
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "IP1_S3_BUCKET": BUCKET,
-        }
+        env = (
+            stack.airflow_environment(home)
+            | stack.patient_database(home)
+            | {
+                "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+                "IP1_S3_BUCKET": BUCKET,
+            }
+        )
         sandbox = started.enter_context(SandboxServer(delivery_seconds=1800, clock=clock))
         s3 = started.enter_context(stack.s3_server(directory, buckets=[BUCKET], env=env))
         env["AIRFLOW_CONN_AWS_DEFAULT"] = stack.aws_connection(s3)
