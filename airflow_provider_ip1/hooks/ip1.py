@@ -22,7 +22,6 @@ from airflow_provider_ip1.client.senders import check_connection
 from airflow_provider_ip1.compat import AirflowNotFoundException, BaseHook, find, look_up_connection, mask_secret
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
-from airflow_provider_ip1.hooks.form_texts import form_text
 from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
         :return: whether the test succeeded, and a message in the words of the connection form. It warns about a sender
             that is not registered.
         """
+        from airflow_provider_ip1.hooks.form_texts import form_text
+
         try:
             worked, text = True, self._run(check_connection)
         except IP1Error as error:
@@ -326,6 +327,8 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
     async def test_connection(self) -> tuple[bool, str]:
         """Like :meth:`IP1Hook.test_connection`."""
+        from airflow_provider_ip1.hooks.form_texts import form_text
+
         try:
             worked, text = True, await self._run(check_connection)
         except IP1Error as error:
