@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -29,6 +27,7 @@ from airflow_provider_ip1.transfers.stores.azure import AzureBlobError
 from airflow_provider_ip1.transfers.stores.azure_blob import AzureBlob
 from airflow_provider_ip1.transfers.to_wasb import WasbOptions
 from tests.transfers.azure_stand_in import StandIn, stand_in
+from tests.transfers.interruptions import TimeIsUp, interrupted_at
 from tests.transfers.test_target import KEYS
 
 MIB = 1024 * 1024
@@ -351,39 +350,18 @@ def test_a_blob_too_large_for_azure_is_rejected(azure: StandIn, monkeypatch: pyt
 # -- interruptions
 
 
-class TimeIsUp(BaseException):
-    """Like AirflowTaskTimeout, this is not an Exception."""
-
-
 @pytest.mark.no_cover
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("content", [b"0123456789", bytes(6 * MIB)], ids=["one block", "two blocks"])
 def test_an_exception_anywhere_leaves_the_whole_blob_or_none(azure: StandIn, content: bytes) -> None:
-    def interrupted_at(place: int) -> None:
-        left, is_over = place, False
-
-        def trace(frame: FrameType, event: str, _: Any) -> Any:
-            nonlocal left, is_over
-            if is_over or "transfers/stores/" not in frame.f_code.co_filename:
-                return None
-            if event in ("line", "return"):
-                left -= 1
-                is_over = left < 0
-                if is_over:
-                    raise TimeIsUp
-            return trace
-
-        sys.settrace(trace)
-        try:
-            write(store(), *(content[start : start + MIB] for start in range(0, len(content), MIB)))
-        finally:
-            sys.settrace(None)
+    def write_content() -> None:
+        write(store(), *(content[start : start + MIB] for start in range(0, len(content), MIB)))
 
     place, outcomes = 0, {None: 0, content: 0}
     while True:
         azure.blobs.clear()
         try:
-            interrupted_at(place)
+            interrupted_at(place, write_content, lambda filename: "transfers/stores/" in filename)
         except TimeIsUp:
             outcomes[azure.blobs["out"][0] if azure.blobs else None] += 1
             place += 1

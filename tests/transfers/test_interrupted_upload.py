@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,12 +14,9 @@ from airflow_provider_ip1.transfers.stores import ObjectState
 from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook
 from airflow_provider_ip1.transfers.stores.s3_object import S3Object
 from dev import stack
+from tests.transfers.interruptions import TimeIsUp, interrupted_at
 
 MIB = 1024 * 1024
-
-
-class TimeIsUp(BaseException):
-    """Like AirflowTaskTimeout, this is not an Exception."""
 
 
 class Server:
@@ -78,26 +72,8 @@ class _Response:
 CONTENTS = {"one part": b"0123456789" * 10, "several parts": bytes(11 * MIB)}
 
 
-def interrupted_at(place: int, run: Callable[[], Any]) -> None:
-    """Run, and raise :class:`TimeIsUp` at a place in our own code, where Python also runs signal handlers."""
-    left, is_over = place, False
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal left, is_over
-        if not frame.f_code.co_filename.endswith(("stores/s3.py", "stores/conditional_write.py")) or is_over:
-            return None
-        if event in ("line", "return"):
-            left -= 1
-            is_over = left < 0
-            if is_over:
-                raise TimeIsUp
-        return trace
-
-    sys.settrace(trace)
-    try:
-        run()
-    finally:
-        sys.settrace(None)
+def is_ours(filename: str) -> bool:
+    return filename.endswith(("stores/s3.py", "stores/conditional_write.py"))
 
 
 @pytest.mark.no_cover
@@ -122,7 +98,7 @@ def test_an_exception_anywhere_ends_the_upload(
     while True:
         servers.append(server := Server())
         try:
-            interrupted_at(place, write)
+            interrupted_at(place, write, is_ours)
         except TimeIsUp:
             outcomes[server.stored] += 1
             assert server.uploads == {}
