@@ -27,13 +27,15 @@ EXAMPLES = sorted(EXAMPLE_DAGS.glob("*.py"))
 # that has imported Airflow.
 LOAD = """
 import json, os, runpy, sys, traceback, warnings
-# Ignore Airflow's own warnings. Airflow 3.0 imports more modules, and warns, when it creates the first operator. The
-# approval operator warns as well on Airflow 3.1, and Airflow 2 refuses to import it.
+# Ignore Airflow's own warnings. Airflow 3.0 imports more modules, and warns, when it creates the first operator and the
+# first asset. The approval operator warns as well on Airflow 3.1, and Airflow 2 refuses to import it.
 import aiohttp, msgspec, pendulum, requests
 import airflow.providers.amazon.aws.hooks.s3, airflow.triggers.base
+from airflow.providers_manager import ProvidersManager
 from airflow_provider_ip1.compat import BaseOperator
 from tests.airflow_names import DAG
 BaseOperator(task_id="first")
+ProvidersManager()
 try:
     import airflow.providers.standard.operators.hitl
 except Exception:
