@@ -18,8 +18,8 @@ UV := .tools/venv/bin/uv
 AZURITE := 3.35.0
 RUN := .venv/bin/python
 INSTALLED := .venv/.installed
-# Each worker starts its own S3 server. Three keep two cores busy, because many tests wait for Airflow.
-WORKERS ?= 3
+# Each worker starts its own S3 server. Four keep two cores busy, because many tests wait for Airflow.
+WORKERS ?= 4
 OLDEST_PYTHON = $(shell $(UV) python find --quiet 3.11 >/dev/null 2>&1 && echo 3.11 || echo 3.12)
 NOX := PATH="$(CURDIR)/.tools/venv/bin:$$PATH" $(RUN) -m nox --noxfile dev/noxfile.py
 
@@ -52,7 +52,7 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 
 ## Change it
 
-test: lint ## Run the checks, and all tests but those that wait for a scheduler (WORKERS=3)
+test: lint ## Run the checks, and all tests but those that wait for a scheduler (WORKERS=4)
 	@echo "Tests with the newest Airflow: about a quarter of an hour on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
 	@$(RUN) -m pytest -q -rfE -m "not scheduler" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 

@@ -55,8 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config.pluginmanager.getplugin("terminalreporter")))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run slow files first, then those with S3, so that parallel workers finish at about the same time."""
+    """
+    Run slow files first, then those with S3, so that parallel workers finish at about the same time.
+
+    Tests with examples from hypothesis run the same lines hundreds of times, which takes up to twice as long if each is
+    counted, so their coverage is not measured: other tests have to reach these lines.
+    """
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, "transfers" not in item.path.parts))
 

@@ -21,6 +21,7 @@ HISTORIES = int(os.environ.get("IP1_CHECKPOINT_HISTORIES", "200")) // 20
 SOURCES = pytest.mark.parametrize("of_account", [True, False], ids=["account", "conversations"])
 
 
+@pytest.mark.no_cover
 @SOURCES
 def test_no_history_has_a_gap(of_account: bool) -> None:
     for seed in range(HISTORIES // 2):

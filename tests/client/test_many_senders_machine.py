@@ -11,7 +11,6 @@ import os
 from collections import Counter
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -158,5 +157,5 @@ class ManySenders(RuleBasedStateMachine):
             assert not self.sent_by or max(self.sent_by.values()) == 1
 
 
-TestManySenders = pytest.mark.no_cover(ManySenders.TestCase)
+TestManySenders = ManySenders.TestCase
 TestManySenders.settings = settings(max_examples=RUNS, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -472,8 +471,7 @@ class SendingTask(RuleBasedStateMachine):
         assert not self.is_finished or (len(self.own) == 1 and not self.own[0].is_canceled)
 
 
-# Not measured, like the other random runs: coverage almost doubles their time, and other tests cover the same branches.
-TestSendingTask = pytest.mark.no_cover(SendingTask.TestCase)
+TestSendingTask = SendingTask.TestCase
 TestSendingTask.settings = settings(max_examples=RUNS, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 

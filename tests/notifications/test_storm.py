@@ -110,6 +110,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_once, "SPREAD", 5.0)
 
 
+@pytest.mark.no_cover
 def test_the_documentation_has_these_figures(restored: None) -> None:
     text = Path(PROJECT, "docs", "internals", "measurements.md").read_text()
     published = [

@@ -87,7 +87,6 @@ def read(account: Account, *, page_size: int = 200, concurrency: int = 4) -> lis
 
 
 @settings(COMMON, max_examples=max(READS // 4, 1))
-@pytest.mark.no_cover
 @given(servers(("insert", "delete", "repeat"), is_stale=True))
 def test_batches_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
     """Each message of a batch that is listed throughout appears once and in order, or the read ends in an error."""
@@ -155,6 +154,7 @@ def test_the_window_is_full_while_there_is_something_to_request() -> None:
     assert set(rounds[1:-1]) == {8}
 
 
+@pytest.mark.no_cover
 def test_only_the_batches_of_about_one_page_are_in_memory() -> None:
     names = [f"batch{number}" for number in range(5000)]
     account = Account(BatchServer(names), dict.fromkeys(names, 1))

@@ -84,6 +84,7 @@ def test_any_row_is_known_in_any_order(seed: int) -> None:
         assert rows.is_disjoint(asked) is known.isdisjoint(asked)
 
 
+@pytest.mark.no_cover
 def test_each_row_takes_eight_bytes() -> None:
     def taken(shuffled: bool) -> int:
         tracemalloc.start()

@@ -13,7 +13,6 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from airflow_provider_ip1.api.page_body import RawPage
@@ -158,14 +157,12 @@ COMMON = settings(
 
 
 @COMMON
-@pytest.mark.no_cover
 @given(servers(("insert", "delete", "repeat"), is_stale=True))
 def test_rows_that_come_and_go(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) -> None:
     check(scenario)
 
 
 @COMMON
-@pytest.mark.no_cover
 @given(servers(("swap", "move"), is_stale=False))
 def test_rows_that_change_places(scenario: tuple[MisbehavingServer, int | None, int, random.Random]) -> None:
     """

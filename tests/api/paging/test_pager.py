@@ -53,7 +53,6 @@ def scenarios(draw: st.DrawFn) -> tuple[ModelServer, int, int, random.Random]:
     return server, page_size, concurrency, random.Random(draw(st.integers(0, 2**16)))
 
 
-@pytest.mark.no_cover
 @settings(max_examples=600)
 @given(scenarios())
 def test_rows_there_throughout_come_out_once_and_in_order(

@@ -278,6 +278,7 @@ class TestReading:
         assert poll(cursor, account) == expected
 
 
+@pytest.mark.no_cover
 class TestBursts:
     @pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
     def test_many_messages(self, count: int) -> None:

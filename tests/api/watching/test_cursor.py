@@ -259,6 +259,7 @@ class TestReading:
             poll(cursor, inbox)
             assert (len(inbox.limits) == 1) is (rows_below == GUARD)
 
+    @pytest.mark.no_cover
     def test_too_many_messages_are_an_error(self) -> None:
         inbox = full_inbox(MAX_ROWS)
         assert poll(Cursor(NUMBER, "beginning"), inbox) == ids_of(inbox)
