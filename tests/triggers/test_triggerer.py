@@ -18,6 +18,7 @@ from tests.triggers.real_airflow import environment, kill_triggerer, log_in, sec
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.scheduler,
     pytest.mark.skipif(AIRFLOW < Version("3.0"), reason="uses the REST API of Airflow 3"),
 ]
 DELIVERED = DEMO_BATCHES["delivered"][0]
