@@ -147,6 +147,17 @@ class IP1Notifier(BaseNotifier):
         with self._handle_errors():
             yield from super(IP1Notifier, copy.copy(self)).__await__()
 
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """
+        Render the arguments. Before Airflow 3.3, its own method keeps a template that renders to a blank text.
+
+        :param context: the values.
+        :param jinja_env: the Jinja environment. Default: that of the DAG.
+        """
+        jinja_env = jinja_env or self.get_template_env(context.get("dag"))
+        for name in self.template_fields:
+            setattr(self, name, self.render_template(getattr(self, name), context, jinja_env))
+
     def get_template_env(self, dag: Any = None) -> Any:
         """
         Return the Jinja environment of a DAG.
