@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from dev.live.cassettes import Call
+from dev.stack import http_server
 
 _PARTICIPANT = "46701740605"
 # For the examples of a header. The schema requires no field.
@@ -48,7 +47,7 @@ class Example:
         """Run a server with the example until the block ends, and return its base URL."""
         content, header = self.content, self.link
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             def do_GET(self) -> None:
                 query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
                 start, limit = int(query.get("start", 0)), int(query.get("limit", 50))
@@ -65,17 +64,8 @@ class Example:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_arguments: object) -> None:
-                """Log nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with http_server.serving(Handler) as url:
+            yield url
 
 
 def examples() -> Mapping[str, Example]:

@@ -7,8 +7,10 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
+
+from dev.stack import http_server
 
 
 class Receiver:
@@ -19,9 +21,9 @@ class Receiver:
     respond: the first request gets the first status. When there are no more, the response is 200.
     """
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}/ip1"
+    def __init__(self, server_url: str) -> None:
+        self.port = urlsplit(server_url).port or 0
+        self.url = f"{server_url}/ip1"
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.content_types: list[str | None] = []
@@ -40,7 +42,7 @@ class Receiver:
 
 @contextmanager
 def receiver() -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(http_server.Handler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             received.paths.append(self.path)
@@ -53,16 +55,6 @@ def receiver() -> Iterator[Receiver]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Receiver(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with http_server.serving(Handler) as url:
+        received = Receiver(url)
         yield received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from dev.stack import http_server
 
 Error = tuple[int, str]
 
@@ -71,9 +71,7 @@ class StandIn:
 def stand_in() -> Iterator[StandIn]:
     """Run the server."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(http_server.Handler):
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -119,16 +117,6 @@ def stand_in() -> Iterator[StandIn]:
 
         do_GET = do_HEAD = do_PUT = handle_request  # noqa: N815 - names of the standard library
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        listener.daemon_threads = True
-        server = StandIn(f"http://127.0.0.1:{listener.server_address[1]}/account")
-        thread = threading.Thread(target=listener.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            listener.shutdown()
-            thread.join()
+    with http_server.serving(Handler) as url:
+        server = StandIn(f"{url}/account")
+        yield server

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from dev.stack import http_server
 
 
 def message_server(messages: Sequence[dict[str, Any]]) -> AbstractContextManager[str]:
@@ -32,9 +32,7 @@ def list_server(rows_at: Callable[[str], Sequence[bytes]]) -> Iterator[str]:
     :return: the base URL.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(http_server.Handler):
         def do_GET(self) -> None:
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
             rows = list(rows_at(urlsplit(self.path).path))
@@ -48,15 +46,5 @@ def list_server(rows_at: Callable[[str], Sequence[bytes]]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        listener.daemon_threads = True
-        thread = threading.Thread(target=listener.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.server_address[1]}"
-        finally:
-            listener.shutdown()
-            thread.join()
+    with http_server.serving(Handler) as url:
+        yield url

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from dev.stack import http_server
 
 CONDITIONS = ("if-match", "if-none-match")
 
@@ -83,9 +83,7 @@ def store_proxy(
     """
     target = urlsplit(upstream)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(http_server.Handler):
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -134,16 +132,6 @@ def store_proxy(
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        listener.daemon_threads = True
-        proxy = StoreProxy(f"http://127.0.0.1:{listener.server_address[1]}")
-        thread = threading.Thread(target=listener.serve_forever)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            listener.shutdown()
-            thread.join()
+    with http_server.serving(Handler) as url:
+        proxy = StoreProxy(url)
+        yield proxy

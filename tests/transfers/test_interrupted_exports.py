@@ -20,6 +20,7 @@ from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.export import UploadCancelled
 from airflow_provider_ip1.transfers.replacing import ObjectChangedError
 from airflow_provider_ip1.transfers.stores import ObjectState, Store
+from tests.transfers.interruptions import TimeIsUp
 from tests.transfers.lakes import SIZES, Lake, run_context
 from tests.transfers.sandbox_conversations import connected_sandbox, from_api
 from tests.transfers.store_proxy import StoreProxy, StoreRequest
@@ -51,10 +52,6 @@ def test_an_error_from_ip1_during_the_upload_leaves_the_old_object(lake: Lake, m
             lake.operator(page_size=1000).execute({})
     assert lake.get("out.jsonl") == b"from yesterday"
     lake.check_clean()
-
-
-class TimeIsUp(BaseException):
-    """Like AirflowTaskTimeout and AirflowTaskTerminated, this is not an Exception."""
 
 
 # An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.

@@ -107,10 +107,6 @@ def test_an_upload_that_somebody_else_aborted_fails(
 # -- timeouts of the task while S3 writes
 
 
-class TimeIsUp(BaseException):
-    """Like AirflowTaskTimeout and AirflowTaskTerminated, this is not an Exception."""
-
-
 # An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
 # -- credentials and clocks
 

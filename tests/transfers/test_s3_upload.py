@@ -267,10 +267,6 @@ def test_wrong_credentials_fail_before_anything_is_read(
 # -- Airflow stops the task
 
 
-class TimeIsUp(BaseException):
-    """Like AirflowTaskTimeout and AirflowTaskTerminated, this is not an Exception."""
-
-
 # An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
 def test_a_task_stopped_before_it_started_writes_nothing(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket

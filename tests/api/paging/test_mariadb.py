@@ -13,7 +13,6 @@ import json
 import random
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,6 +22,7 @@ from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
+from dev.stack import http_server
 from tests.api.paging.mariadb import IS_INSTALLED, MariaDB, running_mariadb
 from tests.api.paging.model_server import ModelServer, a_list, read, read_ahead
 from tests.api.paging.test_tied_lists import iter_pages
@@ -154,7 +154,7 @@ def test_the_hook_reads_it_over_http(db: MariaDB, monkeypatch: pytest.MonkeyPatc
     server = DatabaseServer(db, 2000, 300, is_indexed=False, order="ASC", link_style="rfc8288")
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(http_server.Handler):
         def do_GET(self) -> None:
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
             with lock:
@@ -168,15 +168,10 @@ def test_the_hook_reads_it_over_http(db: MariaDB, monkeypatch: pytest.MonkeyPatc
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        connection = {"conn_type": "ip1", "host": f"http://127.0.0.1:{http.server_port}", "password": "secret"}
+    with http_server.serving(Handler) as url:
+        connection = {"conn_type": "ip1", "host": url, "password": "secret"}
         connection["extra"] = {"requests_per_second": 0}  # type: ignore[assignment]
         monkeypatch.setenv("AIRFLOW_CONN_IP1_MARIADB", json.dumps(connection))
         with IP1Hook("ip1_mariadb") as hook:
             ids = [key for page in hook.iter_pages("46701740605") for key in page.ids]
-        http.shutdown()
     assert sorted(ids) == sorted(server.throughout)
