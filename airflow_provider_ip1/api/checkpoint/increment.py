@@ -4,7 +4,8 @@ Which messages an export with a checkpoint has to read and to export, and what t
 
 Messages that appear late, and a clock of iP.1 that differs, are covered up to :data:`OVERLAP` in all. Everything here
 is decided by the responses, the previous state and the time of the run, so a repeated run that starts from the same
-state exports at least the same messages.
+state exports at least the same messages. The exception is a remembered message that only the first try met, by chance:
+it stays remembered, and a later run looks at it again.
 """
 
 from __future__ import annotations
