@@ -78,7 +78,7 @@ def running_airflow(session: nox.Session) -> Version:
 def run_tests(session: nox.Session, leave_out: list[str]) -> None:
     # The S3 server's sockets need a shorter path than that of nox's folder for temporary files.
     env = {"TMPDIR": tempfile.gettempdir()}
-    parallel = ["--numprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    parallel = ["--numprocesses", "4", "--dist", "loadfile"]
     ignore = [f"--ignore=tests/{folder}" for folder in leave_out]
     session.run("python", "-m", "pytest", *parallel, *ignore, *(session.posargs or ["-m", "not slow"]), env=env)
 
