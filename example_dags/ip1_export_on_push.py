@@ -17,7 +17,7 @@ from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
 
 try:
     from airflow.sdk import DAG, Asset
-except ImportError:  # Airflow 2: the DAG runs only when someone triggers it
+except ImportError:  # Airflow 2 only loads the DAG: nothing starts it, and runs have no run_after
     from airflow import DAG
 
     schedule: Any = None

@@ -93,8 +93,8 @@ EXTRAS: Final = {
     ),
     "redact_key": _text(
         "Redaction key",
-        "Secret for hashing personal data in exports. The same key produces the same hashes. Required only to redact "
-        "with hash.",
+        "Secret for hashing personal data in exports. The same key produces the same hashes. Required to redact with "
+        "hash, and for a checkpoint if redact hides the participants.",
         format="password",
     ),
     # The form shows a large JSON editor for an object.

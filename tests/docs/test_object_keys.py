@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jinja2
 import pendulum
 import pytest
 
+from airflow_provider_ip1.formats.compression import choose_compression
 from dev import EXAMPLE_DAGS, PROJECT
 from dev.docs.embed import PAGES
 from tests.airflow_names import DAG
@@ -58,6 +62,31 @@ def test_every_engine_reads_the_keys(path: Path) -> None:
             # What is left in braces belongs to an f-string.
             rendered = re.sub(r"\{\w+\}", "x", render(key, run_id)).removeprefix("s3://")
             assert rendered in ("", "…") or _READABLE.fullmatch(rendered), f"{key} becomes {rendered}"
+
+
+def exports_in(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the key of each export in Python code that is not run line by line, or its end, and its other texts."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
+    for call in (node for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)):
+        arguments = {one.arg: one.value for one in call.keywords if one.arg}
+        keys = [arguments[name] for name in ("s3_key", "blob_name", "url") if name in arguments]
+        if isinstance(call.func, ast.Name) and call.func.id == "export_conversations":
+            keys += call.args[1:2]
+        for key in keys:
+            last = key.values[-1] if isinstance(key, ast.JoinedStr) else key
+            if isinstance(last, ast.Constant):
+                texts = {
+                    name: ast.literal_eval(one) for name, one in arguments.items() if isinstance(one, ast.Constant)
+                }
+                yield str(last.value), texts
+
+
+def test_the_keys_end_as_their_formats_do() -> None:
+    exports = [found for path in WRITTEN for found in exports_in(path)]
+    assert len(exports) > 20
+    for key, texts in exports:
+        choose_compression(texts.get("file_format", "jsonl"), texts.get("compression", "infer"), key=key)
 
 
 def test_nothing_recommends_a_key_with_the_plain_run_id() -> None:

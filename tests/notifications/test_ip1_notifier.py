@@ -225,8 +225,9 @@ def test_rejects_values_out_of_range(argument: dict[str, Any]) -> None:
 
 def test_masks_secrets_as_logs_do(server: SandboxServer, notify: Notify) -> None:
     mask_secret("correct horse battery staple")
-    notify(IP1Notifier(body="{{ exception }}"), {"exception": OSError("https://u:correct horse battery staple@db")})
-    assert texts(server)[-1] == "https://u:***@db"
+    # Nothing but the secret, because other tests may have masked a single letter.
+    notify(IP1Notifier(body="{{ exception }}"), {"exception": OSError("correct horse battery staple")})
+    assert texts(server)[-1] == "***"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dev import PROJECT, release
+from dev.docs.embed import PAGES
 
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -47,6 +48,14 @@ def test_the_version_comes_from_the_package() -> None:
 
     wrong = release.disagreement("v0", (PROJECT / "airflow_provider_ip1" / "__init__.py").read_text(), CHANGELOG)
     assert wrong == f"The tag is v0, and the package's version is {__version__}."
+
+
+def test_what_users_copy_installs_this_version() -> None:
+    from airflow_provider_ip1 import __version__
+
+    texts = [path.read_text() for path in (*PAGES, PROJECT / "docker-compose.yaml") if path.name != "CHANGELOG.md"]
+    named = re.findall(r"airflow-provider-ip1(?:\[[\w,]+\])?(?:==|:)([\d.]+\d)", "\n".join(texts))
+    assert len(named) > 5 and {*named} == {__version__}
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
