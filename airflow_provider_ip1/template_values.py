@@ -119,7 +119,10 @@ def numbers_or_none(value: Any, argument: str, log: Log) -> Any:
             if read.setdefault(required_text(number, subject), checked) != checked:
                 raise RejectedArgument(f"{subject} is there twice, with different values. Keep one of the entries.")
         return read or None
-    if isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+    if _is_list(value):
+        # What mapped tasks returned is fetched item by item.
+        value = list(value)
+    if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
         return [
             _recipient_with_values(one, f"{argument}: number {position}", log) for position, one in enumerate(value, 1)
         ]
@@ -139,9 +142,13 @@ def list_or_none(value: Any, argument: str, item: str) -> Any:
     :return: the list of texts; text, which no list of texts is, unless it is blank; ``None`` for blank text.
     :raises RejectedArgument: an item cannot be used, see :func:`required_text`. The error says which one.
     """
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+    if not _is_list(value):
         return text_or_none(value, argument)
     return [required_text(one, f"{argument}: {item} {position}") for position, one in enumerate(value, 1)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def _recipient_with_values(one: Any, subject: str, log: Log) -> Any:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG as DAG, AssetAlias as AssetAlias
     from airflow.sdk.exceptions import (
         AirflowRescheduleException as AirflowRescheduleException,
+        TaskDeferralError as TaskDeferralError,
         TaskDeferred as TaskDeferred,
     )
     from airflow.sdk.log import redact as redact  # type: ignore[attr-defined]
@@ -20,6 +21,7 @@ else:
     AssetAlias = find("AssetAlias", "airflow.sdk", "airflow.datasets:DatasetAlias")
     DAG = find("DAG", "airflow.sdk", "airflow")
     DagBag = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
+    TaskDeferralError = find("TaskDeferralError", "airflow.sdk.exceptions", "airflow.exceptions")
     TaskDeferred = find("TaskDeferred", "airflow.sdk.exceptions", "airflow.exceptions")
     redact = find(
         "redact",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections import UserList
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -248,6 +249,16 @@ def test_a_list_of_mappings_stands_for_a_mapping() -> None:
         "46701740606",
         {"recipient": "default", "n": "1"},
     ]
+
+
+class MappedResult(UserList[Any]):
+    """What a mapped task returned: a sequence that is not a list."""
+
+
+def test_what_a_mapped_task_returned_is_a_list() -> None:
+    mappings = [{"recipient": "46701740605", "n": "7"}, {"recipient": "46701740606", "n": "8"}]
+    for values in (mappings, ["46701740605", "46701740606"]):
+        assert numbers_or_none(MappedResult(values), "recipients", log) == values
 
 
 def test_the_error_about_a_key_says_that_airflow_does_not_render_it(no_server: None) -> None:

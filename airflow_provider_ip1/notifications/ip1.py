@@ -60,8 +60,8 @@ class IP1Notifier(BaseNotifier):
         Notifiers with different ``body``, ``recipients`` or ``sender``, before rendering, do not limit each other.
         Default ``None``: each call sends.
     :param on_error: ``raise`` (default) raises an error. Airflow catches and logs it in the callbacks of DAGs and
-        tasks. ``log`` only logs it. Use ``log`` for the ``notifiers`` of a human-in-the-loop operator, whose task would
-        fail otherwise.
+        tasks, and Airflow 2.11 and 3.0 in every notifier. ``log`` only logs it. Use ``log`` for the ``notifiers`` of a
+        human-in-the-loop operator, whose task would fail otherwise.
     :param ip1_conn_id: Airflow connection with the API key. Default ``ip1_default``. (templated)
     :raises ValueError: an argument is out of range; the message names the argument.
     """

@@ -124,6 +124,24 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                     raise self._final(_ERRORS[name](text))
             raise self._unexpected_event()
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """
+        Resume after a deferral, which Airflow itself may have ended, such as one that no triggerer continues.
+
+        Before Airflow 3.1, its own method then retries after a timeout, or ignores ``soft_fail`` or ``never_fail``.
+
+        :raises AirflowSensorTimeout: Airflow ended the deferral because its time was up.
+        """
+        if next_method != "__fail__":
+            return super().resume_execution(next_method, next_kwargs, context)
+        with self._skipping_like_poke():
+            if "timeout" in str((next_kwargs or {}).get("error")).lower():
+                raise AirflowSensorTimeout(
+                    f"Time is up after {duration_text(self.timeout)}, and no triggerer ended the wait. Check that a "
+                    "triggerer runs, and that this provider is installed there."
+                )
+            return super().resume_execution(next_method, next_kwargs, context)
+
     def _unexpected_event(self) -> IP1Error:
         return IP1Error(
             f"The task was resumed with an event that the trigger of {type(self).__name__} does not send, so it is "
@@ -168,8 +186,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
         started_at = self._start_of_wait(context)
         watch, known_at = self._make_watch(started_at), started_at
-        store = self._state_store(context)
-        stored = store.get(_STATE_KEY) if store is not None else None
+        stored = self._call_state_store(context, "get")
         # What another run of this task remembered may be about other messages, or older than this wait.
         if isinstance(stored, dict) and stored.get("watch") == _digest(watch):
             watch = self._make_watch(started_at, stored["state"])
@@ -232,18 +249,24 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         self._wait.poll_at, self._pokes_again = now + pause, True
         return 0.0
 
-    def _state_store(self, context: Context) -> Any:
-        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
-        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
-
     def _remember(self, context: Context, wait: Wait[WatchT]) -> None:
-        store = self._state_store(context)
-        if store is not None:
-            description = wait.to_dict()
-            store.set(
-                _STATE_KEY,
-                {"watch": _digest(wait.watch), "state": description["state"], "known_at": description["known_at"]},
+        found = wait.to_dict()
+        state = {"watch": _digest(wait.watch), "state": found["state"], "known_at": found["known_at"]}
+        self._call_state_store(context, "set", state)
+
+    def _call_state_store(self, context: Context, method: str, *values: Any) -> Any:
+        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
+        store: Any = context.get("task_state_store")
+        if store is None or not self.reschedule or self.deferrable:
+            return None
+        try:
+            return getattr(store, method)(_STATE_KEY, *values)
+        except Exception as error:
+            self.log.warning(
+                "Airflow's store for the state of tasks has failed (%s), so the next poll searches from the beginning.",
+                type(error).__name__,
             )
+            return None
 
     # -- deferrable
 

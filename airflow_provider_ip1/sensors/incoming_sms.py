@@ -58,8 +58,8 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         the groups of ``pattern`` that matched, in the order of the pattern.
     :raises ValueError: an argument is invalid. The error names the argument.
 
-    ``timeout`` counts as in every sensor: from the start of the first try in ``reschedule`` mode, otherwise from the
-    start of each try. The last poll is at the end of that time.
+    ``timeout`` counts as in every sensor: from the start of each try, but on Airflow 2.11 in ``reschedule`` mode from
+    the start of the first one. The last poll is at the end of that time.
     """
 
     template_fields: Sequence[str] = ("participant", "since", "ip1_conn_id")

@@ -44,6 +44,8 @@ class BasePollingTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if (wait is None) != bool(entries):
             raise TypeError(f"{type(self).__name__} takes ip1_conn_id and wait, or the single arguments of 0.2.0")
+        if not isinstance(wait, Mapping | None):
+            raise TypeError(f"{type(self).__name__}: wait must be a mapping")
         self.ip1_conn_id = ip1_conn_id
         self.wait = dict(entries if wait is None else wait)
 

@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,9 +19,34 @@ from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_eve
 from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent, call_store
+from airflow_provider_ip1.exceptions import IP1ParticipantError
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
 from airflow_provider_ip1.hooks.poll import wait_a_turn_async
 from airflow_provider_ip1.template_values import required_text, time_or_none
+
+
+class _UnusableArgument(ValueError, TypeError):
+    pass
+
+
+class _UnusableParticipant(IP1ParticipantError, TypeError):
+    pass
+
+
+@contextmanager
+def _sparing_the_triggerer() -> Iterator[None]:
+    """
+    Turn errors about arguments into ``TypeError`` as well.
+
+    A triggerer that makes a stored trigger again survives no other error: all of its triggers would stop. An older or a
+    stricter version of this provider may have to reject what another one stored.
+    """
+    try:
+        yield
+    except IP1ParticipantError as error:
+        raise _UnusableParticipant(str(error)) from None
+    except ValueError as error:
+        raise _UnusableArgument(str(error)) from None
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
@@ -64,17 +89,18 @@ class IncomingSmsTrigger(BaseEventTrigger):
         ip1_conn_id: str = IP1AsyncHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Airflow restarts a trigger that fails immediately, without end. So check everything when the DAG is parsed.
-        if not isinstance(ip1_conn_id, str) or not ip1_conn_id.strip():
-            raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
-        if (interval := seconds(poke_interval, "poke_interval")) is None:
-            raise ValueError("poke_interval must be a timedelta or a number of seconds, not None")
         self.participant: str | None = None
-        if participant is not None:
-            self.participant = normalize_participant(participant)
-            # The text "None" is a value that is missing.
-            required_text(participant, "participant")
-        self._start = _check_start(start)
+        # Airflow restarts a trigger that fails immediately, without end. So check everything when the DAG is parsed.
+        with _sparing_the_triggerer():
+            if not isinstance(ip1_conn_id, str) or not ip1_conn_id.strip():
+                raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
+            if (interval := seconds(poke_interval, "poke_interval")) is None:
+                raise ValueError("poke_interval must be a timedelta or a number of seconds, not None")
+            if participant is not None:
+                self.participant = normalize_participant(participant)
+                # The text "None" is a value that is missing.
+                required_text(participant, "participant")
+            self._start = _check_start(start)
         self.poke_interval = interval
         self.ip1_conn_id = ip1_conn_id
 
@@ -140,14 +166,15 @@ class IncomingSmsTrigger(BaseEventTrigger):
         while True:
             try:
                 return await self._call_store("get")
-            except ValueError:
-                self.log.warning(
-                    "This trigger serves several assets, so Airflow does not let it save its position. After a restart "
-                    "it begins at %s. Watch a single asset with it.",
-                    self.start,
-                )
-                self.asset_state_store = None
             except Exception as error:
+                if isinstance(error, ValueError) and "concrete inlets" in str(error):
+                    self.log.warning(
+                        "This trigger serves several assets, so Airflow does not let it save its position. After a "
+                        "restart it begins at %s. Watch a single asset with it.",
+                        self.start,
+                    )
+                    self.asset_state_store = None
+                    continue
                 self.log.warning("The position cannot be read: %s. Trying again.", type(error).__name__)
                 await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
 

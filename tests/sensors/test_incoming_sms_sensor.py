@@ -368,6 +368,34 @@ def test_reschedule_remembers_what_it_has_seen(
     assert MAIN not in json.dumps(context["task_state_store"])
 
 
+class FailingStore(StateStore):
+    """A state store of Airflow that cannot be reached, or whose backend cannot be loaded."""
+
+    error: Exception = RuntimeError("API_SERVER_ERROR")
+
+    def get(self, *_: Any) -> Any:
+        raise self.error
+
+    def set(self, *_: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("API_SERVER_ERROR"), ValueError("Could not load worker state backend")])
+def test_reschedule_goes_on_without_the_state_store(
+    server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str], error: Exception
+) -> None:
+    clock.rule(monkeypatch)
+    store = FailingStore()
+    store.error = error
+    context: Any = {"task_state_store": store, "ti": TaskInstance(clock)}
+    since = clock.utcnow()
+    for is_there in (False, True):
+        sensor = IncomingSmsSensor(task_id="wait", participant=MAIN, since=since, mode="reschedule", deferrable=False)
+        assert bool(sensor.poke(context)) is is_there
+        server.receive(MAIN, "yes")
+    assert f"the state of tasks has failed ({type(error).__name__})" in logged()
+
+
 def test_one_request_per_poll(run: Run, server: SandboxServer, clock: Clock) -> None:
     receive(server, clock, 100)
     assert run().state == "success"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ip1.compat import AirflowFailException, AirflowSensorTimeout
+from airflow_provider_ip1.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_ip1.exceptions import IP1Error, IP1NotFoundError, IP1ParticipantError
 from airflow_provider_ip1.sandbox.participants import LIVE, MAIN, NAME
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from airflow_provider_ip1.sensors.message_status import IP1DeliveryError, MessageStatusSensor
-from tests.airflow_names import TaskDeferred
+from tests.airflow_names import TaskDeferralError, TaskDeferred
 from tests.sensor_modes import Clock, Outcome, StateStore, TaskInstance, connect
 
 Run = Callable[..., Outcome]
@@ -757,3 +757,27 @@ class TestEvents:
             sensor.execute({})
         assert deferred.value.timeout is not None
         assert 1000 < deferred.value.timeout.total_seconds() <= 1600
+
+    # What Airflow 2.11 says, and what Airflow 3 does.
+    @pytest.mark.parametrize("reason", ["Trigger/execution timeout", "Trigger timeout"])
+    def test_airflow_ended_the_deferral_because_time_was_up(self, reason: str) -> None:
+        def end(**arguments: Any) -> Any:
+            sensor = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=True, **arguments)
+            return sensor.resume_execution("__fail__", {"error": reason}, {})
+
+        with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer runs"):
+            end()
+        for name in ("soft_fail", "never_fail"):
+            with pytest.raises(AirflowSkipException, match=f"Skipped because of {name}"):
+                end(**{name: True})
+
+    def test_airflow_ended_the_deferral_because_the_trigger_is_gone(self) -> None:
+        def end(**arguments: Any) -> Any:
+            sensor = MessageStatusSensor(task_id="wait", batch_id="b", deferrable=True, **arguments)
+            return sensor.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["lost"]}, {})
+
+        with pytest.raises(TaskDeferralError):
+            end()
+        for name in ("soft_fail", "never_fail"):
+            with pytest.raises(AirflowSkipException):
+                end(**{name: True})

@@ -33,6 +33,7 @@ class AssetState:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.failures = 0
+        self.error: Exception = RuntimeError("the API server does not respond")
         self.is_read_only = False
 
     async def aget(self, key: str) -> Any:
@@ -46,7 +47,7 @@ class AssetState:
     def _fail(self, *, writes: bool = False) -> None:
         if self.failures or (writes and self.is_read_only):
             self.failures = max(0, self.failures - 1)
-            raise RuntimeError("the API server does not respond")
+            raise self.error
 
 
 class BlockingState:
@@ -299,6 +300,17 @@ class TestFaults:
         assert counts(watch(clock, 500, store)) == [1]
         assert clock.elapsed > 300
 
+    def test_a_state_whose_backend_cannot_be_loaded(
+        self, server: SandboxServer, clock: Clock, logged: Callable[[], str]
+    ) -> None:
+        """Airflow raises a ValueError, as it does for a trigger that serves several assets."""
+        store = AssetState()
+        watch(clock, 100, store)
+        server.receive(MAIN, TEXT)
+        store.failures, store.error = 1, ValueError("Could not load worker state backend")
+        assert counts(watch(clock, 500, store)) == [1]
+        assert "serves several assets" not in logged()
+
     def test_a_state_that_cannot_be_written(self, server: SandboxServer, clock: Clock) -> None:
         store = AssetState()
         watch(clock, 100, store)
@@ -340,6 +352,23 @@ class TestArguments:
     def test_an_invalid_start(self, start: Any) -> None:
         with pytest.raises(ValueError, match="start"):
             IncomingSmsTrigger(participant=MAIN, start=start)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"start": "yesterday"},
+            {"participant": "0701740605"},
+            {"participant": "None"},
+            {"poke_interval": None},
+            {"ip1_conn_id": ""},
+            {"interval": 5},
+        ],
+        ids=str,
+    )
+    def test_a_triggerer_survives_stored_arguments_that_are_invalid(self, arguments: Any) -> None:
+        """It catches nothing but a TypeError of the constructor. Otherwise all of its triggers stop."""
+        with pytest.raises(TypeError):
+            IncomingSmsTrigger(**({"participant": MAIN} | arguments))
 
     @pytest.mark.parametrize("participant", ["0701740605", "", 7])
     def test_an_invalid_participant(self, participant: Any) -> None:
