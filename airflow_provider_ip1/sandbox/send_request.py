@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_ip1.api.json_text import UNDECODABLE
 from airflow_provider_ip1.sandbox.past import timestamp
 from airflow_provider_ip1.sandbox.responses import Refused
 from airflow_provider_ip1.sandbox.texts import coding_and_segments
@@ -143,7 +144,7 @@ def json_object(raw: bytes, charset: str | None) -> dict[str, Any]:
         value = msgspec.json.decode(raw.decode(charset or "utf-8").encode())
     except LookupError:
         raise Refused(400, "The charset in Content-Type is unknown.") from None
-    except (ValueError, RecursionError):
+    except UNDECODABLE:
         value = None
     if not isinstance(value, dict):
         raise Refused(400, "The request must be a JSON object.")

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 import yaml
 from airflow.timetables.base import DataInterval, TimeRestriction
+from packaging.version import Version
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
@@ -112,6 +113,8 @@ def test_python_runs(page: Path) -> None:
                         pytest.skip(f"needs Airflow {since[0]}.{since[1]}")
                 exec(compile(code, str(page), "exec"), namespace)  # noqa: S102
             elif block.language == "pycon":
+                if "MERGE INTO" in block.code and Version(version("duckdb")) < Version("1.4"):
+                    pytest.skip("needs DuckDB 1.4")
                 run_doctest(block, namespace)
 
 
