@@ -361,6 +361,18 @@ def test_an_object_that_another_run_wrote_after_the_first_try_is_kept(lake: Lake
     assert lake.bucket.get("out.jsonl") == stored
 
 
+def test_an_object_that_cannot_be_looked_up_is_kept(
+    lake: Lake, s3_server: stack.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another run's. S3 answers HEAD with 403 if the credentials may not look."""
+    with s3_proxy(s3_server) as proxy:
+        proxy.answer = lambda request: (403, "") if request.call == "HEAD" else None
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", proxy_connection(proxy, stack.aws_connection(s3_server)))
+        with pytest.raises(ValueError, match="may have been written by another run"):
+            lake.conversations(run_id="mine", s3_key="out.jsonl")
+    assert "out.jsonl" not in lake.bucket.keys()
+
+
 def test_a_run_whose_state_expired_does_not_replace_its_object(lake: Lake) -> None:
     lake.conversations()
     lake.pass_time(hours=1)
