@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from packaging.version import Version
 
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
@@ -23,6 +24,7 @@ from dev import PROJECT
 from tests.formats.odd_messages import PARTICIPANT, message, raw
 from tests.formats.pages import page_of
 
+HAS_MERGE = Version(duckdb.__version__) >= Version("1.4")
 PAGE = (PROJECT / "docs/loading.md").read_text(encoding="utf-8")
 # The name of each engine's dialect in sqlglot. DuckDB itself runs its own.
 DIALECTS = {"Athena with Iceberg": "athena", "Snowflake": "snowflake", "BigQuery": "bigquery", "Redshift": "redshift"}
@@ -78,6 +80,7 @@ def export(folder: Path, name: str, codes: list[int | None], minute: int = 0) ->
     (folder / name).write_bytes(b"".join(encode([page], "parquet", "zstd")))
 
 
+@pytest.mark.skipif(not HAS_MERGE, reason="needs DuckDB 1.4")
 @pytest.mark.parametrize("engine", ["DuckDB", *DIALECTS])
 def test_a_change_within_the_same_second_is_not_lost(engine: str, tmp_path: Path) -> None:
     merge = statements(engine)
@@ -226,6 +229,7 @@ def totals(rows: dict[str, list[dict[str, Any]]]) -> tuple[dict[Any, Any], dict[
     return rates, {key: tuple(cost) for key, cost in costs.items()}, unanswered
 
 
+@pytest.mark.skipif(not HAS_MERGE, reason="needs DuckDB 1.4")
 @pytest.mark.parametrize("way", [by_merge, by_dlt, by_iceberg])
 def test_the_views_have_the_right_totals(
     way: Callable[..., duckdb.DuckDBPyConnection],

@@ -24,13 +24,13 @@ from typing import Any
 import pytest
 import yaml
 from airflow.timetables.base import DataInterval, TimeRestriction
-from packaging.version import Version
 
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.sandbox.server import SandboxServer
 from dev import PROJECT, stack
 from dev.docs.embed import MARKED, PAGES
 from dev.docs.plain_markdown import for_airflow_2, for_airflow_3
+from tests.docs.test_loading import HAS_MERGE
 
 BUCKET = "my-lake"
 # Imports that older versions of Airflow lack, and the first version that has them.
@@ -113,7 +113,7 @@ def test_python_runs(page: Path) -> None:
                         pytest.skip(f"needs Airflow {since[0]}.{since[1]}")
                 exec(compile(code, str(page), "exec"), namespace)  # noqa: S102
             elif block.language == "pycon":
-                if "MERGE INTO" in block.code and Version(version("duckdb")) < Version("1.4"):
+                if "MERGE INTO" in block.code and not HAS_MERGE:
                     pytest.skip("needs DuckDB 1.4")
                 run_doctest(block, namespace)
 
