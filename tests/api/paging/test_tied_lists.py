@@ -45,7 +45,13 @@ def tied_server(choose: random.Random, tied_order: TiedOrder, kinds: tuple[str, 
     )
 
 
-def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> None:
+def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> bool:
+    """
+    Read a list completely, and check that nothing is lost or comes twice.
+
+    :return: whether rows were lost as docs/internals/paging.md says: a page begins with the anchor although rows above
+        it were removed, because as many others of its creation time took their places. The count is right then.
+    """
     choose = random.Random(seed)
     server = tied_server(choose, tied_order, kinds)
     page_size = choose.choice([None, choose.randint(5, 9), choose.randint(5, 70)])
@@ -54,9 +60,11 @@ def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> None
     except IP1PagingError:
         # Rows of a tie that is longer than a page may stay hidden from every request.
         assert kinds or server.tied > server.clamp, (seed, "an error, although nothing changed")
-        return
+        return False
     assert len(delivered) == len(set(delivered)), (seed, "twice")
-    assert set(server.throughout) <= set(delivered), (seed, "lost")
+    lost = set(server.throughout) - set(delivered)
+    assert len(lost) <= len(server.ever_removed & set(delivered)), (seed, "lost")
+    return bool(lost)
 
 
 @pytest.mark.no_cover
@@ -65,8 +73,13 @@ def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> None
 @pytest.mark.parametrize("part", range(4))
 def test_no_row_is_lost_and_none_comes_twice(tied_order: TiedOrder, kinds: tuple[str, ...], part: int) -> None:
     first = random.SystemRandom().randrange(2**40) if "IP1_READS" in os.environ else 0
-    for seed in range(first + part * READS // 4, first + (part + 1) * READS // 4):
-        check(seed, tied_order, kinds)
+    seeds = range(first + part * READS // 4, first + (part + 1) * READS // 4)
+    assert sum(check(seed, tied_order, kinds) for seed in seeds) <= READS // 1000
+
+
+def test_removed_rows_can_be_counted_in_the_place_of_hidden_ones() -> None:
+    """A list of 37 rows: the first page is followed by one from which two rows are gone, and two are hidden."""
+    assert check(597871222095, "time", ("insert", "delete"))
 
 
 def test_a_list_without_ties_takes_as_many_requests_as_it_has_pages() -> None:
