@@ -49,8 +49,9 @@ def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> bool
     """
     Read a list completely, and check that nothing is lost or comes twice.
 
-    :return: whether rows were lost as docs/internals/paging.md says: a page begins with the anchor although rows above
-        it were removed, because as many others of its creation time took their places. The count is right then.
+    :return: whether rows were lost in one of the ways that docs/internals/paging.md states, in which removed rows are
+        counted in the place of hidden ones: a page begins with the anchor although rows above it were removed, because
+        as many others of its creation time took their places, or a list gains and loses rows while it is repaired.
     """
     choose = random.Random(seed)
     server = tied_server(choose, tied_order, kinds)
