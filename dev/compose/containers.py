@@ -55,6 +55,8 @@ found = {}
 for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
     for entry in page.get("Contents", []):
         key = entry["Key"]
+        if key.startswith("checkpoints/"):
+            continue
         body = gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         rows = [json.loads(line) for line in body.splitlines()]
         counts = found[key] = {"rows": len(rows), "ids": len({row["id"] for row in rows})}
