@@ -79,8 +79,8 @@ def test_no_row_is_lost_and_none_comes_twice(tied_order: TiedOrder, kinds: tuple
 
 
 def test_removed_rows_can_be_counted_in_the_place_of_hidden_ones() -> None:
-    """A list of 37 rows: the first page is followed by one from which two rows are gone, and two are hidden."""
-    assert check(597871222095, "time", ("insert", "delete"))
+    """Three of nine rows are removed between the first two pages, and others of that time take their places."""
+    assert check(10_003_227, "request", ("insert", "delete"))
 
 
 def test_a_list_without_ties_takes_as_many_requests_as_it_has_pages() -> None:
