@@ -250,14 +250,18 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         return 0.0
 
     def _remember(self, context: Context, wait: Wait[WatchT]) -> None:
-        found = wait.to_dict()
-        state = {"watch": _digest(wait.watch), "state": found["state"], "known_at": found["known_at"]}
-        self._call_state_store(context, "set", state)
+        if self._state_store(context) is not None:
+            found = wait.to_dict()
+            state = {"watch": _digest(wait.watch), "state": found["state"], "known_at": found["known_at"]}
+            self._call_state_store(context, "set", state)
+
+    def _state_store(self, context: Context) -> Any:
+        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
+        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
 
     def _call_state_store(self, context: Context, method: str, *values: Any) -> Any:
-        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
-        store: Any = context.get("task_state_store")
-        if store is None or not self.reschedule or self.deferrable:
+        """Call a method of the store. Without it, or if it fails, return ``None``."""
+        if (store := self._state_store(context)) is None:
             return None
         try:
             return getattr(store, method)(_STATE_KEY, *values)

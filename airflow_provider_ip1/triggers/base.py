@@ -42,10 +42,8 @@ class BasePollingTrigger(BaseTrigger):
         **entries: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        if (wait is None) != bool(entries):
+        if (wait is None) != bool(entries) or not isinstance(wait, Mapping | None):
             raise TypeError(f"{type(self).__name__} takes ip1_conn_id and wait, or the single arguments of 0.2.0")
-        if not isinstance(wait, Mapping | None):
-            raise TypeError(f"{type(self).__name__}: wait must be a mapping")
         self.ip1_conn_id = ip1_conn_id
         self.wait = dict(entries if wait is None else wait)
 

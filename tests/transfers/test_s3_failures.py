@@ -104,10 +104,6 @@ def test_an_upload_that_somebody_else_aborted_fails(
     assert bucket.get("out.jsonl") == b"from yesterday"
 
 
-# -- timeouts of the task while S3 writes
-
-
-# An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
 # -- credentials and clocks
 
 REJECTED = [

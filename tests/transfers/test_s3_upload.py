@@ -267,7 +267,6 @@ def test_wrong_credentials_fail_before_anything_is_read(
 # -- Airflow stops the task
 
 
-# An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
 def test_a_task_stopped_before_it_started_writes_nothing(
     operator: Callable[..., ConversationToS3Operator], ip1_connection: str, bucket: Bucket
 ) -> None:
@@ -278,6 +277,7 @@ def test_a_task_stopped_before_it_started_writes_nothing(
     assert bucket.keys() == []
 
 
+# An exception that a signal handler raises while coverage holds its lock would leave the lock held for good.
 @pytest.mark.no_cover
 def test_a_task_stopped_while_it_waits_for_ip1_stops_at_once(
     monkeypatch: pytest.MonkeyPatch,

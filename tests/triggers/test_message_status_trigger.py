@@ -69,7 +69,9 @@ class TestSerialization:
     def test_the_wait_has_every_entry(self) -> None:
         assert Wait.from_dict(WAIT, StatusWatch).to_dict() == WAIT
 
-    @pytest.mark.parametrize("arguments", [{}, {"ip1_conn_id": "other"}, {"wait": WAIT, "deadline": 2.0}], ids=str)
+    @pytest.mark.parametrize(
+        "arguments", [{}, {"ip1_conn_id": "other"}, {"wait": WAIT, "deadline": 2.0}, {"wait": "later"}], ids=str
+    )
     def test_there_is_exactly_one_wait(self, arguments: dict[str, Any]) -> None:
         with pytest.raises(TypeError, match="MessageStatusTrigger takes ip1_conn_id and wait"):
             MessageStatusTrigger(**arguments)
