@@ -121,7 +121,7 @@ def lowest(session: nox.Session) -> None:
     run_tests(session, leave_out=[])
 
 
-@nox.session(python="3.14")
+@nox.session(python=["3.13", "3.14"])
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions of everything, as a user without pins would install them today."""
     session.chdir(PROJECT)
