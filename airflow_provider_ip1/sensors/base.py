@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WaitResult
+from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
 from airflow_provider_ip1.api.wording import duration_text
 from airflow_provider_ip1.compat import (
@@ -73,7 +73,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             return super().execute(context)
         with self._skipping_like_poke():
             if (result := self._poll(wait, outlasts_failures=False)) is not None:
-                return self._finish(result.status, result.text, result.as_dicts())
+                return self._finish(result.verdict, result.text, result.messages)
             self.defer(
                 trigger=self._trigger_class()(ip1_conn_id=self.ip1_conn_id, wait=wait.to_dict()),
                 method_name="execute_complete",
@@ -100,7 +100,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             # due in a moment is not left to the next poke, before which the time could run out.
             if wait.deadline - time.time() > _LAST_MOMENT:
                 return PokeReturnValue(False)
-        return PokeReturnValue(True, self._finish(result.status, result.text, result.as_dicts()))
+        return PokeReturnValue(True, self._finish(result.verdict, result.text, result.messages))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
@@ -210,7 +210,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         started = first_reschedule_date(self, context) if is_rescheduled else None
         return time.time() if started is None else started.timestamp()
 
-    def _poll(self, wait: Wait[WatchT], *, outlasts_failures: bool = True, least: int = 0) -> WaitResult | None:
+    def _poll(self, wait: Wait[WatchT], *, outlasts_failures: bool = True, least: int = 0) -> PollResult | None:
         """
         Poll once.
 

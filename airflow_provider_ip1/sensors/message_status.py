@@ -192,5 +192,5 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         self.log.info("Reading the statuses of %s.", counted(count, "message"))
         wait = self._make_wait(context)
         result = self._poll(wait, least=count)
-        messages = [message.as_dict() for message in wait.watch.messages]
-        return self._finish(result.status, result.text, []) if result and len(messages) < count else messages
+        messages = wait.found.messages
+        return self._finish(result.verdict, result.text, []) if result and len(messages) < count else messages

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.watching.wait import Wait, WaitResult, error_event
-from airflow_provider_ip1.api.watching.watch import Watch
+from airflow_provider_ip1.api.watching.wait import Wait, end_event, error_event
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch
 from airflow_provider_ip1.compat import BaseTrigger, TriggerEvent
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
@@ -22,7 +22,7 @@ class BasePollingTrigger(BaseTrigger):
 
     Its arguments are JSON values, and it keeps no other state. It may therefore move to another triggerer at any time,
     and may run twice, because it only reads. The event is a dictionary without personal data, see
-    :meth:`WaitResult.as_event <airflow_provider_ip1.api.watching.wait.WaitResult.as_event>`.
+    :func:`~airflow_provider_ip1.api.watching.wait.end_event`.
 
     :param ip1_conn_id: Airflow connection. The trigger looks it up for each poll, so its key can be changed during the
         wait. Default ``ip1_default``.
@@ -65,7 +65,7 @@ class BasePollingTrigger(BaseTrigger):
         try:
             # Close the hook before sending the event: Airflow may not come back to the generator afterwards.
             async with IP1AsyncHook(self.ip1_conn_id) as hook:
-                event = (await self._wait(hook)).as_event()
+                event = end_event(await self._wait(hook))
         except IP1Error as error:
             event = error_event(type(error).__name__, str(error))
         except Exception as error:
@@ -75,7 +75,7 @@ class BasePollingTrigger(BaseTrigger):
             event = error_event(IP1Error.__name__, text)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self, hook: IP1AsyncHook) -> WaitResult:
+    async def _wait(self, hook: IP1AsyncHook) -> PollResult:
         wait = Wait.from_dict(self.wait, type(self).watch_class)
         wait.resume(time.time(), self.log)
         while wait.result is None:

@@ -18,6 +18,7 @@ from airflow_provider_ip1.api.watching.cursor import Start
 from airflow_provider_ip1.api.watching.incoming import ArrivalWatch, arrival_event
 from airflow_provider_ip1.api.watching.wait import MAX_PAUSE_AFTER_FAILURE, Wait, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult
+from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import BaseEventTrigger, TriggerEvent, call_store
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
@@ -142,6 +143,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
                 result = outcome if isinstance(outcome, PollResult) else None
                 position = watch.due_position(result, time.time())
                 if result is not None and result.messages:
+                    self.log.info("%s: %s", counted(len(result.messages), "new message"), watch.subject)
                     yield TriggerEvent(arrival_event(result))  # type: ignore[no-untyped-call]
                 if position is not None and await self._save(position):
                     watch.has_saved(position)

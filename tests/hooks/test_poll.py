@@ -19,7 +19,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.sandbox.store import DEMO_BATCHES
 from tests.sensor_modes import connect
 
-RESULT = PollResult("waiting", (), "", has_changed=False)
+RESULT = PollResult("waiting", [], "")
 
 
 class Times:

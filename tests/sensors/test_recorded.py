@@ -76,7 +76,7 @@ def test_a_poll_for_an_sms_from_anyone(cassette: cassettes.Cassette) -> None:
     """The first poll remembers all batches and reports none of them. It takes the only request that was recorded."""
     watch = ArrivalWatch(None, "now")
     with IP1Hook() as hook:
-        assert poll(hook, watch).messages == ()
+        assert poll(hook, watch).messages == []
     rows = {row["id"]: row for each in cassette.exchanges for row in each.json}.values()
     assert {row["direction"] for row in rows} == {"MT", "MO"}
     assert len(watch.to_dict()["state"]["known"]) == len(rows)

@@ -20,9 +20,7 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from airflow_provider_ip1.api.checkpoint.known_rows import HasId
-from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import normalize_participant
-from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.timestamps import LATEST_TIME, is_plausible
 from airflow_provider_ip1.api.watching.watch import Query, read_conversation
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
@@ -44,55 +42,6 @@ T = TypeVar("T")
 ItemT = TypeVar("ItemT", bound=HasId)
 #: Yields queries and receives their pages, see :meth:`ListCursor.poll`.
 Steps: TypeAlias = Generator[Query, "Page | None", T]
-
-
-@dataclass(frozen=True, slots=True)
-class IncomingSms:
-    """
-    An incoming message, without its text and without phone numbers.
-
-    :param message_id: its id.
-    :param batch_id: id of its batch.
-    :param received: when iP.1 received it, in UTC; ``None`` if iP.1 sent no readable time.
-    :param groups: the names of the groups of a pattern that matched its text.
-    """
-
-    message_id: str
-    batch_id: str | None
-    received: datetime | None
-    groups: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls, message: Message, participant: str | None, groups: tuple[str, ...] = (), latest: datetime = LATEST_TIME
-    ) -> IncomingSms:
-        """
-        Describe a message.
-
-        :param message: the message.
-        :param participant: its sender, normalized; ``None`` for the one in the message. The number is masked if an
-            id contains it.
-        :param groups: the names of the groups that matched.
-        :param latest: the latest plausible time.
-        """
-        number = participant or normalize_address(message.sender or "") or "\0"
-        masked = mask_number(number)
-        batch_id = message.batch_id and message.batch_id.replace(number, masked)
-        return cls(message.id.replace(number, masked), batch_id, received_at(message, latest), groups)
-
-    @property
-    def received_text(self) -> str:
-        """The time for logs."""
-        return "an unknown time" if self.received is None else f"{self.received:%Y-%m-%d %H:%M:%S} UTC"
-
-    def as_dict(self) -> dict[str, Any]:
-        """:return: the message for XCom, as JSON values without personal data."""
-        return {
-            "message_id": self.message_id,
-            "batch_id": self.batch_id,
-            "received": None if self.received is None else self.received.isoformat(),
-            "groups": [*self.groups],
-        }
 
 
 def received_at(message: Message, latest: datetime = LATEST_TIME) -> datetime | None:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.phone import mask_number
+from airflow_provider_ip1.api.routes import normalize_address
 from airflow_provider_ip1.api.timestamps import LATEST_TIME
 from airflow_provider_ip1.api.watching.account_cursor import AccountCursor
-from airflow_provider_ip1.api.watching.cursor import Cursor, IncomingSms, Start
+from airflow_provider_ip1.api.watching.cursor import Cursor, Start, received_at
 from airflow_provider_ip1.api.watching.pattern import Pattern
 from airflow_provider_ip1.api.watching.watch import PollResult, Query
 from airflow_provider_ip1.api.wording import counted
@@ -78,7 +79,6 @@ class IncomingWatch(_InboxWatch):
         super().__init__(participant, self.since, None if state is None else state["cursor"])
         # how many messages did not match so far
         self._others: int = 0 if state is None else state["others"]
-        self._text = ""
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -117,15 +117,16 @@ class IncomingWatch(_InboxWatch):
         for message in new:
             groups = () if self._compiled is None else self._compiled.groups_in(message.body or "")
             if groups is not None:
-                found = IncomingSms.of(message, self.participant, groups, latest)
-                text = f"Message {found.message_id} was received at {found.received_text}"
-                return PollResult("reached", (found,), text, has_changed=True)
+                found = describe_sms(message, self.participant, latest, groups)
+                received = received_at(message, latest)
+                time = "an unknown time" if received is None else f"{received:%Y-%m-%d %H:%M:%S} UTC"
+                text = f"Message {found['message_id']} was received at {time}"
+                return PollResult("success", [found], text)
             self._others += 1
         text = f"No {self.subject} so far"
         if self._others:
             text = f"{counted(self._others, 'message')} {self._inbox}, but none that matches"
-        has_changed, self._text = text != self._text, text
-        return PollResult("waiting", (), text, has_changed, self._cursor.warnings, self._cursor.has_more)
+        return PollResult("waiting", [], text, self._cursor.warnings, self._cursor.has_more)
 
 
 class ArrivalWatch(_InboxWatch):
@@ -161,10 +162,8 @@ class ArrivalWatch(_InboxWatch):
         :raises IP1ResponseError: iP.1's list cannot be used.
         """
         new = yield from self._cursor.poll(latest)
-        messages = tuple(IncomingSms.of(message, self.participant, latest=latest) for message in new)
-        text = f"{counted(len(messages), 'new message')}: {self.subject}"
-        cursor = self._cursor
-        yield PollResult("waiting", messages, text, bool(messages), cursor.warnings, cursor.has_more)
+        messages = [describe_sms(message, self.participant, latest) for message in new]
+        yield PollResult("waiting", messages, "", self._cursor.warnings, self._cursor.has_more)
 
     @property
     def save_at(self) -> float:
@@ -201,14 +200,36 @@ def arrival_event(result: PollResult) -> dict[str, Any]:
     :param result: what a poll found: at least one message.
     :return: their ``count``, the times ``first_received`` and ``last_received``, and the newest ``messages``.
     """
-    messages = [message.as_dict() for message in result.messages]
-    times = sorted(message["received"] for message in messages if message["received"] is not None)
+    times = sorted(message["received"] for message in result.messages if message["received"] is not None)
     return {
-        "count": len(messages),
+        "count": len(result.messages),
         "first_received": times[0] if times else None,
         "last_received": times[-1] if times else None,
         "messages": [
             {name: message[name] for name in ("message_id", "batch_id", "received")}
-            for message in messages[-MAX_LISTED:]
+            for message in result.messages[-MAX_LISTED:]
         ],
+    }
+
+
+def describe_sms(
+    message: Message, participant: str | None, latest: datetime, groups: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """
+    Describe a message for XCom and events, without its text and without phone numbers.
+
+    :param message: the message.
+    :param participant: its sender, normalized; ``None`` for the one in the message. The number is masked if an id
+        contains it.
+    :param latest: the latest plausible time.
+    :param groups: the names of the groups of a pattern that matched its text.
+    """
+    number = participant or normalize_address(message.sender or "") or "\0"
+    masked = mask_number(number)
+    received = received_at(message, latest)
+    return {
+        "message_id": message.id.replace(number, masked),
+        "batch_id": message.batch_id and message.batch_id.replace(number, masked),
+        "received": None if received is None else received.isoformat(),
+        "groups": [*groups],
     }

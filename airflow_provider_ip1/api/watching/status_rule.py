@@ -59,15 +59,15 @@ class StatusRule:
         Return what the latest status of a message means.
 
         :param code: the status code; ``None`` for a message that has no status yet.
-        :return: ``"reached"``, ``"failed"`` or ``"waiting"``.
+        :return: ``"success"``, ``"failure"`` or ``"waiting"``.
         """
         if code is None:
             return "waiting"
         for status in (code, status_category(code)):
             if status in self.expected:
-                return "reached"
+                return "success"
             if status in self.failed:
-                return "failed"
+                return "failure"
         return "waiting"
 
     def as_lists(self) -> tuple[list[int | Category], list[int | Category]]:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence, Set
-from dataclasses import InitVar, dataclass, field, fields
+from collections.abc import Generator, Mapping, Sequence, Set
+from dataclasses import InitVar, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,7 +26,7 @@ from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
 if TYPE_CHECKING:
-    from airflow_provider_ip1.api.messages import Message, MessageStatus
+    from airflow_provider_ip1.api.messages import Message
     from airflow_provider_ip1.api.paging.page import Page
 
 Require = Literal["all", "any"]
@@ -68,47 +68,6 @@ def check_require(require: str) -> None:
     """
     if require not in ("all", "any"):
         raise ValueError(f"require must be 'all' or 'any', not {require!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedMessage:
-    """
-    The latest known state of a watched message.
-
-    :param message_id: its id.
-    :param batch_id: id of its batch.
-    :param status: its latest status by time; ``None`` if it does not have one yet.
-    :param recipient: the phone number, not masked; ``None`` if iP.1 sent none.
-    """
-
-    message_id: str
-    batch_id: str
-    status: MessageStatus | None = None
-    recipient: str | None = field(default=None, repr=False)
-
-    @property
-    def code(self) -> int | None:
-        """The code of the status."""
-        return None if self.status is None else self.status.code
-
-    @property
-    def status_text(self) -> str:
-        """The status for logs and errors, such as ``202 Expired (undelivered)``."""
-        if self.status is None:
-            return "no status yet"
-        name = status_name(self.status.code)
-        return " ".join([str(self.status.code), *([name] if name else []), f"({self.status.category})"])
-
-    def as_dict(self) -> dict[str, Any]:
-        """:return: the message for XCom, as JSON values without personal data."""
-        created = None if self.status is None else self.status.created
-        return {
-            "message_id": self.message_id,
-            "batch_id": self.batch_id,
-            "code": self.code,
-            "category": None if self.status is None else self.status.category,
-            "created": None if created is None else created.isoformat(),
-        }
 
 
 @dataclass(repr=False)
@@ -157,8 +116,10 @@ class StatusWatch:
         self._warned: set[int] = set(state.get("warned", ()))
         # the largest number of messages that a poll has found
         self._count: int = state.get("count", 0)
-        self._messages: dict[str, WatchedMessage] = {}
-        self._text = ""
+        # message id -> the message, as a task returns it
+        self._messages: dict[str, dict[str, Any]] = {}
+        # message id -> phone number, not masked
+        self._recipients: dict[str, str | None] = {}
         if self.batch_id and self.message_id:
             self._found[self.message_id] = self.batch_id
 
@@ -208,11 +169,6 @@ class StatusWatch:
             return f"of batch {self.batch_id}"
         return f"with reference {mask_number(self.reference)[:_SHOWN_REFERENCE]!r}"
 
-    @property
-    def messages(self) -> tuple[WatchedMessage, ...]:
-        """The messages that the last poll found."""
-        return tuple(self._messages.values())
-
     def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
         Look at the watched messages once, as :meth:`Watch.poll <airflow_provider_ip1.api.watching.watch.Watch.poll>`.
@@ -224,7 +180,7 @@ class StatusWatch:
         :return: a generator of queries and one result.
         :raises IP1ResponseError: a watched message does not belong to a batch. Its status can therefore not be read.
         """
-        polled: dict[str, WatchedMessage] = {}
+        polled: dict[str, dict[str, Any]] = {}
         newest: str | None = None
         page: Page | None
         message: Message | None
@@ -251,7 +207,7 @@ class StatusWatch:
                     polled[message.id] = self._watched(message, latest)
         yield self._result(polled, newest)
 
-    def _search(self, page: Page, latest: datetime) -> dict[str, WatchedMessage]:
+    def _search(self, page: Page, latest: datetime) -> dict[str, dict[str, Any]]:
         message_id = self.message_id
         if message_id is None:
             found = [message for message in page.messages if message.reference == self.reference]
@@ -260,23 +216,33 @@ class StatusWatch:
             found = [page.messages[page.ids.index(message_id)]] if message_id in page.ids else []
         return {message.id: self._watched(message, latest) for message in found}
 
-    def _watched(self, message: Message, latest: datetime) -> WatchedMessage:
+    def _watched(self, message: Message, latest: datetime) -> dict[str, Any]:
         batch_id = message.batch_id or self.batch_id
         if batch_id is None:
             raise IP1ResponseError(
                 f"iP.1 returned message {message.id} without a batch id, so its status cannot be read. "
                 "Report the message id to iP.1."
             )
-        return WatchedMessage(message.id, batch_id, message.latest_status_until(latest), message.recipient)
+        self._recipients[message.id] = message.recipient
+        status = message.latest_status_until(latest)
+        return {
+            "message_id": message.id,
+            "batch_id": batch_id,
+            "code": None if status is None else status.code,
+            "category": None if status is None else status.category,
+            "created": None if status is None or status.created is None else status.created.isoformat(),
+        }
 
     def _has_arrived(self, message_id: str) -> bool:
         """Whether a message has an expected status that is final. Such a message is not read again."""
         message = self._messages.get(message_id)
-        if message is None or message.code is None:
-            return False
-        return self.rule.verdict_for(message.code) == "reached" and is_terminal(status_category(message.code))
+        return (
+            message is not None
+            and self.rule.verdict_for(message["code"]) == "success"
+            and is_terminal(message["category"])
+        )
 
-    def _result(self, polled: Mapping[str, WatchedMessage], newest: str | None) -> PollResult:
+    def _result(self, polled: Mapping[str, dict[str, Any]], newest: str | None) -> PollResult:
         known = self._messages | dict(polled)  # in the order in which they were found
         self._messages = {
             message_id: message
@@ -284,50 +250,57 @@ class StatusWatch:
             if message_id in polled or (message_id in self._found and self._has_arrived(message_id))
         }
         if self.participant is not None:
-            self._found.update({message.message_id: message.batch_id for message in polled.values()})
+            self._found.update({message_id: message["batch_id"] for message_id, message in polled.items()})
             self._newest = newest or self._newest
-        messages = self.messages
+        messages = list(self._messages.values())
         verdict = self._verdict(messages)
-        text = self._failure_text(messages) if verdict == "failed" else self._progress_text(messages)
-        has_changed, self._text = text != self._text, text
-        return PollResult(verdict, messages, text, has_changed, self._warnings(messages))
+        text = self._failure_text(messages) if verdict == "failure" else self._progress_text(messages)
+        return PollResult(verdict, messages, text, self._warnings(messages))
 
-    def _verdict(self, messages: Sequence[WatchedMessage]) -> Verdict:
-        verdicts = {self.rule.verdict_for(message.code) for message in messages}
+    def _verdict(self, messages: Sequence[Mapping[str, Any]]) -> Verdict:
+        verdicts = {self.rule.verdict_for(message["code"]) for message in messages}
         # A message that was found once and is missing now keeps the wait open.
         self._count = max(self._count, len(self._found), len(messages))
         is_complete = len(messages) >= max(self._count, self._expected_count)
-        decisive: Verdict = "failed" if self.require == "all" else "reached"
-        unanimous: Verdict = "reached" if self.require == "all" else "failed"
+        decisive: Verdict = "failure" if self.require == "all" else "success"
+        unanimous: Verdict = "success" if self.require == "all" else "failure"
         if decisive in verdicts:
             return decisive
         return unanimous if verdicts == {unanimous} and is_complete else "waiting"
 
-    def _progress_text(self, messages: Sequence[WatchedMessage]) -> str:
+    def _progress_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
         title = self.subject[:1].upper() + self.subject[1:]
         if not messages:
             return f"{title}: not known to iP.1 yet"
-        counts = Counter(message.status_text for message in messages)
+        counts = Counter(_status_text(message["code"]) for message in messages)
         shown = ", ".join(f"{count} x {text}" for text, count in sorted(counts.items()))
         if not self._expected_count:
             return f"{title}: {shown}"
         return f"{title}: {shown}; {len(messages):,} of {counted(self._expected_count, 'expected message')}"
 
-    def _failure_text(self, messages: Sequence[WatchedMessage]) -> str:
-        failed = [message for message in messages if self.rule.verdict_for(message.code) == "failed"]
+    def _failure_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        failed = [message for message in messages if self.rule.verdict_for(message["code"]) == "failure"]
         shown = "; ".join(
-            f"{message.status_text}: message {message.message_id} of batch {message.batch_id} "
-            f"to {mask_number(message.recipient or '?')}"
+            f"{_status_text(message['code'])}: message {message['message_id']} of batch {message['batch_id']} "
+            f"to {mask_number(self._recipients[message['message_id']] or '?')}"
             for message in failed[:_SHOWN_MESSAGES]
         )
         more = f"; and {len(failed) - _SHOWN_MESSAGES} more" if len(failed) > _SHOWN_MESSAGES else ""
         return f"{shown}{more}. {len(failed)} of {counted(len(messages), 'watched message')} failed."
 
-    def _warnings(self, messages: Iterable[WatchedMessage]) -> tuple[str, ...]:
-        unknown = {message.code for message in messages if message.code is not None} - KNOWN_CODES - self._warned
+    def _warnings(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        unknown = {message["code"] for message in messages} - {None} - KNOWN_CODES - self._warned
         self._warned |= unknown
         return tuple(
             f"iP.1 returned status code {code}, which it does not document. By its first digit it counts as "
             f"{status_category(code)}. Add it to expected or failed if it means something else to you."
             for code in sorted(unknown)
         )
+
+
+def _status_text(code: int | None) -> str:
+    """Return a status for logs and errors, such as ``202 Expired (undelivered)``."""
+    if code is None:
+        return "no status yet"
+    name = status_name(code)
+    return " ".join([str(code), *([name] if name else []), f"({status_category(code)})"])

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from itertools import accumulate
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from airflow_provider_ip1.api.watching.watch import PollResult, Reported, Watch
+from airflow_provider_ip1.api.watching.watch import PollResult, Watch
 from airflow_provider_ip1.api.wording import Log, duration_text, moment_text
 from airflow_provider_ip1.exceptions import (
     IP1Error,
@@ -54,39 +54,22 @@ _MAX_TEXT_BYTES = 2000
 WatchT = TypeVar("WatchT", bound=Watch)
 
 
-@dataclass(frozen=True, slots=True)
-class WaitResult:
+def end_event(result: PollResult) -> dict[str, Any]:
     """
-    How a wait ended.
+    Make the trigger's event for the end of a wait.
 
-    :param status: ``"success"``, ``"failure"`` or ``"timeout"``.
-    :param text: what the last poll found, or why it failed.
-    :param messages: the messages that the wait was about; empty after a timeout.
+    :param result: how the wait ended.
+    :return: JSON values without personal data, at most :data:`MAX_EVENT_BYTES` long: ``status``; ``messages`` after a
+        success or failure, or their ``count`` if they do not fit; and ``text`` after a failure or timeout.
     """
-
-    status: Literal["success", "failure", "timeout"]
-    text: str
-    messages: tuple[Reported, ...] = ()
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """:return: the messages for XCom."""
-        return [message.as_dict() for message in self.messages]
-
-    def as_event(self) -> dict[str, Any]:
-        """
-        Make the trigger's event.
-
-        :return: JSON values without personal data, at most :data:`MAX_EVENT_BYTES` long: ``status``; ``messages`` after
-            a success or failure, or their ``count`` if they do not fit; and ``text`` after a failure or timeout.
-        """
-        event: dict[str, Any] = {"status": self.status}
-        if self.status != "success":
-            event["text"] = _shortened(self.text)
-        if self.status == "timeout":
-            return event
-        with_messages = event | {"messages": self.as_dicts()}
-        fits = len(json.dumps(with_messages)) <= MAX_EVENT_BYTES
-        return with_messages if fits else event | {"count": len(self.messages)}
+    event: dict[str, Any] = {"status": result.verdict}
+    if result.verdict != "success":
+        event["text"] = _shortened(result.text)
+    if result.verdict == "timeout":
+        return event
+    with_messages = event | {"messages": result.messages}
+    fits = len(json.dumps(with_messages)) <= MAX_EVENT_BYTES
+    return with_messages if fits else event | {"count": len(result.messages)}
 
 
 def error_event(error: str, text: str) -> dict[str, Any]:
@@ -140,7 +123,9 @@ class Wait(Generic[WatchT]):
         #: Draws a number from a range. Tests replace it.
         self.uniform: Callable[[float, float], float] = random.uniform
         #: How the wait ended; ``None`` while it goes on.
-        self.result: WaitResult | None = None
+        self.result: PollResult | None = None
+        #: What the last poll that succeeded has found.
+        self.found = PollResult("waiting", [], "")
         #: Whether the last poll found nothing and must be repeated before that ends the wait, or left something to the
         #: next one, which therefore follows at once.
         self.is_in_doubt = False
@@ -281,21 +266,22 @@ class Wait(Generic[WatchT]):
         if isinstance(outcome, IP1Error):
             self._log(log.warning, f"Poll failed ({self.failures} in a row): {outcome}", now)
         if next_poll is None:
-            self.result = WaitResult("timeout", self._text)
+            self.result = PollResult("timeout", [], self._text)
         else:
             self.poll_at = next_poll
 
     def _look_at(self, found: PollResult, now: float, log: Log) -> IP1NotFoundError | None:
         for warning in found.warnings:
             self._log(log.warning, warning, now)
-        if found.has_changed:
+        if found.text != self.found.text:
             self._log(log.info, found.text, now)
+        self.found = found
         self.failures, self.failing_since, self.is_in_doubt = 0, None, False
         self._empty_polls = 0 if found.messages else self._empty_polls + 1
         if found.messages:
             self.known_at = now
         if found.verdict != "waiting":
-            self.result = WaitResult("success" if found.verdict == "reached" else "failure", found.text, found.messages)
+            self.result = found
             return None
         if found.has_more and now < self.deadline:
             self.is_in_doubt, self.poll_at = True, now + MIN_PAUSE

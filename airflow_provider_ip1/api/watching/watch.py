@@ -20,7 +20,7 @@ from airflow_provider_ip1.api.timestamps import LATEST_TIME
 #: Messages per request when a poll reads a whole batch, so that even a large one takes few requests.
 BATCH_PAGE_SIZE: Final = 1000
 
-Verdict = Literal["waiting", "reached", "failed"]
+Verdict = Literal["waiting", "success", "failure", "timeout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +52,22 @@ def read_batch(batch_id: str) -> Listing:
     return batch_message_list(batch_id, page_size=BATCH_PAGE_SIZE)
 
 
-class Reported(Protocol):
-    """A message that a poll has found, as it appears in the result of a task."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """:return: the message for XCom, as JSON values without personal data."""
-
-
 @dataclass(frozen=True, slots=True)
 class PollResult:
     """
-    What a poll found.
+    What a poll found, and so how a wait ended.
 
-    :param verdict: whether to keep waiting.
-    :param messages: the messages that the wait is about.
-    :param text: the same in words, without message texts and complete phone numbers. A failure begins with the status.
-    :param has_changed: whether ``text`` differs from the previous poll's.
+    :param verdict: whether to keep waiting. Only a wait decides that its time is up.
+    :param messages: the messages that the wait is about, as a task returns them: JSON values without personal data.
+    :param text: the same in words, without message texts and complete phone numbers. The wait logs it when it changes.
+        A failure begins with the status.
     :param warnings: texts to log as warnings. A watch returns each of them once.
     :param has_more: whether the poll left something to the next one, which should therefore follow at once.
     """
 
     verdict: Verdict
-    messages: tuple[Reported, ...]
+    messages: list[dict[str, Any]]
     text: str
-    has_changed: bool
     warnings: tuple[str, ...] = ()
     has_more: bool = False
 

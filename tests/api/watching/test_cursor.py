@@ -29,7 +29,6 @@ from airflow_provider_ip1.api.watching.cursor import (
     PAGE_SIZE,
     WINDOW,
     Cursor,
-    IncomingSms,
     received_at,
 )
 from airflow_provider_ip1.exceptions import IP1PagingError, IP1ResponseError
@@ -448,12 +447,6 @@ class TestState:
         assert len(text) < 2000
         assert {len(digest) for digest in cursor.state()["known"]} == {16}
         assert len(cursor.state()["known"]) == len(cursor.state()["others"]) == WINDOW
-
-    def test_ids_that_contain_the_number_are_masked(self) -> None:
-        message = Message(id=f"x{NUMBER}", batch_id=f"{NUMBER}y")
-        assert IncomingSms.of(message, NUMBER).as_dict() == {
-            "message_id": "x46***05", "batch_id": "46***05y", "received": None, "groups": [],
-        }  # fmt: skip
 
 
 def test_the_earliest_plausible_time_counts() -> None:

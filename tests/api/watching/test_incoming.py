@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_ip1.api.watching.cursor import IncomingSms
-from airflow_provider_ip1.api.watching.incoming import IncomingWatch
+from airflow_provider_ip1.api.messages import Message
+from airflow_provider_ip1.api.timestamps import LATEST_TIME
+from airflow_provider_ip1.api.watching.incoming import IncomingWatch, describe_sms
 from airflow_provider_ip1.api.watching.watch import PollResult
 from airflow_provider_ip1.exceptions import IP1Error
 from tests.api.watching.test_arrivals import result_of
@@ -28,19 +29,18 @@ def arrive(inbox: Inbox, second: int, body: str) -> str:
     return message_id
 
 
-def waiting(text: str, *, has_changed: bool) -> PollResult:
-    return PollResult("waiting", (), text, has_changed=has_changed, warnings=())
+def waiting(text: str) -> PollResult:
+    return PollResult("waiting", [], text)
 
 
 def test_the_first_message_since_the_start_ends_the_wait() -> None:
     inbox, watch = full_inbox(100), make_watch()
-    assert result_of(watch, inbox) == waiting("No SMS from 46***05 so far", has_changed=True)
-    assert result_of(watch, inbox) == waiting("No SMS from 46***05 so far", has_changed=False)
+    assert result_of(watch, inbox) == waiting("No SMS from 46***05 so far")
     first = inbox.arrive(1000)
     inbox.arrive(1001)
-    received = IncomingSms(first, f"b{first}", SINCE, ())
-    text = f"Message {first} was received at {received.received_text}"
-    assert result_of(watch, inbox) == PollResult("reached", (received,), text, has_changed=True, warnings=())
+    found = {"message_id": first, "batch_id": f"b{first}", "received": SINCE.isoformat(), "groups": []}
+    text = f"Message {first} was received at 2026-11-01 00:16:40 UTC"
+    assert result_of(watch, inbox) == PollResult("success", [found], text)
 
 
 def test_a_message_from_before_the_start_does_not_count() -> None:
@@ -55,18 +55,18 @@ def test_the_oldest_message_that_matches_counts() -> None:
     no = arrive(inbox, 1002, "Nej")
     arrive(inbox, 1003, "Ja")
     result = result_of(watch, inbox)
-    assert [(message.message_id, message.groups) for message in result.messages] == [(no, ("no",))]
+    assert [(message["message_id"], message["groups"]) for message in result.messages] == [(no, ["no"])]
 
 
 def test_messages_that_do_not_match_are_counted() -> None:
     inbox, watch = full_inbox(100), make_watch("^ja$")
-    assert result_of(watch, inbox) == waiting("No SMS from 46***05 so far", has_changed=True)
+    assert result_of(watch, inbox) == waiting("No SMS from 46***05 so far")
     arrive(inbox, 1001, "Vem?")
-    assert result_of(watch, inbox) == waiting("1 message from 46***05, but none that matches", has_changed=True)
-    assert result_of(watch, inbox) == waiting("1 message from 46***05, but none that matches", has_changed=False)
+    assert result_of(watch, inbox) == waiting("1 message from 46***05, but none that matches")
+    assert result_of(watch, inbox) == waiting("1 message from 46***05, but none that matches")
     arrive(inbox, 1002, "")
     arrive(inbox, 1003, "Hur?")
-    assert result_of(watch, inbox) == waiting("3 messages from 46***05, but none that matches", has_changed=True)
+    assert result_of(watch, inbox) == waiting("3 messages from 46***05, but none that matches")
 
 
 def test_another_process_goes_on() -> None:
@@ -77,9 +77,9 @@ def test_another_process_goes_on() -> None:
     assert NUMBER not in json.dumps(description["state"]) and "Vem" not in json.dumps(description)
     other = IncomingWatch(**description)
     assert (other.since, other.to_dict()) == (SINCE, description)
-    assert result_of(other, inbox) == waiting("1 message from 46***05, but none that matches", has_changed=True)
+    assert result_of(other, inbox) == waiting("1 message from 46***05, but none that matches")
     yes = arrive(inbox, 1002, "ja")
-    assert [message.message_id for message in result_of(other, inbox).messages] == [yes]
+    assert [message["message_id"] for message in result_of(other, inbox).messages] == [yes]
 
 
 def test_the_texts_for_the_log() -> None:
@@ -97,3 +97,10 @@ def test_a_pattern_without_end_is_an_error() -> None:
     arrive(inbox, 1001, "a" * 40 + "!")
     with pytest.raises(IP1Error, match="backtracks too much"):
         result_of(watch, inbox)
+
+
+def test_ids_that_contain_the_number_are_masked() -> None:
+    message = Message(id=f"x{NUMBER}", batch_id=f"{NUMBER}y")
+    assert describe_sms(message, NUMBER, LATEST_TIME) == {
+        "message_id": "x46***05", "batch_id": "46***05y", "received": None, "groups": [],
+    }  # fmt: skip

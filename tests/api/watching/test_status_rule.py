@@ -18,7 +18,7 @@ from_arguments = StatusRule.from_arguments
 @given(st.integers(min_value=100, max_value=999))
 def test_by_default_every_other_terminal_category_is_a_failure(code: int) -> None:
     verdict = from_arguments("delivered").verdict_for(code)
-    assert verdict == {"delivered": "reached", "pending": "waiting"}.get(status_category(code), "failed")
+    assert verdict == {"delivered": "success", "pending": "waiting"}.get(status_category(code), "failure")
 
 
 @given(st.sets(st.sampled_from(CATEGORIES), min_size=1), st.integers(min_value=100, max_value=599))
@@ -37,10 +37,10 @@ def test_arguments_come_in_a_stable_order() -> None:
 def test_a_code_takes_precedence_over_its_category() -> None:
     rule = from_arguments(["delivered", 202], ["undelivered"])
     assert [rule.verdict_for(code) for code in (201, 202, 203, 112, 511, None)] == [
-        "reached", "reached", "failed", "waiting", "waiting", "waiting",
+        "success", "success", "failure", "waiting", "waiting", "waiting",
     ]  # fmt: skip
     rule = from_arguments("undelivered", [202])
-    assert [rule.verdict_for(code) for code in (202, 203)] == ["failed", "reached"]
+    assert [rule.verdict_for(code) for code in (202, 203)] == ["failure", "success"]
 
 
 def test_without_failures_only_the_expected_status_ends_the_wait() -> None:

@@ -42,7 +42,7 @@ class TestVerdict:
                 }
             )
         )
-        assert look(make_watch(), swapped).verdict == "reached"
+        assert look(make_watch(), swapped).verdict == "success"
 
     @pytest.mark.parametrize("impossible", ["0001-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
     @pytest.mark.parametrize("wrong_code", [112, 201])
@@ -56,7 +56,7 @@ class TestVerdict:
         steps.send(make_page(message))
         result = steps.send(None)
         assert isinstance(result, PollResult)
-        assert (result.verdict, result.messages[0].as_dict()["code"]) == ("reached", 201)
+        assert (result.verdict, result.messages[0]["code"]) == ("success", 201)
 
     def test_duration_is_ignored(self) -> None:
         result = look(make_watch(), make_message("m", 112, duration=1))
@@ -73,11 +73,11 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("codes", "with_all", "with_any"),
         [
-            ((201, 201), "reached", "reached"),
-            ((201, 112), "waiting", "reached"),
-            ((201, 511), "failed", "reached"),
-            ((112, 511), "failed", "waiting"),
-            ((511, 403), "failed", "failed"),
+            ((201, 201), "success", "success"),
+            ((201, 112), "waiting", "success"),
+            ((201, 511), "failure", "success"),
+            ((112, 511), "failure", "waiting"),
+            ((511, 403), "failure", "failure"),
             ((112, 112), "waiting", "waiting"),
         ],
     )
@@ -89,7 +89,7 @@ class TestVerdict:
     def test_all_is_the_default(self) -> None:
         assert look(StatusWatch(batch_id="b"), make_message("m", 201), make_message("n", 112)).verdict == "waiting"
 
-    @pytest.mark.parametrize(("require", "code", "verdict"), [("all", 201, "reached"), ("any", 511, "failed")])
+    @pytest.mark.parametrize(("require", "code", "verdict"), [("all", 201, "success"), ("any", 511, "failure")])
     def test_a_message_that_disappears_keeps_the_wait_open(self, require: str, code: int, verdict: str) -> None:
         watch = make_watch(require=require)
         first, second = make_message("m1", code), make_message("m2", code)
@@ -107,9 +107,9 @@ class TestVerdict:
         # m1 returns 404 now. m2 has arrived for good, so the poll does not read it again.
         result, queries = poll(watch)
         assert queries[1:] == [ReadMessage("b", "m1")]
-        assert (result.verdict, [message.message_id for message in result.messages]) == ("waiting", ["m2"])
+        assert (result.verdict, [message["message_id"] for message in result.messages]) == ("waiting", ["m2"])
         result, _ = poll(watch, singles={"m1": make_message("m1", 201)})
-        assert (result.verdict, [message.message_id for message in result.messages]) == ("reached", ["m2", "m1"])
+        assert (result.verdict, [message["message_id"] for message in result.messages]) == ("success", ["m2", "m1"])
 
     def test_an_expected_status_that_is_not_final_is_read_again(self) -> None:
         watch = make_watch(**REFERENCE, expected=["delivered", 112])
@@ -125,19 +125,19 @@ class TestVerdict:
 
 
 class TestExpectedCount:
-    @pytest.mark.parametrize(("expected_count", "verdict"), [(1, "reached"), (2, "reached"), (3, "waiting")])
+    @pytest.mark.parametrize(("expected_count", "verdict"), [(1, "success"), (2, "success"), (3, "waiting")])
     def test_all(self, expected_count: int, verdict: str) -> None:
         watch = make_watch(expected_count=expected_count)
         assert look(watch, make_message("m1", 201), make_message("m2", 201)).verdict == verdict
 
-    @pytest.mark.parametrize(("expected_count", "verdict"), [(2, "failed"), (3, "waiting")])
+    @pytest.mark.parametrize(("expected_count", "verdict"), [(2, "failure"), (3, "waiting")])
     def test_any(self, expected_count: int, verdict: str) -> None:
         watch = make_watch(require="any", expected_count=expected_count)
         assert look(watch, make_message("m1", 511), make_message("m2", 511)).verdict == verdict
 
     def test_a_decisive_message_ends_the_wait_earlier(self) -> None:
-        assert look(make_watch(expected_count=9), make_message("m", 511)).verdict == "failed"
-        assert look(make_watch(require="any", expected_count=9), make_message("m", 201)).verdict == "reached"
+        assert look(make_watch(expected_count=9), make_message("m", 511)).verdict == "failure"
+        assert look(make_watch(require="any", expected_count=9), make_message("m", 201)).verdict == "success"
 
     def test_no_messages_are_never_enough(self) -> None:
         assert look(make_watch(expected_count=1)).verdict == "waiting"
@@ -167,22 +167,20 @@ class TestExpectedCount:
 class TestResult:
     def test_it_consists_of_json_values_without_personal_data(self) -> None:
         (message,) = look(make_watch(), make_message("m", 201)).messages
-        result = message.as_dict()
-        assert result == {
+        assert message == {
             "message_id": "m", "batch_id": "b", "code": 201, "category": "delivered",
             "created": "2026-11-01T10:00:00+00:00",
         }  # fmt: skip
-        assert datetime.fromisoformat(result["created"]) == datetime(2026, 11, 1, 10, tzinfo=UTC)
+        assert datetime.fromisoformat(message["created"]) == datetime(2026, 11, 1, 10, tzinfo=UTC)
 
     def test_missing_values_are_none(self) -> None:
         (message,) = look(make_watch(), make_message("m")).messages
-        assert message.as_dict() == {
+        assert message == {
             "message_id": "m", "batch_id": "b", "code": None, "category": None, "created": None
         }  # fmt: skip
         undated = decode_message(dumps({"id": "m", "statuses": [{"code": 201}]}))
         (message,) = look(make_watch(), undated).messages
-        assert message.as_dict()["created"] is None
-        assert message.recipient is None
+        assert message["created"] is None
 
     def test_a_failure_begins_with_the_status(self) -> None:
         result = look(make_watch(), make_message("m", 202))
@@ -205,11 +203,6 @@ class TestResult:
         result = look(make_watch(), *(make_message(f"m{index}", code) for index, code in enumerate((201, 112, 201))))
         assert result.text == "Batch b: 1 x 112 DeliveredToCarrier (pending), 2 x 201 DeliveredToHandset (delivered)"
 
-    def test_changes_are_noticed(self) -> None:
-        watch = make_watch()
-        changes = [look(watch, make_message("m", code)).has_changed for code in (102, 102, 112, 112)]
-        assert changes == [True, False, True, False]
-
     def test_each_unknown_code_causes_one_warning(self) -> None:
         watch = make_watch()
         first, second = look(watch, make_message("m1", 199), make_message("m2", 198), make_message("m3")).warnings
@@ -229,13 +222,13 @@ class TestQueries:
     def test_a_message_of_a_batch_is_read_by_its_ids(self) -> None:
         watch = make_watch(batch_id="b", message_id="m")
         result, queries = poll(watch)
-        assert (result.verdict, result.messages, queries) == ("waiting", (), [ReadMessage("b", "m")])
+        assert (result.verdict, result.messages, queries) == ("waiting", [], [ReadMessage("b", "m")])
         result, queries = poll(watch, singles={"m": make_message("m", 201)})
-        assert (result.verdict, queries) == ("reached", [ReadMessage("b", "m")])
+        assert (result.verdict, queries) == ("success", [ReadMessage("b", "m")])
 
     def test_a_message_without_a_batch_id_belongs_to_the_watched_batch(self) -> None:
         (message,) = look(make_watch(), make_message("m", 201, batch_id=None)).messages
-        assert message.batch_id == "b"
+        assert message["batch_id"] == "b"
 
     def test_a_search_for_a_message_ends_on_its_page(self) -> None:
         watch = make_watch(participant=NUMBER, message_id="m2")
@@ -246,10 +239,10 @@ class TestQueries:
         result = steps.send(make_page(make_message("m2", 112), make_message("m1", 201)))
         assert isinstance(result, PollResult)
         assert result.verdict == "waiting"
-        assert [message.message_id for message in result.messages] == ["m2"]
+        assert [message["message_id"] for message in result.messages] == ["m2"]
         # From now on it is read by its id.
         result, queries = poll(watch, singles={"m2": make_message("m2", 201)})
-        assert (result.verdict, queries) == ("reached", [ReadMessage("b", "m2")])
+        assert (result.verdict, queries) == ("success", [ReadMessage("b", "m2")])
 
     def test_a_search_for_a_message_continues_in_another_process(self) -> None:
         watch = make_watch(participant=NUMBER, message_id="m")
@@ -274,7 +267,7 @@ class TestQueries:
         tied = [make_message(f"m2{number}", 201, reference="r" if number == 1 else None) for number in range(TIED)]
         result = steps.send(make_page(*tied))
         assert isinstance(result, PollResult)
-        assert [message.message_id for message in result.messages] == ["m2", "m4", "m3", "m21"]
+        assert [message["message_id"] for message in result.messages] == ["m2", "m4", "m3", "m21"]
 
     def test_the_newest_message_is_the_first_of_the_first_page(self) -> None:
         watch = make_watch(**REFERENCE)

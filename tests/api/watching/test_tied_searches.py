@@ -38,7 +38,7 @@ def found_by(watch: StatusWatch, server: Conversation, page_size: int) -> set[st
         if (step := steps.send(page)) is not query:
             break
     assert isinstance(step, PollResult)
-    return {message.message_id for message in step.messages}
+    return {message["message_id"] for message in step.messages}
 
 
 @pytest.mark.parametrize("tied", [2, 3, 5, TIED])

@@ -7,20 +7,19 @@ import json
 import logging
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
 
-from airflow_provider_ip1.api.messages import MessageStatus
-from airflow_provider_ip1.api.watching.status_watch import StatusWatch, WatchedMessage
+from airflow_provider_ip1.api.watching.status_watch import StatusWatch
 from airflow_provider_ip1.api.watching.wait import (
     MAX_EVENT_BYTES,
     NOT_FOUND_PAUSE,
     SIGN_OF_LIFE,
     Wait,
-    WaitResult,
+    end_event,
     error_event,
     seconds,
 )
@@ -86,9 +85,9 @@ def test_it_polls_until_the_status_is_reached() -> None:
     wait = make_wait()
     run = Run(wait, (with_status(wait.watch, code) for code in (112, 112, 201)))
     assert run.polled_at == [0.0, 60.0, 120.0]
-    assert run.result.status == "success"
-    assert run.result.as_dicts()[0]["code"] == 201
-    assert run.result.as_event() == {"status": "success", "messages": run.result.as_dicts()}
+    assert run.result.verdict == "success"
+    assert run.result.messages[0]["code"] == 201
+    assert end_event(run.result) == {"status": "success", "messages": run.result.messages}
     assert run.texts == [
         "Batch b: 1 x 112 DeliveredToCarrier (pending)",
         "Batch b: 1 x 201 DeliveredToHandset (delivered)",
@@ -99,11 +98,11 @@ def test_it_polls_until_the_status_is_reached() -> None:
 def test_a_failure_ends_it() -> None:
     wait = make_wait()
     run = Run(wait, [with_status(wait.watch, 202)])
-    assert run.result.status == "failure"
+    assert run.result.verdict == "failure"
     assert run.texts[-1] == run.result.text
     assert run.result.text.startswith("202 Expired (undelivered): message m")
-    assert run.result.as_event() == {
-        "status": "failure", "messages": run.result.as_dicts(), "text": run.result.text
+    assert end_event(run.result) == {
+        "status": "failure", "messages": run.result.messages, "text": run.result.text
     }  # fmt: skip
 
 
@@ -111,15 +110,15 @@ def test_the_last_poll_is_at_the_deadline() -> None:
     wait = make_wait()
     run = Run(wait, (with_status(wait.watch, 112) for _ in range(99)))
     assert run.polled_at[-2:] == [960.0, 1000.0]
-    assert run.result.as_event() == {"status": "timeout", "text": "Batch b: 1 x 112 DeliveredToCarrier (pending)"}
-    assert run.result.messages == ()
+    assert end_event(run.result) == {"status": "timeout", "text": "Batch b: 1 x 112 DeliveredToCarrier (pending)"}
+    assert run.result.messages == []
 
 
 def test_a_timeout_during_an_outage_reports_the_error() -> None:
     wait = make_wait(deadline=100.0)
     run = Run(wait, [with_status(wait.watch, 112), OUTAGE, OUTAGE])
     assert run.polled_at == [0.0, 60.0, 100.0]
-    assert (run.result.status, run.result.text) == ("timeout", str(OUTAGE))
+    assert (run.result.verdict, run.result.text) == ("timeout", str(OUTAGE))
     assert run.texts[-2:] == [f"Poll failed ({count} in a row): {OUTAGE}" for count in (1, 2)]
     assert run.lines[-1][1] == logging.WARNING
 
@@ -184,11 +183,11 @@ class TestNotFound:
 
     def test_none_means_never(self) -> None:
         wait = make_wait(not_found_timeout=None)
-        assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
+        assert Run(wait, [poll(wait.watch)[0]] * 99).result.verdict == "timeout"
 
     def test_silent_fail_waits_it_out(self) -> None:
         wait = make_wait(not_found_timeout=180.0, silent_fail=True)
-        assert Run(wait, [poll(wait.watch)[0]] * 99).result.status == "timeout"
+        assert Run(wait, [poll(wait.watch)[0]] * 99).result.verdict == "timeout"
 
     @pytest.mark.parametrize(
         ("given", "number"),
@@ -279,25 +278,22 @@ class TestEvent:
     @pytest.mark.parametrize("status", ["success", "failure"])
     @pytest.mark.parametrize("count", [0, 1, 10, 5000])
     def test_messages_are_included_if_they_fit(self, status: Any, count: int) -> None:
-        messages = tuple(
-            WatchedMessage(f"{index:024}", f"{index:024}", MessageStatus(201, created=datetime.now(UTC)))
-            for index in range(count)
-        )
-        event = WaitResult(status, "some text", messages).as_event()
+        messages = poll(make_watch(), *(make_message(f"{index:024}", 201) for index in range(count)))[0].messages
+        event = end_event(PollResult(status, messages, "some text"))
         assert len(json.dumps(event)) <= MAX_EVENT_BYTES
         if count == 5000:
             assert event["count"] == count
             assert "messages" not in event
         else:
-            assert event["messages"] == [message.as_dict() for message in messages]
+            assert event["messages"] == messages
         assert event.get("text") == (None if status == "success" else "some text")
 
     @given(st.text(max_size=3000), st.integers(min_value=0, max_value=40), st.sampled_from(["failure", "timeout"]))
     @example("\N{PILE OF POO}" * 3000, 40, "failure")
     @example("x" * 3000, 40, "timeout")
     def test_it_is_small_whatever_the_text_is(self, text: str, count: int, status: Any) -> None:
-        messages = tuple(WatchedMessage(f"{index:024}", f"{index:024}") for index in range(count))
-        for event in (WaitResult(status, text, messages).as_event(), error_event("IP1ServerError", text)):
+        messages = poll(make_watch(), *(make_message(f"{index:024}") for index in range(count)))[0].messages
+        for event in (end_event(PollResult(status, messages, text)), error_event("IP1ServerError", text)):
             assert len(json.dumps(event)) <= MAX_EVENT_BYTES
             shown = event["text"]
             assert shown == text or (shown.endswith("...") and text.startswith(shown[:-3]) and len(shown) > 100)

@@ -174,7 +174,7 @@ class TestFailures:
         assert schedule(failures=9).after_failure(FAILURE, 0.0) == 30.0
 
     def test_a_response_ends_an_outage(self) -> None:
-        plan, response = schedule(max_outage=50.0), PollResult("waiting", (), "", has_changed=False)
+        plan, response = schedule(max_outage=50.0), PollResult("waiting", [], "")
         for now in range(0, 400, 40):
             plan.take(FAILURE if now % 80 else response, now, Lines())
         assert plan.failures == 1
