@@ -10,10 +10,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait
+from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WatchT
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
 from airflow_provider_ip1.api.wording import duration_text
 from airflow_provider_ip1.compat import (
@@ -37,10 +37,6 @@ TRIGGER_GRACE = 600.0
 # Seconds.
 _LAST_MOMENT = 2.0
 _STATE_KEY = "ip1_wait"
-_ERRORS: Mapping[str, type[IP1Error]] = {
-    name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
-}
-WatchT = TypeVar("WatchT", bound=Watch)
 
 
 class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
@@ -120,8 +116,8 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                     return self._finish("failure", text, messages)
                 case {"status": "timeout", "text": str(text)}:
                     return self._finish("timeout", text, [])
-                case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
-                    raise self._final(_ERRORS[name](text))
+                case {"status": "error", "error": str(name), "text": str(text)} if hasattr(exceptions, name):
+                    raise self._final(getattr(exceptions, name)(text))
             raise self._unexpected_event()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -91,10 +91,10 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
         since = time_or_none(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
-        if self._is_from_anyone:
-            return IncomingWatch(None, since, self.pattern, state)
-        participant = required_text(self.participant, "participant")
-        refuse_printed_list(participant, "participant")
+        participant = None
+        if not self._is_from_anyone:
+            participant = required_text(self.participant, "participant")
+            refuse_printed_list(participant, "participant")
         return IncomingWatch(participant, since, self.pattern, state)
 
     @failing_at_once()
@@ -114,12 +114,10 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         super()._finish(status, text, messages)
-        match messages:
-            case [
-                {"message_id": str(), "batch_id": str() | None, "received": str() | None, "groups": list()} as message
-            ]:
-                return message | {"text": self._read_text(message)} if self.return_text else message
-        raise self._unexpected_event()
+        if len(messages) != 1:
+            raise self._unexpected_event()
+        (message,) = messages
+        return message | {"text": self._read_text(message)} if self.return_text else message
 
     def _read_text(self, message: dict[str, Any]) -> str:
         """Read the text on the worker, because the trigger's event is stored in Airflow's database."""

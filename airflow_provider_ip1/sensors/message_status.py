@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_ip1.api.account import senders_text
+from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
 from airflow_provider_ip1.api.watching.status_watch import Require, StatusWatch, check_require, check_selection
 from airflow_provider_ip1.api.watching.wait import Wait, seconds
@@ -143,7 +144,8 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
 
     def _begin(self, context: Context) -> Wait[StatusWatch]:
         wait = super()._begin(context)
-        for code in wait.watch.rule.undocumented_codes:
+        rule = wait.watch.rule
+        for code in sorted((rule.expected | rule.failed) - KNOWN_CODES - set(CATEGORIES), key=str):
             self.log.warning("Status code %s in expected or failed is not one that iP.1 documents.", code)
         return wait
 

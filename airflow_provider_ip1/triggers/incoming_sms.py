@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,10 +44,9 @@ def _sparing_the_triggerer() -> Iterator[None]:
     """
     try:
         yield
-    except IP1ParticipantError as error:
-        raise _UnusableParticipant(str(error)) from None
     except ValueError as error:
-        raise _UnusableArgument(str(error)) from None
+        kind = _UnusableParticipant if isinstance(error, IP1ParticipantError) else _UnusableArgument
+        raise kind(str(error)) from None
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
@@ -102,13 +101,10 @@ class IncomingSmsTrigger(BaseEventTrigger):
                 # The text "None" is a value that is missing.
                 required_text(participant, "participant")
             self._start = _check_start(start)
+        #: Where to begin, as text.
+        self.start = self._start.isoformat() if isinstance(self._start, datetime) else self._start
         self.poke_interval = interval
         self.ip1_conn_id = ip1_conn_id
-
-    @property
-    def start(self) -> str:
-        """Where to begin, as text."""
-        return self._start.isoformat() if isinstance(self._start, datetime) else self._start
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """:return: the import path of this class, and its arguments as JSON values."""
@@ -121,19 +117,6 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""
-        while True:
-            try:
-                async with aclosing(self._watch()) as events:
-                    async for event in events:
-                        yield event
-            except Exception:
-                # Airflow restarts a trigger that ends at once, without a pause.
-                self.log.exception(
-                    "The trigger failed with an unexpected error. It begins again at its saved position."
-                )
-                await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
-
-    async def _watch(self) -> AsyncGenerator[TriggerEvent, None]:
         watch, now = await self._open_watch(), time.time()
         wait = Wait(watch=watch, deadline=math.inf, started_at=now, poke_interval=self.poke_interval, silent_fail=True)
         wait.resume(now, self.log)

@@ -439,8 +439,6 @@ class TestArguments:
         {},
         {"status": "success"},
         {"status": "success", "messages": []},
-        {"status": "success", "messages": [{"message_id": "m"}]},
-        {"status": "success", "messages": [{"message_id": "m", "batch_id": 7, "received": None, "groups": []}]},
         {"status": "failure", "messages": [], "text": "x"},
         {"status": "error", "error": "SystemExit", "text": "x"},
     ],

@@ -33,25 +33,11 @@ class _InboxWatch:
 
     def __init__(self, participant: str | None, start: Start | datetime, state: Mapping[str, Any] | None) -> None:
         self._cursor = AccountCursor(start, state) if participant is None else Cursor(participant, start, state)
-
-    @property
-    def participant(self) -> str | None:
-        """The participant, normalized; ``None`` for the whole account."""
-        return self._cursor.participant
-
-    @property
-    def _inbox(self) -> str:
-        return "to the account" if self.participant is None else f"from {mask_number(self.participant)}"
-
-    @property
-    def subject(self) -> str:
-        """The messages in words, with a masked number."""
-        return f"SMS {self._inbox}"
-
-    @property
-    def title(self) -> str:
-        """What to wait for, in words."""
-        return self.subject
+        #: The participant, normalized; ``None`` for the whole account.
+        self.participant = self._cursor.participant
+        self._inbox = "to the account" if self.participant is None else f"from {mask_number(self.participant)}"
+        #: The messages, and what to wait for, in words, with a masked number.
+        self.subject = self.title = f"SMS {self._inbox}"
 
 
 class IncomingWatch(_InboxWatch):
@@ -77,6 +63,8 @@ class IncomingWatch(_InboxWatch):
         self.since = since if isinstance(since, datetime) else datetime.fromtimestamp(since, UTC)
         self._compiled = None if pattern is None else Pattern(pattern)
         super().__init__(participant, self.since, None if state is None else state["cursor"])
+        matching = "" if pattern is None else " that matches the pattern"
+        self.title = f"an {self.subject}{matching}, received since {self.since:%Y-%m-%d %H:%M:%S} UTC"
         # how many messages did not match so far
         self._others: int = 0 if state is None else state["others"]
 
@@ -93,12 +81,6 @@ class IncomingWatch(_InboxWatch):
             "pattern": self.pattern,
             "state": {"cursor": self._cursor.state(), "others": self._others},
         }
-
-    @property
-    def title(self) -> str:
-        """What the wait is for, in words."""
-        matching = "" if self.pattern is None else " that matches the pattern"
-        return f"an {self.subject}{matching}, received since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
     def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """

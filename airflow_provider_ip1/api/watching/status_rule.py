@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES, TERMINAL_CATEGORIES, Category, status_category
+from airflow_provider_ip1.api.status import CATEGORIES, TERMINAL_CATEGORIES, Category, status_category
 from airflow_provider_ip1.api.watching.watch import Verdict
 
 StatusArgument: TypeAlias = int | Category | Iterable[int | Category]
@@ -78,11 +78,6 @@ class StatusRule:
     def expected_text(self) -> str:
         """The expected statuses, for logs."""
         return _listed(self.expected, " or ")
-
-    @property
-    def undocumented_codes(self) -> list[int]:
-        """The codes in this rule that iP.1 does not document. They are new, or typing errors."""
-        return sorted(code for code in self.expected | self.failed if isinstance(code, int) and code not in KNOWN_CODES)
 
 
 def _statuses(argument: StatusArgument, name: str) -> frozenset[int | Category]:

@@ -107,11 +107,6 @@ def test_other_types_and_combinations(arguments: tuple[Any, ...], text: str) -> 
         from_arguments(*arguments)
 
 
-def test_undocumented_codes() -> None:
-    rule = from_arguments(["delivered", 201, 299], [511, 298, "rejected"])
-    assert rule.undocumented_codes == [298, 299]
-
-
 def test_the_expected_statuses_in_words() -> None:
     assert from_arguments("delivered").expected_text == "delivered"
     assert from_arguments(["delivered", 202]).expected_text == "202 or delivered"
