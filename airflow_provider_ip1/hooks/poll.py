@@ -13,7 +13,6 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ip1.api.watching.wait import Wait
@@ -127,7 +126,7 @@ def _responses(client: BaseClient, query: Query) -> Callable[[], Flow[Page | Mes
     from airflow_provider_ip1.client.list_reading import ListReading
 
     if isinstance(query, ReadMessage):
-        return partial(_message, client, query)
+        return lambda: _message(client, query)
     return ListReading(client, query).next_page
 
 

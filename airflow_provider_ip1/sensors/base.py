@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WatchT
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
-from airflow_provider_ip1.api.wording import duration_text
+from airflow_provider_ip1.api.wording import counted, duration_text
 from airflow_provider_ip1.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -91,7 +91,10 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             wait.poll_at = 0.0
         self._pokes_again = False
         while (result := self._poll(wait)) is None:
-            self._remember(context, wait)
+            if self.reschedule:
+                found = wait.watch.to_dict()["state"]
+                state = {"watch": _digest(wait.watch), "state": found, "known_at": wait.known_at}
+                self._call_state_store(context, "set", state)
             # BaseSensorOperator notices a timeout too, but treats never_fail differently then. So a last poll that is
             # due in a moment is not left to the next poke, before which the time could run out.
             if wait.deadline - time.time() > _LAST_MOMENT:
@@ -109,7 +112,10 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             the trigger.
         """
         with self._skipping_like_poke():
-            match self._with_messages(context, event):
+            match event:
+                case {"status": "success" | "failure", "count": int(count)}:
+                    event = {**event, "messages": self._read_messages(context, count)}
+            match event:
                 case {"status": "success", "messages": list(messages)}:
                     return self._finish("success", "", messages)
                 case {"status": "failure", "messages": list(messages), "text": str(text)}:
@@ -165,10 +171,6 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         if status == "timeout":
             raise AirflowSensorTimeout(f"Time is up after {duration_text(self.timeout)}. Last poll: {text}")
         return messages
-
-    def _with_messages(self, context: Context, event: Any) -> Any:
-        """Return the event, with the messages that did not fit into it."""
-        return event
 
     # -- all modes
 
@@ -245,22 +247,15 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         self._wait.poll_at, self._pokes_again = now + pause, True
         return 0.0
 
-    def _remember(self, context: Context, wait: Wait[WatchT]) -> None:
-        if self._state_store(context) is not None:
-            found = wait.to_dict()
-            state = {"watch": _digest(wait.watch), "state": found["state"], "known_at": found["known_at"]}
-            self._call_state_store(context, "set", state)
-
-    def _state_store(self, context: Context) -> Any:
-        """Airflow 3.3 has a store in which a rescheduled task can remember what it found."""
-        return context.get("task_state_store") if self.reschedule and not self.deferrable else None
-
     def _call_state_store(self, context: Context, method: str, *values: Any) -> Any:
-        """Call a method of the store. Without it, or if it fails, return ``None``."""
-        if (store := self._state_store(context)) is None:
-            return None
+        """
+        Call a method of the store in which a rescheduled task can remember what it found, since Airflow 3.3.
+
+        Without it, or if it fails, return ``None``.
+        """
+        store = context.get("task_state_store") if self.reschedule and not self.deferrable else None
         try:
-            return getattr(store, method)(_STATE_KEY, *values)
+            return None if store is None else getattr(store, method)(_STATE_KEY, *values)
         except Exception as error:
             self.log.warning(
                 "Airflow's store for the state of tasks has failed (%s), so the next poll searches from the beginning.",
@@ -269,6 +264,14 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             return None
 
     # -- deferrable
+
+    def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
+        """Read the messages that did not fit into the trigger's event, which has the verdict."""
+        self.log.info("Reading the statuses of %s.", counted(count, "message"))
+        wait = self._make_wait(context)
+        result = self._poll(wait, least=count)
+        messages = wait.found.messages
+        return self._finish(result.verdict, result.text, []) if result and len(messages) < count else messages
 
     @contextmanager
     def _skipping_like_poke(self) -> Iterator[None]:

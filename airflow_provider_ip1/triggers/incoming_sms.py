@@ -128,8 +128,8 @@ class IncomingSmsTrigger(BaseEventTrigger):
                 if result is not None and result.messages:
                     self.log.info("%s: %s", counted(len(result.messages), "new message"), watch.subject)
                     yield TriggerEvent(arrival_event(result))  # type: ignore[no-untyped-call]
-                if position is not None and await self._save(position):
-                    watch.has_saved(position)
+                if position is not None:
+                    await self._save(watch, position)
 
     # -- the state of the asset
 
@@ -163,15 +163,14 @@ class IncomingSmsTrigger(BaseEventTrigger):
                 self.log.warning("The position cannot be read: %s. Trying again.", type(error).__name__)
                 await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
 
-    async def _save(self, position: dict[str, Any]) -> bool:
+    async def _save(self, watch: ArrivalWatch, position: dict[str, Any]) -> None:
         try:
             await self._call_store("set", position)
+            watch.has_saved(position)
         except Exception as error:
             self.log.warning(
                 "The position cannot be saved: %s. Trying again after the next poll.", type(error).__name__
             )
-            return False
-        return True
 
     async def _call_store(self, name: str, *values: Any) -> Any:
         """Call a method of the state of the asset, if there is one. Airflow before 3.3 has none."""

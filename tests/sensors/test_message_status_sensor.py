@@ -686,6 +686,7 @@ class TestArguments:
         ("arguments", "text"),
         [
             ({"require": "most"}, "require must be 'all' or 'any'"),
+            ({"require": None}, "require must be 'all' or 'any'"),
             ({"on_failure": "ignore"}, "on_failure must be 'fail' or 'return', not 'ignore'"),
             ({"not_found_timeout": -1}, "not_found_timeout must be a timedelta or a number"),
             ({"not_found_timeout": timedelta(seconds=-1)}, "not_found_timeout must be a timedelta or a number"),
@@ -729,7 +730,6 @@ class TestEvents:
             {"status": "success"},
             {"status": "success", "messages": None},
             {"status": "success", "count": None},
-            {"status": "failure", "count": 1},
             {"status": "done", "messages": []},
             {"status": "failure"},
             {"status": "timeout"},

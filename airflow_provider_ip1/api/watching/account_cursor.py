@@ -128,15 +128,11 @@ class AccountCursor(ListCursor["Batch"]):
 
     def _first_old(self, read: Read[Batch], is_ordered: bool, latest: datetime) -> Steps[tuple[Read[Batch], int]]:
         """Return the place from which on no batch is new, and what was read, which may be more."""
-        time = None
+        if (boundary := self._boundary(read)) is not None:
+            return read, boundary
+        time = self._newest
         if not self._has_polled:
-            if self._since is None:
-                return read, 0
             time = self._since if is_ordered else None
-        elif not self.is_whole:
-            if (boundary := self._boundary(read)) is not None:
-                return read, boundary
-            time = self._newest
         return (read, len(read.rows)) if time is None else (yield from self._locate(time, read, latest))
 
     def _locate(self, time: datetime, read: Read[Batch], latest: datetime) -> Steps[tuple[Read[Batch], int]]:

@@ -13,7 +13,7 @@ the account.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
@@ -146,7 +146,11 @@ class ListCursor(Generic[ItemT]):
         raise NotImplementedError
 
     def _boundary(self, read: Read[ItemT]) -> int | None:
-        """Return the place above which unknown rows are new; ``None`` if no known row is listed any more."""
+        """Return the place above which unknown rows are new; ``None`` if only the times of messages can tell."""
+        if not self._has_polled:
+            return 0 if self._since is None else None
+        if self.is_whole:
+            return len(read.rows)
         inner = frozenset(self.known[: self.window - self.guard])
         boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
         if boundary is None:
@@ -210,26 +214,22 @@ class Cursor(ListCursor["Message"]):
         query = read_conversation(self.participant, "mo", PAGE_SIZE)
         read = yield from self._read(query, latest, since=self._since)
         read.check_order()
-        new = list(self._new_rows(read))
+        new = self._new_rows(read)
         self._advance(read, new)
         return tuple(row.item for row in reversed(new))
 
     def _items(self, page: Page, latest: datetime) -> Iterable[tuple[Message, datetime | None]]:
         return ((message, received_at(message, latest)) for message in page.messages)
 
-    def _new_rows(self, read: Read[Message]) -> Iterator[Row[Message]]:
-        candidates = (row for row in read.rows if not row.is_known and not row.is_before_start)
-        if not self._has_polled and self._since is None:
-            return iter(())
-        if self.is_whole:
-            return candidates
+    def _new_rows(self, read: Read[Message]) -> list[Row[Message]]:
+        candidates = [row for row in read.rows if not row.is_known and not row.is_before_start]
+        if (boundary := self._boundary(read)) is not None:
+            return [row for row in candidates if row.place < boundary]
         if not self._has_polled:
             first_old = next((row.place for row in read.rows if row.is_before_start), len(read.rows))
-            return (row for row in candidates if row.received is not None or row.place < first_old)
-        if (boundary := self._boundary(read)) is not None:
-            return (row for row in candidates if row.place < boundary)
+            return [row for row in candidates if row.received is not None or row.place < first_old]
         newest = self._newest
-        return (row for row in candidates if row.received is None or newest is None or row.received >= newest)
+        return [row for row in candidates if row.received is None or newest is None or row.received >= newest]
 
 
 @dataclass(frozen=True, slots=True)

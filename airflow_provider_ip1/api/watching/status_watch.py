@@ -59,17 +59,6 @@ def check_selection(names: Set[str]) -> None:
         )
 
 
-def check_require(require: str) -> None:
-    """
-    Check how many of the watched messages have to reach an expected status.
-
-    :param require: ``"all"`` or ``"any"``.
-    :raises ValueError: it is something else.
-    """
-    if require not in ("all", "any"):
-        raise ValueError(f"require must be 'all' or 'any', not {require!r}")
-
-
 @dataclass(repr=False)
 class StatusWatch:
     """
@@ -94,19 +83,27 @@ class StatusWatch:
     state: InitVar[Mapping[str, Any] | None] = None
 
     def __post_init__(self, state: Mapping[str, Any] | None) -> None:
-        selection = ("participant", "batch_id", "message_id", "reference")
-        check_selection({name for name in selection if getattr(self, name) is not None})
+        selectors = ("participant", "batch_id", "message_id", "reference")
+        check_selection({name for name in selectors if getattr(self, name) is not None})
         if self.participant is not None:
             self.participant = normalize_participant(self.participant)
         if self.batch_id is not None:
             self.batch_id = check_id(self.batch_id, "batch_id")
         if self.message_id is not None:
             self.message_id = check_id(self.message_id, "message_id")
-        if self.reference is not None and (not isinstance(self.reference, str) or not self.reference):
-            raise ValueError("reference must be a string that is not empty")
         self.rule = StatusRule.from_arguments(self.expected, self.failed)
         self.expected, self.failed = self.rule.as_lists()
-        check_require(self.require)
+        quantity = "all messages" if self.require == "all" else "any message"
+        if self.message_id is not None:
+            #: The messages in words, without a complete phone number.
+            self.subject = awaited = f"message {self.message_id}"
+        elif self.reference is not None:
+            selection = f"with reference {mask_number(self.reference)[:_SHOWN_REFERENCE]!r}"
+            self.subject, awaited = f"messages {selection}", f"{quantity} {selection}"
+        else:
+            self.subject, awaited = f"batch {self.batch_id}", f"{quantity} of batch {self.batch_id}"
+        #: The messages and the statuses that they should reach, in words.
+        self.title = f"{awaited} to reach {self.rule.expected_text}"
         self._expected_count = self._checked_count()
         self.expected_count = self._expected_count or None
         state = state or {}
@@ -148,26 +145,6 @@ class StatusWatch:
             "count": self._count,
         }
         return {option.name: getattr(self, option.name) for option in fields(self)} | {"state": state}
-
-    @property
-    def title(self) -> str:
-        """The messages and the statuses that they should reach, in words."""
-        quantity = "all messages" if self.require == "all" else "any message"
-        subject = self.subject if self.message_id is not None else f"{quantity} {self._selection}"
-        return f"{subject} to reach {self.rule.expected_text}"
-
-    @property
-    def subject(self) -> str:
-        """The messages in words, without a complete phone number."""
-        if self.message_id is not None:
-            return f"message {self.message_id}"
-        return f"batch {self.batch_id}" if self.reference is None else f"messages {self._selection}"
-
-    @property
-    def _selection(self) -> str:
-        if self.reference is None:
-            return f"of batch {self.batch_id}"
-        return f"with reference {mask_number(self.reference)[:_SHOWN_REFERENCE]!r}"
 
     def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_ip1.api.decoding import decode_message
 from airflow_provider_ip1.api.messages import Message
-from airflow_provider_ip1.api.watching.status_watch import TIED, StatusWatch, check_require, check_selection
+from airflow_provider_ip1.api.watching.status_watch import TIED, StatusWatch, check_selection
 from airflow_provider_ip1.api.watching.watch import PollResult, ReadMessage, read_batch, read_conversation
 from airflow_provider_ip1.exceptions import IP1ParticipantError, IP1ResponseError
 from tests.api.json_values import dumps
@@ -307,18 +307,6 @@ def test_state_is_json() -> None:
     assert in_another_process(watch).to_dict() == watch.to_dict()
 
 
-@pytest.mark.parametrize("require", ["all", "any"])
-def test_require(require: Any) -> None:
-    check_require(require)
-    assert make_watch(require=require).require == require
-
-
-@pytest.mark.parametrize("require", ["most", "ALL", None])
-def test_other_values_of_require(require: Any) -> None:
-    with pytest.raises(ValueError, match="require must be 'all' or 'any'"):
-        check_require(require)
-
-
 class TestSelection:
     def test_exactly_four_combinations_select_messages(self) -> None:
         names = ("participant", "batch_id", "message_id", "reference")
@@ -343,8 +331,6 @@ class TestSelection:
         [
             ({"batch_id": ""}, ValueError, "batch_id is empty"),
             ({"batch_id": "b", "message_id": 7}, ValueError, "message_id must be a string"),
-            ({"participant": NUMBER, "reference": ""}, ValueError, "reference must be a string that is not empty"),
-            ({"participant": NUMBER, "reference": 7}, ValueError, "reference must be a string that is not empty"),
             ({"participant": 7, "reference": "r"}, IP1ParticipantError, "must be a string"),
         ],
         ids=str,
