@@ -8,7 +8,7 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -24,7 +24,7 @@ from airflow_provider_ip1.compat import (
     PokeReturnValue,
     first_reschedule_date,
 )
-from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
+from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.poll import wait_a_turn
 from airflow_provider_ip1.template_values import RejectedArgument, RejectedParticipant, failing_at_once, required_text
 
@@ -55,8 +55,8 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._wait: Wait[WatchT] | None = None
-        # Whether the next poke comes from the loop of BaseSensorOperator. It sleeps first, and logs signs of life.
-        self._pokes_again = False
+        # When the next poke polls. In the loop of BaseSensorOperator, it sleeps until then, and logs signs of life.
+        self._poke_at = 0.0
 
     def execute(self, context: Context) -> Any:
         """
@@ -87,9 +87,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :raises IP1Error: iP.1 refused the request, or did not respond for too long.
         """
         wait = self._wait or self._begin(context)
-        if not self._pokes_again:
-            wait.poll_at = 0.0
-        self._pokes_again = False
+        wait.poll_at, self._poke_at = self._poke_at, 0.0
         while (result := self._poll(wait)) is None:
             if self.reschedule:
                 found = wait.watch.to_dict()["state"]
@@ -111,7 +109,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :raises IP1Error: iP.1 refused the request or did not respond for too long, or the event does not come from
             the trigger.
         """
-        with self._skipping_like_poke():
+        with self._skipping_like_poke(), self._rejecting_participants():
             match event:
                 case {"status": "success" | "failure", "count": int(count)}:
                     event = {**event, "messages": self._read_messages(context, count)}
@@ -123,7 +121,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                 case {"status": "timeout", "text": str(text)}:
                     return self._finish("timeout", text, [])
                 case {"status": "error", "error": str(name), "text": str(text)} if hasattr(exceptions, name):
-                    raise self._final(getattr(exceptions, name)(text))
+                    raise getattr(exceptions, name)(text)
             raise self._unexpected_event()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -218,19 +216,16 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :return: the result of the wait if it has ended.
         """
         while wait.result is None:
-            try:
+            with self._rejecting_participants():
                 outcome = wait_a_turn(self.ip1_conn_id, wait, self.log, least=least)
-            except IP1ParticipantError as error:
-                raise self._final(error) from None
             is_answer = isinstance(outcome, PollResult) and not wait.is_in_doubt
             if is_answer or (outcome is not None and not outlasts_failures):
                 break
         return wait.result
 
-    def _final(self, error: IP1Error) -> IP1Error:
+    def _rejecting_participants(self) -> AbstractContextManager[None]:
         """Let a participant that iP.1 rejects fail the task at once, except where Airflow would skip the task then."""
-        is_rejected = isinstance(error, IP1ParticipantError)
-        return RejectedParticipant(str(error)) if is_rejected and not self.soft_fail and not self.never_fail else error
+        return nullcontext() if self.soft_fail or self.never_fail else failing_at_once()
 
     # -- poke and reschedule
 
@@ -244,7 +239,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             pause = self._wait.poll_at - now
         if self.reschedule or self._wait is None:
             return max(0.0, pause)
-        self._wait.poll_at, self._pokes_again = now + pause, True
+        self._poke_at = now + pause
         return 0.0
 
     def _call_state_store(self, context: Context, method: str, *values: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.watching.wait import Wait, end_event, error_event
-from airflow_provider_ip1.api.watching.watch import PollResult, Watch
+from airflow_provider_ip1.api.watching.watch import Watch
 from airflow_provider_ip1.compat import BaseTrigger, TriggerEvent
 from airflow_provider_ip1.exceptions import IP1Error
 from airflow_provider_ip1.hooks.ip1 import IP1AsyncHook
@@ -65,7 +65,11 @@ class BasePollingTrigger(BaseTrigger):
         try:
             # Close the hook before sending the event: Airflow may not come back to the generator afterwards.
             async with IP1AsyncHook(self.ip1_conn_id) as hook:
-                event = end_event(await self._wait(hook))
+                wait = Wait.from_dict(self.wait, type(self).watch_class)
+                wait.resume(time.time(), self.log)
+                while wait.result is None:
+                    await wait_a_turn_async(hook, wait, self.log)
+            event = end_event(wait.result)
         except IP1Error as error:
             event = error_event(type(error).__name__, str(error))
         except Exception as error:
@@ -74,10 +78,3 @@ class BasePollingTrigger(BaseTrigger):
             text = f"The trigger failed: {type(error).__name__}. See the log of the triggerer for details."
             event = error_event(IP1Error.__name__, text)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
-
-    async def _wait(self, hook: IP1AsyncHook) -> PollResult:
-        wait = Wait.from_dict(self.wait, type(self).watch_class)
-        wait.resume(time.time(), self.log)
-        while wait.result is None:
-            await wait_a_turn_async(hook, wait, self.log)
-        return wait.result

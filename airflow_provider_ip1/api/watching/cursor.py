@@ -272,7 +272,8 @@ class Read(Generic[ItemT]):
         self._seen = self._known.union(cursor.others)
         self._since = since
         self._first_old: int | None = None
-        self._last_known = -1
+        #: How many rows were read below the known ones.
+        self.rows_below = 0
 
     def add(self, item: ItemT, received: datetime | None, *, is_late: bool) -> None:
         """
@@ -287,15 +288,9 @@ class Read(Generic[ItemT]):
         is_known = digest in self._seen
         self.rows.append(Row(place, item, digest, received, is_known, is_before_start, is_late and not is_known))
         self.digests.add(digest)
-        if digest in self._known:
-            self._last_known = place
+        self.rows_below = 0 if digest in self._known else self.rows_below + 1
         if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):
             self._first_old = place
-
-    @property
-    def rows_below(self) -> int:
-        """How many rows were read below the known ones."""
-        return len(self.rows) - 1 - self._last_known
 
     @property
     def is_enough(self) -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_ip1.api.phone import mask_number
@@ -18,41 +17,27 @@ type leaves that out, so that type checkers find misspelled categories.
 """
 
 
-@dataclass(frozen=True, slots=True)
 class StatusRule:
     """
     The statuses that a task waits for, and the statuses that end the wait as a failure.
 
     A code takes precedence over its category.
 
-    :param expected: codes and categories.
-    :param failed: codes and categories.
+    :param expected: a code, a category or a list of both; at least one.
+    :param failed: the same. ``None`` (default) stands for every terminal category that is not expected. With an empty
+        list no status is a failure: the wait ends by success or timeout.
+    :raises ValueError: a value is neither a code nor a category, or is in both arguments. The error names the argument
+        and the value.
     """
 
-    expected: frozenset[int | Category]
-    failed: frozenset[int | Category]
-
-    @classmethod
-    def from_arguments(cls, expected: StatusArgument, failed: StatusArgument | None = None) -> StatusRule:
-        """
-        Make a rule from the arguments of a sensor or trigger.
-
-        :param expected: a code, a category or a list of both; at least one.
-        :param failed: the same. ``None`` (default) stands for every terminal category that is not expected. With an
-            empty list no status is a failure: the wait ends by success or timeout.
-        :return: the rule.
-        :raises ValueError: a value is neither a code nor a category, or is in both arguments. The error names the
-            argument and the value.
-        """
-        expected_statuses = _statuses(expected, "expected")
-        if not expected_statuses:
+    def __init__(self, expected: StatusArgument, failed: StatusArgument | None = None) -> None:
+        self.expected = _statuses(expected, "expected")
+        if not self.expected:
             raise ValueError("expected is empty: give at least one status code or category")
-        if failed is None:
-            return cls(expected_statuses, frozenset(TERMINAL_CATEGORIES) - expected_statuses)
-        failed_statuses = _statuses(failed, "failed")
-        if both := expected_statuses & failed_statuses:
-            raise ValueError(f"{_listed(both)} is in expected and in failed: keep it in one of them")
-        return cls(expected_statuses, failed_statuses)
+        others = frozenset(TERMINAL_CATEGORIES) - self.expected
+        self.failed = others if failed is None else _statuses(failed, "failed")
+        if both := ", ".join(sorted(map(str, self.expected & self.failed))):
+            raise ValueError(f"{both} is in expected and in failed: keep it in one of them")
 
     def verdict_for(self, code: int | None) -> Verdict:
         """
@@ -71,13 +56,8 @@ class StatusRule:
         return "waiting"
 
     def as_lists(self) -> tuple[list[int | Category], list[int | Category]]:
-        """:return: ``expected`` and ``failed`` as JSON values, for :meth:`from_arguments`."""
+        """:return: ``expected`` and ``failed`` as JSON values, which make an equal rule."""
         return sorted(self.expected, key=str), sorted(self.failed, key=str)
-
-    @property
-    def expected_text(self) -> str:
-        """The expected statuses, for logs."""
-        return _listed(self.expected, " or ")
 
 
 def _statuses(argument: StatusArgument, name: str) -> frozenset[int | Category]:
@@ -99,7 +79,3 @@ def _status(value: int | str, name: str) -> int | Category:
         return status
     text = f"{name} has {value!r}, which is neither a status code of three digits (such as 201) nor one of the "
     raise ValueError(mask_number(f"{text}categories {', '.join(CATEGORIES)}"))
-
-
-def _listed(statuses: Iterable[int | str], separator: str = ", ") -> str:
-    return separator.join(map(str, sorted(statuses, key=str)))

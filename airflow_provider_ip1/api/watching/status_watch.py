@@ -91,8 +91,9 @@ class StatusWatch:
             self.batch_id = check_id(self.batch_id, "batch_id")
         if self.message_id is not None:
             self.message_id = check_id(self.message_id, "message_id")
-        self.rule = StatusRule.from_arguments(self.expected, self.failed)
-        self.expected, self.failed = self.rule.as_lists()
+        self.rule = StatusRule(self.expected, self.failed)
+        expected, failed = self.rule.as_lists()
+        self.expected, self.failed = expected, failed
         quantity = "all messages" if self.require == "all" else "any message"
         if self.message_id is not None:
             #: The messages in words, without a complete phone number.
@@ -103,7 +104,7 @@ class StatusWatch:
         else:
             self.subject, awaited = f"batch {self.batch_id}", f"{quantity} of batch {self.batch_id}"
         #: The messages and the statuses that they should reach, in words.
-        self.title = f"{awaited} to reach {self.rule.expected_text}"
+        self.title = f"{awaited} to reach {' or '.join(map(str, expected))}"
         self._expected_count = self._checked_count()
         self.expected_count = self._expected_count or None
         state = state or {}

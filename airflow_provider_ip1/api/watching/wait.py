@@ -255,22 +255,21 @@ class Wait(Generic[WatchT]):
                 known = f" {self._text.rstrip('.')}." if self._text else ""
                 self._log(log.info, f"Still waiting.{known} Next poll at {moment_text(self.poll_at)}.", now)
             return
-        error: IP1Error | None
-        if isinstance(outcome, PollResult):
-            self._text, error = outcome.text, self._look_at(outcome, now, log)
+        if isinstance(outcome, IP1Error):
+            self._text, next_poll = str(outcome), self.after_failure(outcome, now)
+            self._log(log.warning, f"Poll failed ({self.failures} in a row): {outcome}", now)
+        else:
+            self._text = outcome.text
+            self._look_at(outcome, now, log)
             if self.result is not None or self.is_in_doubt:
                 return
-        else:
-            self._text, error = str(outcome), outcome
-        next_poll = self.after_response(now) if error is None else self.after_failure(error, now)
-        if isinstance(outcome, IP1Error):
-            self._log(log.warning, f"Poll failed ({self.failures} in a row): {outcome}", now)
+            next_poll = self.after_response(now)
         if next_poll is None:
             self.result = PollResult("timeout", [], self._text)
         else:
             self.poll_at = next_poll
 
-    def _look_at(self, found: PollResult, now: float, log: Log) -> IP1NotFoundError | None:
+    def _look_at(self, found: PollResult, now: float, log: Log) -> None:
         for warning in found.warnings:
             self._log(log.warning, warning, now)
         if found.text != self.found.text:
@@ -282,18 +281,18 @@ class Wait(Generic[WatchT]):
             self.known_at = now
         if found.verdict != "waiting":
             self.result = found
-            return None
+            return
         if found.has_more and now < self.deadline:
             self.is_in_doubt, self.poll_at = True, now + MIN_PAUSE
-            return None
+            return
         unknown_for = now - (self.started_at if self.known_at is None else self.known_at)
-        if self.not_found_timeout is None or unknown_for < self.not_found_timeout:
-            return None
-        if self._empty_polls < NOT_FOUND_POLLS and not self.silent_fail:
+        if self.not_found_timeout is None or self.silent_fail or unknown_for < self.not_found_timeout:
+            return
+        if self._empty_polls < NOT_FOUND_POLLS:
             # Also after the deadline, so that the wait ends the same way in every mode.
             self.is_in_doubt, self.poll_at = True, now + NOT_FOUND_PAUSE
-            return None
-        return IP1NotFoundError(
+            return
+        raise IP1NotFoundError(
             f"iP.1 has not known {self.watch.subject} for {duration_text(unknown_for)}, and not_found_timeout is "
             f"{duration_text(self.not_found_timeout)}. Check the id or reference, and that the API key of the "
             "connection belongs to the account that sent the messages. If they are sent later, raise not_found_timeout."
