@@ -10,10 +10,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow_provider_ip1 import exceptions
-from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WatchT
+from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WatchT, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
 from airflow_provider_ip1.api.wording import counted, duration_text
 from airflow_provider_ip1.compat import (
@@ -30,7 +31,6 @@ from airflow_provider_ip1.template_values import RejectedArgument, RejectedParti
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
-    from airflow_provider_ip1.triggers.base import BasePollingTrigger
 
 #: Seconds by which a trigger may miss the deadline before Airflow ends the deferral, in case no triggerer runs.
 TRIGGER_GRACE = 600.0
@@ -43,17 +43,22 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
     """
     Waits by polling iP.1, in any of the three modes.
 
-    Subclasses say what to look at (:meth:`_make_watch`), which trigger continues the wait (:meth:`_trigger_class`) and
+    Subclasses say what to look at (:meth:`_make_watch`), which trigger continues the wait (:attr:`trigger_path`) and
     what the end of a wait means (:meth:`_finish`).
     """
 
-    deferrable: bool
-    ip1_conn_id: str
-    max_outage: float | None
+    #: Module and name of the trigger. Importing it takes longer than the rest of the sensor, so only a task that defers
+    #: does.
+    trigger_path: ClassVar[str]
     not_found_timeout: float | None = None
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_outage: timedelta | float | None, deferrable: bool, ip1_conn_id: str, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.max_outage = seconds(max_outage, "max_outage")
+        self.deferrable = deferrable
+        self.ip1_conn_id = ip1_conn_id
         self._wait: Wait[WatchT] | None = None
         # When the next poke polls. In the loop of BaseSensorOperator, it sleeps until then, and logs signs of life.
         self._poke_at = 0.0
@@ -71,7 +76,7 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             if (result := self._poll(wait, outlasts_failures=False)) is not None:
                 return self._finish(result.verdict, result.text, result.messages)
             self.defer(
-                trigger=self._trigger_class()(ip1_conn_id=self.ip1_conn_id, wait=wait.to_dict()),
+                trigger=resolve_name(self.trigger_path)(ip1_conn_id=self.ip1_conn_id, wait=wait.to_dict()),
                 method_name="execute_complete",
                 timeout=timedelta(seconds=max(0.0, wait.deadline - time.time()) + TRIGGER_GRACE),
             )
@@ -159,10 +164,6 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         :param started_at: start of the wait, in seconds since 1970.
         :param state: what an earlier poke of a rescheduled task has found.
         """
-
-    @abstractmethod
-    def _trigger_class(self) -> type[BasePollingTrigger]:
-        """Import the trigger, which takes longer than the rest of the sensor, only when the task defers."""
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> Any:
         """Return the task's result, or raise."""

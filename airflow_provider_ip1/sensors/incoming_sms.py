@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ip1.api.watching.incoming import IncomingWatch
 from airflow_provider_ip1.api.watching.pattern import Pattern
-from airflow_provider_ip1.api.watching.wait import Wait, seconds
+from airflow_provider_ip1.api.watching.wait import Wait
 from airflow_provider_ip1.compat import conf
 from airflow_provider_ip1.exceptions import IP1ResponseError
 from airflow_provider_ip1.sensors.base import BasePollingSensor
@@ -17,7 +17,6 @@ from airflow_provider_ip1.template_values import failing_at_once, refuse_printed
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
-    from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
 
 #: How far iP.1's clock may be behind the worker's. Without ``since``, messages that were received this long before the
 #: start of the wait count as well.
@@ -62,6 +61,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
     the start of the first one. The last poll is at the end of that time.
     """
 
+    trigger_path = "airflow_provider_ip1.triggers.incoming_sms_wait:IncomingSmsWaitTrigger"
     template_fields: Sequence[str] = ("participant", "since", "ip1_conn_id")
 
     @failing_at_once()
@@ -77,7 +77,7 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         ip1_conn_id: str = "ip1_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_outage=max_outage, deferrable=deferrable, ip1_conn_id=ip1_conn_id, **kwargs)
         if pattern is not None:
             Pattern(pattern)
         self._is_from_anyone = participant is None
@@ -85,9 +85,6 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
         self.since = since
         self.pattern = pattern
         self.return_text = return_text
-        self.max_outage = seconds(max_outage, "max_outage")
-        self.deferrable = deferrable
-        self.ip1_conn_id = ip1_conn_id
 
     def _make_watch(self, started_at: float, state: Mapping[str, Any] | None = None) -> IncomingWatch:
         since = time_or_none(self.since, "since") or datetime.fromtimestamp(started_at, UTC) - CLOCK_MARGIN
@@ -106,11 +103,6 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
                 "To wait for an SMS from anyone, do not map the task."
             )
         return super()._make_wait(context)
-
-    def _trigger_class(self) -> type[IncomingSmsWaitTrigger]:
-        from airflow_provider_ip1.triggers.incoming_sms_wait import IncomingSmsWaitTrigger
-
-        return IncomingSmsWaitTrigger
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         super()._finish(status, text, messages)

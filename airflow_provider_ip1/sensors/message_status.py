@@ -19,7 +19,6 @@ from airflow_provider_ip1.template_values import failing_at_once, refuse_printed
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
-    from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
 
 
 #: How a text names the status of a message whose sender is not the account's. It comes after iP.1 has accepted the SMS.
@@ -90,6 +89,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
     the start of the first one. The last poll is at the end of that time.
     """
 
+    trigger_path = "airflow_provider_ip1.triggers.message_status:MessageStatusTrigger"
     template_fields: Sequence[str] = (
         "participant",
         "batch_id",
@@ -120,7 +120,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         ip1_conn_id: str = "ip1_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_outage=max_outage, deferrable=deferrable, ip1_conn_id=ip1_conn_id, **kwargs)
         given = {"participant": participant, "batch_id": batch_id, "message_id": message_id, "reference": reference}
         self._selectors = [name for name, value in given.items() if value is not None]
         check_selection(set(self._selectors))
@@ -138,9 +138,6 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         if on_failure not in ("fail", "return"):
             raise ValueError(f"on_failure must be 'fail' or 'return', not {on_failure!r}")
         self.on_failure = on_failure
-        self.max_outage = seconds(max_outage, "max_outage")
-        self.deferrable = deferrable
-        self.ip1_conn_id = ip1_conn_id
 
     def _begin(self, context: Context) -> Wait[StatusWatch]:
         wait = super()._begin(context)
@@ -158,11 +155,6 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         if isinstance(self.expected_count, str):
             arguments["expected_count"] = text_or_none(self.expected_count, "expected_count")
         return StatusWatch(**arguments, state=state)
-
-    def _trigger_class(self) -> type[MessageStatusTrigger]:
-        from airflow_provider_ip1.triggers.message_status import MessageStatusTrigger
-
-        return MessageStatusTrigger
 
     def _registered_senders(self) -> str:
         from airflow_provider_ip1.client.senders import registered_senders

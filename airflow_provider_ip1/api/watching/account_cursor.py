@@ -78,9 +78,7 @@ class AccountCursor(ListCursor["Batch"]):
         """
         self._times = {}
         read = yield from self._read(batch_list(page_size=BATCHES_PER_PAGE), latest)
-        is_ordered = True
-        if not self._has_polled or (self.is_whole and len(read.rows) > self.window):
-            is_ordered = yield from self._check_order(read, latest)
+        is_ordered = yield from self._check_order(read, latest)
         read, place = yield from self._first_old(read, is_ordered, latest)
         new = [
             row
@@ -181,7 +179,7 @@ class AccountCursor(ListCursor["Batch"]):
         """
         # While the cursor knows all rows of a short list, their order does not matter. It does for finding a time.
         least = self.window if self._since is None or self._has_polled else 1
-        if len(read.rows) <= least:
+        if len(read.rows) <= least or (self._has_polled and not self.is_whole):
             return True
         page = yield batch_list(order="ASC", page_size=2)
         if page is None:
