@@ -7,8 +7,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,21 +31,6 @@ class _UnusableArgument(ValueError, TypeError):
 
 class _UnusableParticipant(IP1ParticipantError, TypeError):
     pass
-
-
-@contextmanager
-def _sparing_the_triggerer() -> Iterator[None]:
-    """
-    Turn errors about arguments into ``TypeError`` as well.
-
-    A triggerer that makes a stored trigger again survives no other error: all of its triggers would stop. An older or a
-    stricter version of this provider may have to reject what another one stored.
-    """
-    try:
-        yield
-    except ValueError as error:
-        kind = _UnusableParticipant if isinstance(error, IP1ParticipantError) else _UnusableArgument
-        raise kind(str(error)) from None
 
 
 class IncomingSmsTrigger(BaseEventTrigger):
@@ -91,7 +75,7 @@ class IncomingSmsTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.participant: str | None = None
         # Airflow restarts a trigger that fails immediately, without end. So check everything when the DAG is parsed.
-        with _sparing_the_triggerer():
+        try:
             if not isinstance(ip1_conn_id, str) or not ip1_conn_id.strip():
                 raise ValueError(f"ip1_conn_id must be the id of a connection, not {ip1_conn_id!r}")
             if (interval := seconds(poke_interval, "poke_interval")) is None:
@@ -101,6 +85,11 @@ class IncomingSmsTrigger(BaseEventTrigger):
                 # The text "None" is a value that is missing.
                 required_text(participant, "participant")
             self._start = _check_start(start)
+        except ValueError as error:
+            # A triggerer that makes a stored trigger again survives no error but a TypeError: all of its triggers would
+            # stop. An older or a stricter version of this provider may have to reject what another one stored.
+            kind = _UnusableParticipant if isinstance(error, IP1ParticipantError) else _UnusableArgument
+            raise kind(str(error)) from None
         #: Where to begin, as text.
         self.start = self._start.isoformat() if isinstance(self._start, datetime) else self._start
         self.poke_interval = interval

@@ -79,11 +79,8 @@ class Watch(Protocol):
     ``title`` completes "Waiting for ...", and ``subject`` "iP.1 has not known ...".
     """
 
-    @property
-    def title(self) -> str: ...  # noqa: D102
-
-    @property
-    def subject(self) -> str: ...  # noqa: D102
+    title: str
+    subject: str
 
     def poll(self, latest: datetime = LATEST_TIME) -> Generator[Query | PollResult, Any, None]:
         """
