@@ -236,7 +236,7 @@ class StatusWatch:
         return PollResult(verdict, messages, text, self._warnings(messages))
 
     def _verdict(self, messages: Sequence[Mapping[str, Any]]) -> Verdict:
-        verdicts = {self.rule.verdict_for(message["code"]) for message in messages}
+        verdicts = {self.rule.verdict_for(code) for code in {message["code"] for message in messages}}
         # A message that was found once and is missing now keeps the wait open.
         self._count = max(self._count, len(self._found), len(messages))
         is_complete = len(messages) >= max(self._count, self._expected_count)
@@ -250,8 +250,9 @@ class StatusWatch:
         title = self.subject[:1].upper() + self.subject[1:]
         if not messages:
             return f"{title}: not known to iP.1 yet"
-        counts = Counter(_status_text(message["code"]) for message in messages)
-        shown = ", ".join(f"{count} x {text}" for text, count in sorted(counts.items()))
+        counts = Counter(message["code"] for message in messages)
+        texts = sorted((_status_text(code), count) for code, count in counts.items())
+        shown = ", ".join(f"{count} x {text}" for text, count in texts)
         if not self._expected_count:
             return f"{title}: {shown}"
         return f"{title}: {shown}; {len(messages):,} of {counted(self._expected_count, 'expected message')}"
