@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
 
 
-#: How a text names the status of a message whose sender is not the account's. It comes after iP.1 has accepted the SMS.
-_SENDER_REJECTED = "403 SenderRejected"
+#: The status of a message whose sender is not the account's. It comes after iP.1 has accepted the SMS.
+_SENDER_REJECTED = 403
 
 
 class IP1DeliveryError(AirflowFailException):
@@ -165,7 +165,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if status == "failure":
-            if _SENDER_REJECTED in text or any(message["code"] == 403 for message in messages):
+            if any(message["code"] == _SENDER_REJECTED for message in messages):
                 text = f"{text} {self._registered_senders()}"
             if self.on_failure == "fail":
                 raise IP1DeliveryError(text, messages)

@@ -214,11 +214,9 @@ class StatusWatch:
     def _has_arrived(self, message_id: str) -> bool:
         """Whether a message has an expected status that is final. Such a message is not read again."""
         message = self._messages.get(message_id)
-        return (
-            message is not None
-            and self.rule.verdict_for(message["code"]) == "success"
-            and is_terminal(message["category"])
-        )
+        if message is None or self.rule.verdict_for(message["code"]) != "success":
+            return False
+        return is_terminal(message["category"])
 
     def _result(self, polled: Mapping[str, dict[str, Any]], newest: str | None) -> PollResult:
         known = self._messages | dict(polled)  # in the order in which they were found
