@@ -234,11 +234,10 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         now = time.time()
-        if self._wait is None or self._wait.poll_at <= now:  # The poke failed, and silent_fail ignores that.
+        pause = self._wait.poll_at - now if self._wait else 0.0
+        if pause <= 0.0:  # The poke failed, and silent_fail ignores that.
             pause = min(max(MIN_PAUSE, self.poke_interval), self.timeout - run_duration())
-        else:
-            pause = self._wait.poll_at - now
-        if self.reschedule or self._wait is None:
+        if self.reschedule:
             return max(0.0, pause)
         self._poke_at = now + pause
         return 0.0

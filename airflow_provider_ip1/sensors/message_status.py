@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
-from airflow_provider_ip1.api.watching.status_watch import Require, StatusWatch, check_selection
+from airflow_provider_ip1.api.watching.status_watch import SELECTORS, Require, StatusWatch, check_selection
 from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
@@ -121,13 +121,12 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         **kwargs: Any,
     ) -> None:
         super().__init__(max_outage=max_outage, deferrable=deferrable, ip1_conn_id=ip1_conn_id, **kwargs)
-        given = {"participant": participant, "batch_id": batch_id, "message_id": message_id, "reference": reference}
-        self._selectors = [name for name, value in given.items() if value is not None]
-        check_selection(set(self._selectors))
         self.participant = participant
         self.batch_id = batch_id
         self.message_id = message_id
         self.reference = reference
+        self._selectors = [name for name in SELECTORS if getattr(self, name) is not None]
+        check_selection(set(self._selectors))
         self.expected = expected
         self.failed = failed
         if require not in ("all", "any"):
@@ -150,7 +149,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         arguments = {field.name: getattr(self, field.name) for field in fields(StatusWatch)}
         # What was given selects the messages: a template that renders nothing must not select others.
         arguments |= {name: required_text(arguments[name], name) for name in self._selectors}
-        for name in {"participant", "batch_id", "message_id"}.intersection(self._selectors):
+        for name in set(self._selectors) - {"reference"}:
             refuse_printed_list(arguments[name], name)
         if isinstance(self.expected_count, str):
             arguments["expected_count"] = text_or_none(self.expected_count, "expected_count")

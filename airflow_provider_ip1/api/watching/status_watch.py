@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Require = Literal["all", "any"]
 
+#: The arguments that select messages.
+SELECTORS: Final = ("participant", "batch_id", "message_id", "reference")
 _SELECTIONS: Final[Mapping[frozenset[str], str]] = {
     frozenset({"batch_id", "message_id"}): "batch_id and message_id",
     frozenset({"participant", "message_id"}): "participant and message_id",
@@ -48,8 +50,7 @@ def check_selection(names: Set[str]) -> None:
     """
     Check that the given arguments together select messages.
 
-    :param names: the names of those arguments among ``participant``, ``batch_id``, ``message_id`` and ``reference``
-        that have a value.
+    :param names: the names of those among :data:`SELECTORS` that have a value.
     :raises ValueError: this combination does not select messages. The error lists the combinations that do.
     """
     if frozenset(names) not in _SELECTIONS:
@@ -83,8 +84,7 @@ class StatusWatch:
     state: InitVar[Mapping[str, Any] | None] = None
 
     def __post_init__(self, state: Mapping[str, Any] | None) -> None:
-        selectors = ("participant", "batch_id", "message_id", "reference")
-        check_selection({name for name in selectors if getattr(self, name) is not None})
+        check_selection({name for name in SELECTORS if getattr(self, name) is not None})
         if self.participant is not None:
             self.participant = normalize_participant(self.participant)
         if self.batch_id is not None:
