@@ -106,19 +106,29 @@ class IncomingSmsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without end, and send an event whenever messages have arrived."""
-        watch, now = await self._open_watch(), time.time()
-        wait = Wait(watch=watch, deadline=math.inf, started_at=now, poke_interval=self.poke_interval, silent_fail=True)
-        wait.resume(now, self.log)
-        async with IP1AsyncHook(self.ip1_conn_id) as hook:
-            while True:
-                outcome = await wait_a_turn_async(hook, wait, self.log, wake_at=watch.save_at)
-                result = outcome if isinstance(outcome, PollResult) else None
-                position = watch.due_position(result, time.time())
-                if result is not None and result.messages:
-                    self.log.info("%s: %s", counted(len(result.messages), "new message"), watch.subject)
-                    yield TriggerEvent(arrival_event(result))  # type: ignore[no-untyped-call]
-                if position is not None:
-                    await self._save(watch, position)
+        while True:
+            try:
+                watch, now = await self._open_watch(), time.time()
+                wait = Wait(
+                    watch=watch, deadline=math.inf, started_at=now, poke_interval=self.poke_interval, silent_fail=True
+                )
+                wait.resume(now, self.log)
+                async with IP1AsyncHook(self.ip1_conn_id) as hook:
+                    while True:
+                        outcome = await wait_a_turn_async(hook, wait, self.log, wake_at=watch.save_at)
+                        result = outcome if isinstance(outcome, PollResult) else None
+                        position = watch.due_position(result, time.time())
+                        if result is not None and result.messages:
+                            self.log.info("%s: %s", counted(len(result.messages), "new message"), watch.subject)
+                            yield TriggerEvent(arrival_event(result))  # type: ignore[no-untyped-call]
+                        if position is not None:
+                            await self._save(watch, position)
+            except Exception:
+                # Airflow restarts a trigger that ends at once, without a pause.
+                self.log.exception(
+                    "The trigger failed with an unexpected error. It begins again at its saved position."
+                )
+                await asyncio.sleep(MAX_PAUSE_AFTER_FAILURE)
 
     # -- the state of the asset
 

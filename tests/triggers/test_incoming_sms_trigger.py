@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ip1.api.watching.incoming import arrival_event
 from airflow_provider_ip1.exceptions import IP1ParticipantError
 from airflow_provider_ip1.hooks import poll as poll_module
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.sandbox.server import SandboxServer
+from airflow_provider_ip1.triggers import incoming_sms as event_trigger_module
 from airflow_provider_ip1.triggers.incoming_sms import IncomingSmsTrigger
 from tests.sensor_modes import Clock
 
@@ -272,6 +274,22 @@ class TestFaults:
         clock.after(50, lambda: server.receive(MAIN, TEXT))
         assert counts(watch(clock, 200)) == [1]
         assert "The poll failed: LookupError. See the log of the triggerer for details." in logged()
+
+    def test_a_bug_anywhere_else(
+        self, server: SandboxServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+    ) -> None:
+        """Airflow would restart the trigger every two seconds."""
+
+        def event(*arguments: Any) -> Any:
+            if clock.elapsed < 200:
+                raise LookupError("bug")
+            return arrival_event(*arguments)
+
+        monkeypatch.setattr(event_trigger_module, "arrival_event", event)
+        clock.after(50, lambda: server.receive(MAIN, TEXT))
+        assert counts(watch(clock, 500, AssetState())) == [1]
+        assert len(server.requests) < 20
+        assert "The trigger failed with an unexpected error." in logged()
 
     def test_a_state_that_cannot_be_read(self, server: SandboxServer, clock: Clock) -> None:
         """Without knowing the position, the trigger would miss what arrived before."""
