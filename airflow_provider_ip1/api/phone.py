@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate, pairwise
 from typing import Final
 
 from airflow_provider_ip1.api.escapes import Plain, decodings, without_tags
@@ -115,6 +114,7 @@ _TWO_DIGIT_CODES: Final = frozenset(
 )
 # Searched in plain texts, see decodings. Anything but letters may stand between two digits.
 _DIGIT = re.compile("[0-9]")
+_LETTER = re.compile(r"[^\W_0-9]")
 _CHAIN = re.compile(rf"[+(]{{0,2}}[0-9](?:[\W_]*[0-9]){{{SHORTEST_NUMBER - 1},}}")
 _WHOLE_NUMBER = re.compile(r"(?:tel:|sms:)?[\W_]*([0-9](?:[\W_]*[0-9])*)[\W_]*", re.IGNORECASE)
 _TRUNK_PREFIX = re.compile(r"(?<=[0-9])[\s\W_]*\([\W_]*0[\W_]*\)")
@@ -144,37 +144,27 @@ _HEX_ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-
 _NOT_A_NUMBER = re.compile(rf"{_DATE.pattern}|(?<![0-9A-Za-z])(?:{_HEX_ID})(?![0-9A-Za-z])")
 
 
-class NumberFinder:
+def contains_number(text: str, participant: str) -> bool:
     """
-    Looks for many numbers in one text.
+    Return whether a text contains the phone number of a participant.
 
     :param text: such as a bucket and key.
+    :param participant: the participant, normalized. A name, and a number of fewer than seven digits, is not found.
     """
-
-    def __init__(self, text: str) -> None:
-        found = [_chains(plain.text) for plain in _plain_texts(text)]
-        self._chains = [chain for chains, _ in found for chain in chains]
-        self._dateless = [chain for _, chains in found for chain in chains]
-
-    def contains(self, participant: str) -> bool:
-        """
-        Return whether the text contains the phone number of a participant.
-
-        :param participant: the participant, normalized. A name, and a number of fewer than seven digits, is not found.
-        """
-        if not self._chains or not participant.isdecimal():
-            return False
-        return any(PhoneNumber(participant).spans_in(self._chains, self._dateless))
+    return participant.isdecimal() and bool(PhoneNumber(participant).find(text))
 
 
-def _plain_texts(text: str) -> list[Plain]:
+# Every participant of an account is looked for in the same key.
+@lru_cache(maxsize=16)
+def _plain_texts(text: str) -> list[tuple[Plain, str]]:
     """
-    Return all texts in which a number can be: the decodings, and the last ones without HTML tags.
+    Return all texts in which a number can be, and the digits of each: the decodings, and the last ones without tags.
 
-    What looks like an escape can be a part of a number, and a tag can contain one.
+    What looks like an escape can be a part of a number, and an HTML tag can contain one.
     """
     found, also = decodings(text), decodings(text, letters=True)
-    return [*found, *also[1:], *without_tags(found[-1]), *without_tags(also[-1])]
+    plain_texts = [*found, *also[1:], *without_tags(found[-1]), *without_tags(also[-1])]
+    return [(plain, _digits(plain.text)) for plain in plain_texts]
 
 
 def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
@@ -229,7 +219,7 @@ def _phone_digits(text: str) -> str | None:
 
 
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdecimal, text))
+    return "".join(_DIGIT.findall(text))
 
 
 @dataclass(frozen=True)
@@ -241,11 +231,6 @@ class PhoneNumber:
     """
 
     digits: str
-
-    @cached_property
-    def _notations(self) -> tuple[str, str]:
-        """With country code: plainly, and with the 0 that belongs before the number without country code."""
-        return self.digits, f"{self.digits[: self._code_length]}0{self.national}"
 
     @cached_property
     def _code_length(self) -> int:
@@ -266,7 +251,15 @@ class PhoneNumber:
         :param text: any text.
         :return: start and end of each place where it is, in order and without overlaps.
         """
-        found = [plain.place(*span) for plain in _plain_texts(text) for span in self.spans_in(*_chains(plain.text))]
+        if len(self.digits) < SHORTEST_NUMBER:
+            return []
+        found = [
+            plain.place(*span)
+            for plain, digits in _plain_texts(text)
+            # Every notation contains the last digits.
+            if self.national[-SHORTEST_NUMBER:] in digits
+            for span in self._spans_in(plain.text)
+        ]
         spans: list[tuple[int, int]] = []
         for start, end in sorted(found):
             if spans and start < spans[-1][1]:
@@ -281,75 +274,42 @@ class PhoneNumber:
             text = text[:start] + replacement + text[end:]
         return text
 
-    def spans_in(self, chains: Iterable[_Chain], dateless: Iterable[_Chain]) -> Iterator[tuple[int, int]]:
-        """
-        Find the number in the chains of a text.
-
-        :param chains: the chains.
-        :param dateless: the chains of the same text without dates. A date is not a number without country code.
-        """
-        if len(self.digits) < SHORTEST_NUMBER:
-            return
-        for chain in chains:
-            for notation in self._notations:
-                yield from chain.find(notation)
+    def _spans_in(self, plain_text: str) -> Iterator[tuple[int, int]]:
+        yield from _places(plain_text, self.digits)
+        # Behind the country code may be the 0 that belongs before the number without it.
+        yield from _places(plain_text, f"{self.digits[: self._code_length]}0{self.national}")
         if len(self.national) < SHORTEST_NUMBER:
             return
-        for chain in dateless:
-            yield from chain.find(self.national)
-            yield from chain.find_tail(self.national[-_TAIL:])
+        # A date is not a number without country code.
+        dateless = _DATE.sub(lambda date: "d" * len(date[0]), plain_text)
+        yield from _places(dateless, self.national)
+        if len(self.national) >= _TAIL:
+            # Without separators, the last digits may be anywhere.
+            for start in _starts(dateless, self.national[-_TAIL:]):
+                yield start, start + _TAIL
 
 
-@dataclass(frozen=True)
-class _Chain:
+def _places(plain_text: str, number: str) -> Iterator[tuple[int, int]]:
     """
-    Digits that no letter separates.
+    Yield start and end of each place where these digits are, with anything but letters between them.
 
-    :param digits: the digits.
-    :param places: for each digit, its start and end in the text.
-    :param runs: for each digit, the number of its run. Digits without anything between them are one run.
+    Fewer than ten digits count only if nothing but zeros, as in 0 or 00, precedes them in their run of digits, and no
+    digit follows.
     """
-
-    digits: str
-    places: list[tuple[int, int]]
-    runs: list[int]
-
-    @classmethod
-    def of(cls, found: re.Match[str]) -> _Chain:
-        places = [digit.span() for digit in _DIGIT.finditer(found.string, *found.span())]
-        gaps = (before[1] != after[0] for before, after in pairwise(places))
-        return cls(_digits(found[0]), places, list(accumulate(gaps, initial=0)))
-
-    def find(self, number: str) -> Iterator[tuple[int, int]]:
-        for first, last in self._matches(number):
-            if len(number) >= _UNMISTAKABLE or self._is_separate(first, last):
-                yield self.places[first][0], self.places[last][1]
-
-    def find_tail(self, tail: str) -> Iterator[tuple[int, int]]:
-        """Find the last digits of a number without separators. They may be anywhere."""
-        for first, last in self._matches(tail if len(tail) == _TAIL else ""):
-            if self.runs[first] == self.runs[last]:
-                yield self.places[first][0], self.places[last][1]
-
-    def _is_separate(self, first: int, last: int) -> bool:
-        """Nothing but zeros, as in 0 or 00, may precede the number in its run of digits, and no digit may follow."""
-        before = self.digits[self.runs.index(self.runs[first]) : first]
-        return not before.strip("0") and self.runs[last + 1 : last + 2] != [self.runs[last]]
-
-    def _matches(self, number: str) -> Iterator[tuple[int, int]]:
-        first = self.digits.find(number) if number else -1
-        while first >= 0:
-            yield first, first + len(number) - 1
-            first = self.digits.find(number, first + 1)
+    positions = [found.start() for found in _DIGIT.finditer(plain_text)]
+    for first in _starts(_digits(plain_text), number):
+        start, end = positions[first], positions[first + len(number) - 1] + 1
+        around = plain_text[:start].rstrip("0")[-1:] + plain_text[end : end + 1]
+        is_separate = not _DIGIT.search(around)
+        if (is_separate or len(number) >= _UNMISTAKABLE) and not _LETTER.search(plain_text, start, end):
+            yield start, end
 
 
-def _chains(text: str) -> tuple[list[_Chain], list[_Chain]]:
-    """Return the chains of a text, and those that it has without its dates."""
-    if _CHAIN.search(text) is None:
-        return [], []
-    dateless = _DATE.sub(lambda date: "d" * len(date[0]), text)
-    every, others = (list(map(_Chain.of, _CHAIN.finditer(each))) for each in (text, dateless))
-    return every, others
+def _starts(text: str, part: str) -> Iterator[int]:
+    start = text.find(part)
+    while start >= 0:
+        yield start
+        start = text.find(part, start + 1)
 
 
 # -- masking

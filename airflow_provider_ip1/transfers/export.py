@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ip1.api.checkpoint.state import Document
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.api.phone import NumberFinder
+from airflow_provider_ip1.api.phone import contains_number
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 from airflow_provider_ip1.formats.compression import choose_compression
 from airflow_provider_ip1.formats.encode import encode
@@ -64,11 +64,11 @@ class Export:
         self._store = store
         self._context = context
         self._log = log
-        self._names = {store.argument: NumberFinder(store.uri)}
+        self._names = {store.argument: store.uri}
         self._checkpoint: Checkpoint | None = None
         if options.checkpoint_address is not None:
             self._checkpoint = Checkpoint(store, options.checkpoint_address)
-            self._names["checkpoint"] = NumberFinder(self._checkpoint.uri)
+            self._names["checkpoint"] = self._checkpoint.uri
         self._running_in: int | None = None
         self._is_cancelled = False
         self._check_name(reader.participants)
@@ -163,8 +163,8 @@ class Export:
     def _check_name(self, participants: Iterable[str]) -> None:
         """Check that no object's name contains a participant's phone number, without repeating it in the error."""
         known = list(participants)
-        for argument, numbers in self._names.items():
-            if not any(map(numbers.contains, known)):
+        for argument, uri in self._names.items():
+            if not any(contains_number(uri, participant) for participant in known):
                 continue
             raise ValueError(
                 f"{argument}: the key contains the participant's phone number. Keys appear in logs, XCom, "
