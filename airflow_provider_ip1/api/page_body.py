@@ -11,7 +11,7 @@ lost. The example numbers in them (``start=201`` after a page of 100) would skip
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,10 +28,13 @@ from airflow_provider_ip1.api.json_text import (
 )
 from airflow_provider_ip1.exceptions import IP1ResponseError
 
-# A quoted string (an unclosed one reaches to the end), a target, or the text between them. The pattern never backtracks
-# over text it has consumed, so a hostile header takes no longer than a good one.
-_PIECE = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|<[^<>]*>|[^"<]+|<""", re.DOTALL)
-_REL = re.compile(r"""(?:^|[;,\s])rel\s*=\s*("[^"]*"|'[^']*'|[^\s;,"']+)""", re.IGNORECASE)
+# A target, a relation, or another quoted string (an unclosed one reaches to the end), in which nothing is found. The
+# pattern never backtracks over text it has consumed, so a hostile header takes no longer than a good one.
+_LINK_PART = re.compile(
+    r"""<(?P<url>[^<>]*)>|(?<![^;,\s>])rel\s*=\s*(?P<relations>"[^"]*"|'[^']*'|[^\s;,"'<]+)"""
+    r"""|"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
 _PAGING = re.compile(r"[?&](start|limit)=([0-9]{1,15})(?=[&#]|$)", re.IGNORECASE)
 
 
@@ -165,44 +168,13 @@ def urls_by_relation(value: str) -> dict[str, str]:
     :return: relation, in lower case, to URL; empty for a link whose URL was lost.
     """
     urls: dict[str, str] = {}
-    for url, parameters, blanked in _links(value):
-        match = _REL.search(blanked)
-        if match is None:
-            continue
-        for relation in parameters[match.start(1) : match.end(1)].strip("\"'").lower().split():
-            urls.setdefault(relation, url)
+    url, is_named = "", False
+    for part in _LINK_PART.finditer(value):
+        if part["url"] is not None:
+            url, is_named = part["url"], False
+        elif part["relations"] and not is_named:
+            for relation in part["relations"].strip("\"'").lower().split():
+                urls.setdefault(relation, url)
+            # The first rel of a link counts. If the URLs were lost, each belongs to another link.
+            is_named = url != ""
     return urls
-
-
-def _links(value: str) -> Iterator[tuple[str, str, str]]:
-    """
-    Yield each link's URL, the text of its parameters, and that text with everything quoted made unreadable.
-
-    A comma, a bracket or a "rel=" inside quotes then means nothing.
-    """
-    pieces = _PIECE.findall(value)
-    has_targets = any(_is_target(piece) for piece in pieces)
-    url, parameters, blanked = "", "", ""
-    for piece in pieces:
-        if _is_target(piece):
-            yield url, parameters, blanked
-            url, parameters, blanked = piece[1:-1], "", ""
-        elif piece[0] == '"':
-            parameters += piece
-            blanked += '"' + "x" * (len(piece) - 2) + piece[-1]
-        elif has_targets:
-            parameters += piece
-            blanked += piece
-        else:
-            # A form whose URLs were lost: one relation after the other, separated by commas.
-            first, *others = piece.split(",")
-            parameters += first
-            blanked += first
-            for other in others:
-                yield url, parameters, blanked
-                parameters = blanked = other
-    yield url, parameters, blanked
-
-
-def _is_target(piece: str) -> bool:
-    return piece[0] == "<" and piece[-1] == ">"
