@@ -9,9 +9,8 @@ slower, which accepts further fields and values that are unusual but clear, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -32,9 +31,6 @@ from airflow_provider_ip1.api.messages import (
 )
 from airflow_provider_ip1.api.routes import direction_of, normalize_address
 from airflow_provider_ip1.api.timestamps import parse_timestamp
-from airflow_provider_ip1.exceptions import IP1ResponseError
-
-T = TypeVar("T")
 
 
 class StatusRow(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -121,12 +117,9 @@ def decode_leniently(
     :raises UnreadableBody: the value is not JSON, or is truncated.
     :raises IP1ResponseError: the value is not an object, or has no usable id.
     """
-    other_side = None if participant is None else normalize_address(participant)
-    message = _decode_fast(raw, other_side, direction)
-    if message is not None:
-        return message, {}
     odd: set[str] = set()
-    message = _decode_by_field(bytes(raw), other_side, direction, odd)
+    other_side = None if participant is None else normalize_address(participant)
+    message = _decode(raw, other_side, direction, odd)
     values = parse_json(raw) if odd else {}
     return message, {name: values[name] for name in sorted(odd)}
 
@@ -159,15 +152,14 @@ def undocumented_names(raw: BytesLike) -> set[str]:
         return set()
     fields = Fields(raw, "A message", odd=set())
     names = set(fields.values.keys() - DOCUMENTED_FIELDS)
-    with suppress(IP1ResponseError):
-        for report in fields.objects("statuses"):
-            names |= {f"statuses[].{name}" for name in report.values.keys() - DOCUMENTED_STATUS_FIELDS}
+    for unknown in fields.objects("statuses", lambda report: report.values.keys() - DOCUMENTED_STATUS_FIELDS):
+        names |= {f"statuses[].{name}" for name in unknown}
     return names
 
 
-def _decode(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Message:
+def _decode(raw: BytesLike, other_side: str | None, endpoint: str | None, odd: set[str] | None = None) -> Message:
     # Outside of the except block, because the decoder's error would be its context, and may contain the text.
-    return _decode_fast(raw, other_side, endpoint) or _decode_by_field(bytes(raw), other_side, endpoint)
+    return _decode_fast(raw, other_side, endpoint) or _decode_by_field(bytes(raw), other_side, endpoint, odd)
 
 
 def _decode_fast(raw: BytesLike, other_side: str | None, endpoint: str | None) -> Message | None:
@@ -221,28 +213,13 @@ def _decode_by_field(raw: bytes, other_side: str | None, endpoint: str | None, o
         priority=name_or_value(fields.scalar("priority"), PRIORITIES),
         price=fields.decimal("price"),
         currency=_upper(fields.text("currency")),
-        statuses=_statuses(fields),
+        statuses=fields.objects("statuses", _status),
         modified=fields.timestamp("modified"),
         reference=fields.text("reference"),
         mcc=fields.text("mcc"),
         mnc=fields.text("mnc"),
         raw_json=raw,
     )
-
-
-def _statuses(fields: Fields) -> tuple[MessageStatus, ...]:
-    return _whole(fields, "statuses", lambda: tuple([_status(report) for report in fields.objects("statuses")])) or ()
-
-
-def _whole(fields: Fields, name: str, read: Callable[[], T]) -> T | None:
-    """Read a nested field. If a part of it cannot be read, all of it counts as odd."""
-    try:
-        return read()
-    except IP1ResponseError:
-        if fields.odd is None:
-            raise
-    fields.odd.add(name)
-    return None
 
 
 def _status(report: Fields) -> MessageStatus:
@@ -267,8 +244,8 @@ def decode_summary(raw: BytesLike) -> ConversationSummary:
         participant=fields.text("participant"),
         total_messages=fields.int32("totalMessageCount"),
         total_sms=fields.int32("totalSmsCount"),
-        mobile_terminated=_counts(fields, "mobileTerminatedMessages") or {},
-        mobile_originated=_counts(fields, "mobileOriginatedMessages") or {},
+        mobile_terminated=fields.object("mobileTerminatedMessages", _counts) or {},
+        mobile_originated=fields.object("mobileOriginatedMessages", _counts) or {},
         raw_json=text,
     )
 
@@ -288,7 +265,7 @@ def decode_batch(raw: BytesLike, *, odd: set[str] | None = None) -> Batch:
     fields = Fields(text, "A batch", odd=odd)
     batch_id = fields.id()
     fields.subject = f"Batch {batch_id[:48]!r}"
-    windows = _whole(fields, "deliveryWindows", lambda: tuple(map(_window, fields.objects("deliveryWindows"))))
+    windows = fields.objects("deliveryWindows", _window)
     return Batch(
         id=batch_id,
         sender=fields.text("sender"),
@@ -300,11 +277,11 @@ def decode_batch(raw: BytesLike, *, odd: set[str] | None = None) -> Batch:
         templated=fields.flag("templated"),
         status=fields.int32("status"),
         # Without windows, the batch would count as delivered at once.
-        delivery_windows=(DeliveryWindow(),) if odd and "deliveryWindows" in odd else windows or (),
+        delivery_windows=(DeliveryWindow(),) if odd and "deliveryWindows" in odd else windows,
         reference=fields.text("reference"),
         tags=fields.texts("tags"),
-        message_summary=_whole(fields, "messageSummary", lambda: _counts(fields, "messageSummary")),
-        price_summary=_whole(fields, "priceSummary", lambda: _price_summary(fields)),
+        message_summary=fields.object("messageSummary", _counts),
+        price_summary=fields.object("priceSummary", _price_summary),
         raw_json=text,
     )
 
@@ -313,22 +290,16 @@ def _window(fields: Fields) -> DeliveryWindow:
     return DeliveryWindow(fields.timestamp("opens"), fields.timestamp("closes"))
 
 
-def _price_summary(fields: Fields) -> PriceSummary | None:
-    summary = fields.object("priceSummary")
-    if summary is None:
-        return None
-    return PriceSummary(summary.decimal("total"), _upper(summary.text("currency")), summary.decimal("average"))
+def _price_summary(fields: Fields) -> PriceSummary:
+    return PriceSummary(fields.decimal("total"), _upper(fields.text("currency")), fields.decimal("average"))
 
 
-def _counts(fields: Fields, name: str) -> dict[int, StatusCount] | None:
-    by_code = fields.object(name)
-    if by_code is None:
-        return None
+def _counts(by_code: Fields) -> dict[int, StatusCount]:
     counts = {}
     for code, raw in by_code.values.items():
         if not re.fullmatch("-?[0-9]{1,10}", code):
-            raise fields.error(name, "has a key that is not a status code")
-        count = Fields(raw, fields.subject, f"{name}.*.")
+            raise by_code.error("", "has a key that is not a status code")
+        count = Fields(raw, by_code.subject, f"{by_code.path}*.")
         counts[int(code)] = StatusCount(count.int32("messages"), count.int32("sms"))
     return counts
 

@@ -55,13 +55,11 @@ class Fields:
         self.subject = subject
         self.path = path
         self.odd = odd
-        self.values = self._split(raw)
-
-    def _split(self, raw: BytesLike) -> dict[str, msgspec.Raw]:
         cleaned = replace_lone_surrogates(bytes(raw))
         try:
             # As text, because the decoder skips the values without checking their encoding.
-            return _OBJECT.decode(str(cleaned, "utf-8"))
+            self.values = _OBJECT.decode(str(cleaned, "utf-8"))
+            return
         except UNDECODABLE:
             # Raise outside of this block. The context of the error would otherwise contain the whole text.
             pass
@@ -122,16 +120,18 @@ class Fields:
         """Return a list of texts; an empty one if the field is missing or null."""
         return self._read(name, lambda raw: tuple(_TEXTS.decode(raw)), "a list of texts") or ()
 
-    def objects(self, name: str) -> list[Fields]:
-        """Return the objects in a list; an empty list if the field is missing or null."""
-        return [
-            Fields(item, self.subject, f"{self.path}{name}[{position}].")
-            for position, item in enumerate(self._read(name, _LIST.decode, "a list") or ())
-        ]
+    def objects(self, name: str, read: Callable[[Fields], T]) -> tuple[T, ...]:
+        """Return what a function makes of each object in a list; nothing if the field is missing or null."""
 
-    def object(self, name: str) -> Fields | None:
-        """Return a nested object."""
-        return self._read(name, lambda raw: Fields(raw, self.subject, f"{self.path}{name}."), "an object")
+        def read_all(raw: msgspec.Raw) -> tuple[T, ...]:
+            items = enumerate(_LIST.decode(raw))
+            return tuple([read(Fields(item, self.subject, f"{self.path}{name}[{at}].")) for at, item in items])
+
+        return self._read(name, read_all, "a list") or ()
+
+    def object(self, name: str, read: Callable[[Fields], T]) -> T | None:
+        """Return what a function makes of a nested object. If a part of it cannot be read, none of it can."""
+        return self._read(name, lambda raw: read(Fields(raw, self.subject, f"{self.path}{name}.")), "an object")
 
     def _read(self, name: str, decode: Callable[[msgspec.Raw], T], expected: str) -> T | None:
         raw = self.values.get(name)
@@ -141,6 +141,10 @@ class Fields:
             return decode(raw)
         except UNDECODABLE:
             pass
+        except IP1ResponseError:
+            # A part of a nested field cannot be read.
+            if self.odd is None:
+                raise
         if self.odd is None:
             raise self.error(name, f"is {kind_of(raw)}, not {expected}")
         self.odd.add(name)

@@ -23,9 +23,9 @@ from airflow_provider_ip1.exceptions import IP1ResponseError
         (Fields.flag, "yes", "is a text, not true or false"),
         (Fields.decimal, "dear", "is a text, not a decimal number within range"),
         (Fields.timestamp, "soon", "is a text, not a date and time (RFC 3339)"),
-        (Fields.objects, {}, "is an object, not a list"),
+        (lambda fields, name: fields.objects(name, id), {}, "is an object, not a list"),
         (Fields.texts, [1], "is a list, not a list of texts"),
-        (Fields.object, [], "is a list, not an object"),
+        (lambda fields, name: fields.object(name, id), [], "is a list, not an object"),
     ],
 )
 def test_the_error_says_what_was_expected(read: Callable[[Fields, str], Any], value: Any, problem: str) -> None:
@@ -35,12 +35,11 @@ def test_the_error_says_what_was_expected(read: Callable[[Fields, str], Any], va
 
 
 def test_the_error_says_where_a_nested_field_is() -> None:
-    fields = Fields(b'{"outer": {"inner": 1, "list": [{}, {"inner": 1}]}}', "The thing").object("outer")
-    assert fields is not None
+    fields = Fields(b'{"inner": 1, "list": [{}, {"inner": 1}]}', "The thing", "outer.")
     with pytest.raises(IP1ResponseError, match=r"^The thing cannot be read: its field outer\.inner is a number"):
-        fields.object("inner")
+        fields.object("inner", id)
     with pytest.raises(IP1ResponseError, match=r"^The thing cannot be read: its field outer\.list\[1\]\.inner is "):
-        fields.objects("list")[1].flag("inner")
+        fields.objects("list", lambda item: item.flag("inner"))
 
 
 @pytest.mark.parametrize(
