@@ -152,7 +152,7 @@ class Call(Generic[T]):
         self._base_url = base_url
         self._connection = f"connection {conn_id!r}"
         self._read = read
-        self._missing = missing if request.empty_on_404 else None
+        self._missing = missing
         self._policy = policy
         self._redirects = 0
         self._results: list[T] = []

@@ -47,7 +47,6 @@ class Request:
     :param path: percent-encoded path, beginning with ``/v2/``.
     :param query: names and values, in order.
     :param label: the path with phone numbers masked, for logs and errors.
-    :param empty_on_404: whether a 404 means "none", as iP.1 documents for conversations.
     :param key: the field that identifies a row of the list.
     :param names_participant: whether a 400 is about the participant.
     :param method: the HTTP method.
@@ -59,7 +58,6 @@ class Request:
     path: str = field(repr=False)
     query: tuple[tuple[str, str], ...] = ()
     label: str = ""
-    empty_on_404: bool = False
     key: str = "id"
     names_participant: bool = False
     method: Method = "GET"
@@ -172,7 +170,6 @@ def _conversation_request(participant: str, suffix: str) -> Request:
     return Request(
         f"/v2/conversations/{quote(participant, safe='')}{suffix}",
         label=f"/v2/conversations/{mask_number(participant)}{suffix}",
-        empty_on_404=True,
         names_participant=True,
     )
 
@@ -184,7 +181,7 @@ def batch_messages_request(batch_id: str) -> Request:
     :param batch_id: id of the batch, see :func:`check_id` for its errors. So are the ids of the other requests.
     """
     path = f"{_batch_path(batch_id)}/messages"
-    return Request(path, label=path, empty_on_404=True)
+    return Request(path, label=path)
 
 
 def message_request(batch_id: str, message_id: str) -> Request:
@@ -200,17 +197,17 @@ def message_request(batch_id: str, message_id: str) -> Request:
 
 def batches_request() -> Request:
     """Request the account's batches, without their summaries: ``GET /v2/batches``."""
-    return Request("/v2/batches", label="/v2/batches", empty_on_404=True)
+    return Request("/v2/batches", label="/v2/batches")
 
 
 def senders_request() -> Request:
     """Request the account's registered senders: ``GET /v2/me/senders``."""
-    return Request("/v2/me/senders", label="/v2/me/senders", empty_on_404=True, key="sender")
+    return Request("/v2/me/senders", label="/v2/me/senders", key="sender")
 
 
 def blacklist_request() -> Request:
     """Request the numbers that get no SMS from the account: ``GET /v2/blacklist``."""
-    return Request("/v2/blacklist", label="/v2/blacklist", empty_on_404=True, key="msisdn")
+    return Request("/v2/blacklist", label="/v2/blacklist", key="msisdn")
 
 
 def batch_request(batch_id: str) -> Request:

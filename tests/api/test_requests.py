@@ -99,28 +99,27 @@ def test_a_participant_is_exactly_one_path_segment(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "method", "path", "label", "empty_on_404", "names_participant"),
+    ("make", "method", "path", "label", "names_participant"),
     [
-        (lambda: conversation_request(NUMBER), "GET", f"{LISTS}/{NUMBER}", f"{LISTS}/{MASKED}", True, True),
-        (lambda: conversation_request("A B", "mo"), "GET", f"{LISTS}/A%20B/mo", f"{LISTS}/A B/mo", True, True),
-        (lambda: summary_request("A/B"), "GET", f"{LISTS}/A%2FB/summary", f"{LISTS}/A/B/summary", True, True),
-        (batches_request, "GET", "/v2/batches", None, True, False),
-        (lambda: batch_request("b/1"), "GET", "/v2/batches/b%2F1", None, False, False),
-        (lambda: batch_messages_request("b/1"), "GET", "/v2/batches/b%2F1/messages", None, True, False),
-        (lambda: message_request("b1", "m?"), "GET", "/v2/batches/b1/messages/m%3F", None, False, False),
-        (senders_request, "GET", "/v2/me/senders", None, True, False),
-        (blacklist_request, "GET", "/v2/blacklist", None, True, False),
-        (lambda: send_request(b"{}"), "POST", "/v2/batches", None, False, False),
-        (lambda: cancel_request("b/1"), "DELETE", "/v2/batches/b%2F1", None, False, False),
+        (lambda: conversation_request(NUMBER), "GET", f"{LISTS}/{NUMBER}", f"{LISTS}/{MASKED}", True),
+        (lambda: conversation_request("A B", "mo"), "GET", f"{LISTS}/A%20B/mo", f"{LISTS}/A B/mo", True),
+        (lambda: summary_request("A/B"), "GET", f"{LISTS}/A%2FB/summary", f"{LISTS}/A/B/summary", True),
+        (batches_request, "GET", "/v2/batches", None, False),
+        (lambda: batch_request("b/1"), "GET", "/v2/batches/b%2F1", None, False),
+        (lambda: batch_messages_request("b/1"), "GET", "/v2/batches/b%2F1/messages", None, False),
+        (lambda: message_request("b1", "m?"), "GET", "/v2/batches/b1/messages/m%3F", None, False),
+        (senders_request, "GET", "/v2/me/senders", None, False),
+        (blacklist_request, "GET", "/v2/blacklist", None, False),
+        (lambda: send_request(b"{}"), "POST", "/v2/batches", None, False),
+        (lambda: cancel_request("b/1"), "DELETE", "/v2/batches/b%2F1", None, False),
     ],
 )  # fmt: skip
 def test_requests(
-    make: Callable[[], Request], method: str, path: str, label: str | None, empty_on_404: bool, names_participant: bool
+    make: Callable[[], Request], method: str, path: str, label: str | None, names_participant: bool
 ) -> None:
     request = make()
     assert (request.method, request.path, request.url(BASE)) == (method, path, BASE + path)
-    assert (request.empty_on_404, request.names_participant) == (empty_on_404, names_participant)
-    assert request.label == (label or path)
+    assert (request.label, request.names_participant) == (label or path, names_participant)
 
 
 def test_labels_and_reprs_show_no_number() -> None:
@@ -185,4 +184,3 @@ def test_which_requests_may_be_repeated() -> None:
     assert (cancel_request("b/1").method, cancel_request("b/1").path) == ("DELETE", "/v2/batches/b%2F1")
     for request in (batches_request(), senders_request(), batch_request("b"), message_request("b", "m")):
         assert (request.method, request.body, request.retry) == ("GET", None, "always")
-    assert batches_request().empty_on_404 and senders_request().empty_on_404 and not batch_request("b").empty_on_404
