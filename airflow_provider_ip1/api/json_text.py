@@ -65,7 +65,7 @@ def parse_json(text: BytesLike) -> Any:
     """
     try:
         value = _PARSER.decode(str(text, "utf-8"))
-        if not _is_nested_deeper(value, _MAX_DEPTH):
+        if not _is_nested_deeper([value], _MAX_DEPTH):
             return value
     except (ValueError, RecursionError):
         pass
@@ -96,18 +96,11 @@ def kind_of(raw: BytesLike) -> str:
     return _KINDS.get(bytes(raw)[:1], "a number")
 
 
-def _is_nested_deeper(value: Any, depth: int) -> bool:
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(depth):
-        if not level:
-            return False
-        level = [
-            item
-            for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
-            if isinstance(item, (dict, list))
-        ]
-    return bool(level)
+def _is_nested_deeper(container: dict[str, Any] | list[Any], depth: int) -> bool:
+    """Return whether there are lists or objects more than this many levels below a list or object."""
+    items = container.values() if isinstance(container, dict) else container
+    nested = [item for item in items if isinstance(item, (dict, list))]
+    return any([depth == 0 or _is_nested_deeper(item, depth - 1) for item in nested])
 
 
 def _unreadable(text: bytes) -> UnreadableBody:

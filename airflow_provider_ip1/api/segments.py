@@ -8,6 +8,7 @@ spends six of its 140 octets on a header). National language shift tables are no
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -33,9 +34,6 @@ def count_segments(text: str) -> int:
     :param text: the text as the phone receives it, of any length.
     :return: the number of SMS, at least 1.
     """
-    if _BASIC.issuperset(text):
-        # Every character takes one septet, so no part has a gap at its end.
-        return 1 if len(text) <= _GSM_SINGLE else -(-len(text) // _GSM_PART)
     if _GSM.issuperset(text):
         return _count_parts([2 if character in _EXTENSION else 1 for character in text], _GSM_SINGLE, _GSM_PART)
     return _count_parts([2 if character > "\uffff" else 1 for character in text], _UCS_SINGLE, _UCS_PART)
@@ -65,18 +63,14 @@ def shorten_text(text: str, max_segments: int, max_length: int) -> str:
         alphabet, or ``…`` if not.
     """
 
+    def is_too_long(shortened: str) -> bool:
+        return len(shortened) > max_length or count_segments(shortened) > max_segments
+
     def cut(length: int) -> str:
         beginning = text[:length].rstrip()
         return beginning + ("..." if _GSM.issuperset(beginning) else "…")
 
-    if len(text) <= max_length and count_segments(text) <= max_segments:
+    if not is_too_long(text):
         return text
     # A longer beginning never takes fewer SMS, also where the alphabet changes: UCS-2 has the smaller parts.
-    shortest, longest = 0, min(len(text), max_length - 1)
-    while shortest < longest:
-        middle = (shortest + longest + 1) // 2
-        if len(cut(middle)) <= max_length and count_segments(cut(middle)) <= max_segments:
-            shortest = middle
-        else:
-            longest = middle - 1
-    return cut(shortest)
+    return cut(bisect_left(range(max_length), True, lo=1, key=lambda length: is_too_long(cut(length))) - 1)
