@@ -80,10 +80,7 @@ def decode_messages(
     :return: the messages, in the same order.
     :raises UnreadableBody: a message is not JSON, or is truncated.
     :raises IP1ResponseError: a value is not a message. The error names the field and the message id.
-    :raises ValueError: ``direction`` is neither ``mt`` nor ``mo``.
     """
-    if direction not in (None, "mt", "mo"):
-        raise ValueError('direction must be "mt" (you sent it), "mo" (you received it) or None (both).')
     other_side = None if participant is None else normalize_address(participant)
     return [_decode(raw, other_side, direction) for raw in raws]
 
@@ -98,7 +95,6 @@ def decode_message(raw: BytesLike, *, participant: str | None = None, direction:
     :return: the message.
     :raises UnreadableBody: the text is not JSON, or is truncated.
     :raises IP1ResponseError: the value is not a message. The error names the field and the message id.
-    :raises ValueError: ``direction`` is neither ``mt`` nor ``mo``.
     """
     return decode_messages([trimmed(raw)], participant=participant, direction=direction)[0]
 

@@ -154,11 +154,8 @@ class OutgoingBatch:
 
         :param max_recipients: the most recipients, from 1.
         :param max_segments: the most SMS per recipient, from 1.
-        :raises ValueError: the batch exceeds a limit, or a limit is not a whole number from 1. The message names the
-            argument.
+        :raises ValueError: the batch exceeds a limit; the message names the argument.
         """
-        check_limit(max_recipients, "max_recipients")
-        check_limit(max_segments, "max_segments")
         if len(self.recipients) > max_recipients:
             raise ValueError(
                 f"max_recipients is {max_recipients}, but there are {len(self.recipients)} recipients. "

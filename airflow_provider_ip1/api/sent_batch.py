@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -28,7 +28,7 @@ from airflow_provider_ip1.exceptions import IP1ResponseError
 
 # iP.1's ids have 24 hexadecimal digits.
 _ID: Final = re.compile(r"[0-9A-Za-z_\-]{1,64}")
-_BATCH_PATH: Final = re.compile(r"/batches/([^/]+)/?")
+_BATCH_PATH: Final = re.compile(r"[^?#]*?/batches/([^/?#]+)")
 #: iP.1's status code of what was canceled.
 CANCELED: Final = 203
 
@@ -84,11 +84,7 @@ def read_sent_batch(response: Response, outgoing: OutgoingBatch) -> Batch | None
 
 
 def _batch_at(location: str, outgoing: OutgoingBatch) -> Batch | None:
-    try:
-        path = urlsplit(location).path
-    except ValueError:
-        return None
-    found = _BATCH_PATH.search(path)
+    found = _BATCH_PATH.match(location)
     batch_id = unquote(found[1]) if found else ""
     return known_batch(batch_id, outgoing) if _ID.fullmatch(batch_id) else None
 

@@ -13,7 +13,6 @@ API v1 has a different list, in which 101 and 110 are errors. Do not interpret i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 Category = Literal["pending", "delivered", "undelivered", "rejected", "failed"]
@@ -24,28 +23,26 @@ CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 TERMINAL_CATEGORIES: Final[tuple[Category, ...]] = CATEGORIES[1:]
 """The categories that are final."""
 
-STATUS_NAMES: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        101: "Accepted",
-        102: "Queued",
-        103: "Funded",
-        # The price was returned to the balance. This probably follows a failure, but no page calls it final, so it is
-        # pending like every other 1xx.
-        104: "Refunded",
-        110: "Sending",
-        111: "DeliveredToGateway",
-        112: "DeliveredToCarrier",
-        113: "DeliveredToGSM",
-        # The page describes it, but the enum of the API's schema lacks it.
-        114: "QueuedAtGateway",
-        201: "DeliveredToHandset",
-        202: "Expired",
-        203: "Canceled",
-        402: "InsufficientFunds",
-        403: "SenderRejected",
-        404: "ContentRejected",
-    }
-)
+STATUS_NAMES: Final[Mapping[int, str]] = {
+    101: "Accepted",
+    102: "Queued",
+    103: "Funded",
+    # The price was returned to the balance. This probably follows a failure, but no page calls it final, so it is
+    # pending like every other 1xx.
+    104: "Refunded",
+    110: "Sending",
+    111: "DeliveredToGateway",
+    112: "DeliveredToCarrier",
+    113: "DeliveredToGSM",
+    # The page describes it, but the enum of the API's schema lacks it.
+    114: "QueuedAtGateway",
+    201: "DeliveredToHandset",
+    202: "Expired",
+    203: "Canceled",
+    402: "InsufficientFunds",
+    403: "SenderRejected",
+    404: "ContentRejected",
+}
 """The codes that iP.1 names for SMS."""
 
 _UNNAMED_CODES = (405, 406, 407, 408, 409, 500, 501, 502, 503, 511, 512, 513, 514, 515, 516, 599)

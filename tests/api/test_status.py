@@ -10,7 +10,6 @@ from hypothesis import given, strategies as st
 from airflow_provider_ip1.api.status import (
     CATEGORIES,
     KNOWN_CODES,
-    STATUS_NAMES,
     TERMINAL_CATEGORIES,
     is_terminal,
     status_category,
@@ -84,8 +83,3 @@ def test_terminal_categories():
 def test_an_error_names_the_unknown_category():
     with pytest.raises(ValueError, match="'deliverd'.*delivered"):
         is_terminal("deliverd")
-
-
-def test_names_cannot_be_changed():
-    with pytest.raises(TypeError):
-        STATUS_NAMES[999] = "x"  # type: ignore[index]
