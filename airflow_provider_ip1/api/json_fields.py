@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -161,7 +160,7 @@ def parse_decimal(written: bytes) -> Decimal:
     :raises ValueError: the value is not a decimal number.
     :raises ArithmeticError: its exponent is out of range.
     """
-    text = json.loads(written, parse_float=str, parse_int=str)
-    if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+    text = written.decode().strip('"')
+    if not _DECIMAL.fullmatch(text):
         raise ValueError("not a decimal number")
     return Decimal(text)

@@ -281,7 +281,7 @@ class PhoneNumber:
         if len(self.national) < SHORTEST_NUMBER:
             return
         # A date is not a number without country code.
-        dateless = _DATE.sub(lambda date: "d" * len(date[0]), plain_text)
+        dateless = _without(_DATE, plain_text)
         yield from _places(dateless, self.national)
         if len(self.national) >= _TAIL:
             # Without separators, the last digits may be anywhere.
@@ -345,12 +345,12 @@ def has_number(text: str) -> bool:
 
 def _numbers(text: str) -> list[re.Match[str]]:
     """Find what may be a number in a plain text, between the dates and ids."""
-    found: list[re.Match[str]] = []
-    start = 0
-    for other in _NOT_A_NUMBER.finditer(text):
-        found += _CHAIN.finditer(text, start, other.start())
-        start = other.end()
-    return [*found, *_CHAIN.finditer(text, start)]
+    return list(_CHAIN.finditer(_without(_NOT_A_NUMBER, text)))
+
+
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """Return the text with letters, which end a number, in place of what a pattern finds."""
+    return pattern.sub(lambda found: "x" * len(found[0]), text)
 
 
 def _mask(number: str) -> str:

@@ -18,8 +18,6 @@ from airflow_provider_ip1.exceptions import IP1ParticipantError
 
 Order: TypeAlias = Literal["ASC", "DESC"]
 Direction: TypeAlias = Literal["mt", "mo"]
-Method: TypeAlias = Literal["GET", "POST", "DELETE"]
-Retry: TypeAlias = Literal["always", "unless_sent"]
 
 
 class ReadOptions(TypedDict, total=False):
@@ -60,9 +58,9 @@ class Request:
     label: str = ""
     key: str = "id"
     names_participant: bool = False
-    method: Method = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
     body: bytes | None = field(default=None, repr=False)
-    retry: Retry = "always"
+    retry: Literal["always", "unless_sent"] = "always"
 
     def url(self, base_url: str) -> str:
         """

@@ -80,11 +80,7 @@ def read_sent_batch(response: Response, outgoing: OutgoingBatch) -> Batch | None
             return _decode(raw, listed.id, outgoing)
     except UNDECODABLE:
         pass
-    return _batch_at(response.headers.get("location", ""), outgoing)
-
-
-def _batch_at(location: str, outgoing: OutgoingBatch) -> Batch | None:
-    found = _BATCH_PATH.match(location)
+    found = _BATCH_PATH.match(response.headers.get("location", ""))
     batch_id = unquote(found[1]) if found else ""
     return known_batch(batch_id, outgoing) if _ID.fullmatch(batch_id) else None
 
