@@ -92,7 +92,6 @@ class AsyncClient(BaseClient):
 
     async def close(self) -> None:
         """Close the session and its connections."""
-        self._retry_log.finish()
         await self.session.close()
 
     async def run(self, flow: Flow[T]) -> T:

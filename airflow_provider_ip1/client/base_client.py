@@ -43,7 +43,7 @@ from airflow_provider_ip1.api.requests import (
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.api.timestamps import is_plausible
 from airflow_provider_ip1.api.wording import Log
-from airflow_provider_ip1.client.logs import Progress, RetryLog
+from airflow_provider_ip1.client.logs import PROGRESS_INTERVAL, Progress
 from airflow_provider_ip1.client.outcome import ACCEPT_ENCODING
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1ConnectionError
@@ -96,11 +96,11 @@ class BaseClient:
         self.clock_offset = timedelta(0)
         self._counting = threading.Lock()
         self._rate = SharedRate.of(settings)
-        self._retry_log = RetryLog(log)
+        self._next_retry_line = 0.0
         # Whether the server has given a response that only iP.1's API gives.
         self._is_proven = False
         self._larger_pages = LargerPages()
-        #: The clock of deadlines, in seconds. Tests replace it.
+        #: The clock of deadlines and of lines about retries, in seconds. Tests replace it.
         self.clock: Callable[[], float] = time.monotonic
 
     # -- operations
@@ -195,21 +195,18 @@ class BaseClient:
         """
         progress = Progress(lists, self.settings.requests_per_second, time.monotonic())
         requests_before = self.requests_sent
-        try:
-            for step in ahead.steps():
-                if isinstance(step, Page):
-                    line = progress.add(
-                        step,
-                        time.monotonic(),
-                        lists_read=ahead.lists_read,
-                        batches=ahead.batches_hint,
-                        requests=self.requests_sent - requests_before,
-                    )
-                    if line:
-                        self.log.info("Reading from iP.1: %s.", line)
-                yield step
-        finally:
-            self._retry_log.finish()
+        for step in ahead.steps():
+            if isinstance(step, Page):
+                line = progress.add(
+                    step,
+                    time.monotonic(),
+                    lists_read=ahead.lists_read,
+                    batches=ahead.batches_hint,
+                    requests=self.requests_sent - requests_before,
+                )
+                if line:
+                    self.log.info("Reading from iP.1: %s.", line)
+            yield step
 
     # -- calls
 
@@ -271,10 +268,25 @@ class BaseClient:
                 self._rate.hold(call.key_pause)
             if delay is None:
                 return
-            with self._counting:
-                self.retries += 1
-            self._retry_log.add(call.request.label, delay, call.problem)
+            self._count_retry(call, delay)
             yield from pause(delay)
+
+    def _count_retry(self, call: Call[Any], delay: float) -> None:
+        with self._counting:
+            self.retries += 1
+            count, now = self.retries, self.clock()
+            # While iP.1 fails, many requests are repeated. One line at a time says why.
+            is_due = now >= self._next_retry_line
+            if is_due:
+                self._next_retry_line = now + PROGRESS_INTERVAL
+        if is_due:
+            self.log.info(
+                "Requesting %s again in %.1f s: %s. Requests repeated so far: %d.",
+                call.request.label,
+                delay,
+                call.problem,
+                count,
+            )
 
 
 def within(client: BaseClient, deadline: float, flow: Flow[T]) -> Flow[T]:

@@ -5,11 +5,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
@@ -17,16 +12,14 @@ from urllib.parse import quote, unquote
 from airflow_provider_ip1.api.paging.listing import AccountMessages, Lists
 from airflow_provider_ip1.api.paging.page import Page
 from airflow_provider_ip1.api.phone import mask_number
-from airflow_provider_ip1.api.wording import Log, counted, duration_text, rate_text
+from airflow_provider_ip1.api.wording import counted, duration_text, rate_text
 
-#: Seconds between two lines in the task's log, at first.
+#: Seconds between two lines in the task's log; about a read, at first.
 PROGRESS_INTERVAL = 10.0
 #: Seconds between two lines about a long read.
 LONGEST_INTERVAL: Final = 300.0
 #: The part of the allowed requests from which on the limit decides how long a read takes.
 _NEAR_LIMIT: Final = 0.8
-#: Reasons of repeated requests that one line lists.
-MAX_REASONS: Final = 5
 
 #: Loggers that write paths or URLs of requests: each request at DEBUG, malformed headers at WARNING.
 _LOGGERS: Final = (
@@ -78,60 +71,6 @@ def mask_http_logs() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(present, _UrlFilter) for present in logger.filters):
             logger.addFilter(_UrlFilter())
-
-
-class RetryLog:
-    """
-    Says why requests are repeated: one line at once, and one for all further ones at intervals and at the end.
-
-    :param log: gets the lines.
-    :param clock: seconds of a monotonic clock; tests replace it.
-    """
-
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._clock = clock
-        # Nothing here waits for a lock: the garbage collector may close an abandoned read, which calls finish(), in the
-        # middle of any method, also in the thread that would hold the lock.
-        self._deciding = threading.Lock()
-        self._next = 0.0
-        self._reasons: deque[str] = deque()
-
-    def add(self, label: str, seconds: float, reason: str) -> None:
-        """
-        Count a request that will be repeated.
-
-        :param label: what is requested.
-        :param seconds: how long its client waits before.
-        :param reason: why its last attempt had no usable response.
-        """
-        is_due = False
-        # While another thread decides about its line, this one cannot be due.
-        if self._deciding.acquire(blocking=False):
-            try:
-                now = self._clock()
-                is_due = now >= self._next
-                if is_due:
-                    self._next = now + PROGRESS_INTERVAL
-            finally:
-                self._deciding.release()
-        if is_due:
-            self.finish()
-            self._log.info("Requesting %s again in %.1f s: %s.", label, seconds, reason)
-        else:
-            self._reasons.append(reason)
-
-    def finish(self) -> None:
-        """Write the line for requests that have none, if there are any."""
-        reasons: Counter[str] = Counter()
-        # Another thread may take reasons at the same time.
-        with suppress(IndexError):
-            while True:
-                reasons[self._reasons.popleft()] += 1
-        if reasons:
-            counts = [f"{reason} ({count}x)" for reason, count in reasons.most_common(MAX_REASONS)]
-            rest = f", and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
-            self._log.info("Requested %d more times again: %s%s.", reasons.total(), ", ".join(counts), rest)
 
 
 class Progress:

@@ -53,7 +53,6 @@ class SyncClient(BaseClient):
 
     def close(self) -> None:
         """Close the session and its connections. The client opens a new one when it is used again."""
-        self._retry_log.finish()
         session = self.__dict__.pop("session", None)
         self.__dict__.pop("_prepared", None)
         if session is not None:

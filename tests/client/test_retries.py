@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import re
-import threading
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from airflow_provider_ip1.api.call import Call, Response, TransportFailure
 from airflow_provider_ip1.api.settings import Settings
 from airflow_provider_ip1.client.base_client import BaseClient
-from airflow_provider_ip1.client.logs import MAX_REASONS, PROGRESS_INTERVAL, RetryLog
+from airflow_provider_ip1.client.logs import PROGRESS_INTERVAL
 from airflow_provider_ip1.client.shared_rate import SharedRate
 from airflow_provider_ip1.exceptions import IP1Error, IP1RateLimitError
 
@@ -75,61 +73,17 @@ def test_the_line_has_the_reason(reason: str, caplog: pytest.LogCaptureFixture) 
     assert NUMBER not in line
 
 
-def test_more_lines_of_the_same_time_are_summed_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_one_line_at_a_time_with_the_number_of_repeated_requests(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    now = 100.0
-    log = RetryLog(logging.getLogger("retries"), clock=lambda: now)
-    for number in range(41):
-        log.add("a page", 0.5, "status 503" if number % 4 else "429, too many requests")
-    assert caplog.messages == ["Requesting a page again in 0.5 s: 429, too many requests."]
-    now += PROGRESS_INTERVAL
-    log.add("a page", 2.0, "the end")
-    log.finish()
-    log.finish()
-    assert caplog.messages[1:] == [
-        "Requested 40 more times again: status 503 (30x), 429, too many requests (10x).",
-        "Requesting a page again in 2.0 s: the end.",
+    clients = Clients()
+    client = clients.make()
+    for seconds in (0.0, PROGRESS_INTERVAL / 2, PROGRESS_INTERVAL):
+        client.clock = partial(float, 100.0 + seconds)
+        clients.run(client.summary(NUMBER), *[PROBLEMS["status 503"]] * 2, SUMMARY)
+    assert [line.partition(". Requests ")[2] for line in caplog.messages] == [
+        "repeated so far: 1.",
+        "repeated so far: 5.",
     ]
-
-
-def test_the_end_has_what_was_not_yet_said(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    log = RetryLog(logging.getLogger("retries"), clock=lambda: 100.0)
-    for number in range(MAX_REASONS + 4):
-        log.add("a page", 0.5, f"reason {number}")
-    log.finish()
-    assert len(caplog.messages) == 2
-    assert caplog.messages[1].startswith("Requested 8 more times again: reason 1 (1x), ")
-    assert caplog.messages[1].endswith(", and 3 other reasons.")
-
-
-def test_the_garbage_collector_may_end_another_read_at_any_time(caplog: pytest.LogCaptureFixture) -> None:
-    """An abandoned read in a cycle of references ends in the middle of any allocation."""
-    caplog.set_level(logging.INFO)
-    log = RetryLog(logging.getLogger("retries"))
-
-    def collected(_phase: str, _info: dict[str, int]) -> None:
-        if threading.current_thread() is thread:
-            log.finish()
-
-    def count_and_finish() -> None:
-        for _ in range(100):
-            log.add("a page", 0.5, "status 503")
-            log.finish()
-
-    # A daemon, so that a deadlock ends with the tests.
-    thread = threading.Thread(target=count_and_finish, daemon=True)
-    threshold = gc.get_threshold()
-    gc.callbacks.append(collected)
-    gc.set_threshold(1)
-    try:
-        thread.start()
-        thread.join(60)
-    finally:
-        gc.callbacks.remove(collected)
-        gc.set_threshold(*threshold)
-    assert not thread.is_alive()
-    assert sum(map(int, re.findall(r"Requested (\d+) more", caplog.text))) == 99
 
 
 # -- a 429 pauses the key
