@@ -21,14 +21,12 @@ if TYPE_CHECKING:
         BaseOperator as BaseOperator,
         BaseOperatorLink as BaseOperatorLink,
         BaseSensorOperator as BaseSensorOperator,
-        Connection as Connection,
         Context as Context,
         PokeReturnValue as PokeReturnValue,
     )
     from airflow.sdk._shared.secrets_masker import redact as redact
     from airflow.sdk.configuration import conf as conf
     from airflow.sdk.exceptions import (
-        AirflowException as AirflowException,
         AirflowFailException as AirflowFailException,
         AirflowNotFoundException as AirflowNotFoundException,
         AirflowOptionalProviderFeatureException as AirflowOptionalProviderFeatureException,
@@ -46,16 +44,11 @@ if TYPE_CHECKING:
         TriggerEvent as TriggerEvent,
     )
 
+# Of every name that begins with Airflow.
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 _MASKER = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker", "airflow.utils.log.secrets_masker")
 # Where to look for a name, the newest home first. After a colon: its name there, if it was renamed since.
 _HOMES: dict[str, tuple[str, ...]] = {
-    "AirflowException": _EXCEPTIONS,
-    "AirflowFailException": _EXCEPTIONS,
-    "AirflowNotFoundException": _EXCEPTIONS,
-    "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
-    "AirflowSensorTimeout": _EXCEPTIONS,
-    "AirflowSkipException": _EXCEPTIONS,
     "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
     # Airflow 2 does not start DAGs with triggers.
     "BaseEventTrigger": ("airflow.triggers.base", "airflow.triggers.base:BaseTrigger"),
@@ -65,7 +58,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
     "BaseTrigger": ("airflow.triggers.base",),
-    "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "OperatorLineage": ("airflow.providers.openlineage.extractors",),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
@@ -106,38 +98,11 @@ def find(name: str, *homes: str) -> Any:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
+        homes = _EXCEPTIONS if name.startswith("Airflow") else _HOMES.get(name)
+        if homes is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = find(name, *_HOMES[name])
+        found = globals()[name] = find(name, *homes)
         return found
-
-
-async def look_up_connection(hook: BaseHook, conn_id: str) -> tuple[Connection | None, dict[str, Any]]:
-    """
-    Look up a connection and its extra fields without blocking the event loop.
-
-    Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets, so a thread does all of it.
-
-    :param hook: the hook whose ``get_connection`` or ``aget_connection`` finds connections.
-    :param conn_id: the connection.
-    :return: the connection, or None if there is none, and its extra fields.
-    """
-    from airflow_provider_ip1.compat import AirflowNotFoundException, Connection
-
-    def look_up() -> tuple[Connection | None, dict[str, Any]]:
-        connection = hook.get_connection(conn_id)
-        return connection, (connection.extra_dejson if connection else {})
-
-    try:
-        if not hasattr(Connection, "aextra_dejson"):
-            from asgiref.sync import sync_to_async
-
-            # Not asyncio.to_thread: in its threads, Airflow cannot call back into the triggerer's event loop.
-            return await sync_to_async(look_up)()
-        connection = await hook.aget_connection(conn_id)
-        return connection, (await connection.aextra_dejson() if connection else {})
-    except AirflowNotFoundException:
-        return None, {}
 
 
 def add_output_asset(hook: BaseHook, scheme: str, **asset: str) -> None:

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag as DagBag
     from airflow.sdk import DAG as DAG, AssetAlias as AssetAlias
     from airflow.sdk.exceptions import (
+        AirflowException as AirflowException,
         AirflowRescheduleException as AirflowRescheduleException,
         TaskDeferralError as TaskDeferralError,
         TaskDeferred as TaskDeferred,
     )
     from airflow.sdk.log import redact as redact  # type: ignore[attr-defined]
 else:
+    AirflowException = find("AirflowException", "airflow.sdk.exceptions", "airflow.exceptions")
     AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")
     AssetAlias = find("AssetAlias", "airflow.sdk", "airflow.datasets:DatasetAlias")
     DAG = find("DAG", "airflow.sdk", "airflow")

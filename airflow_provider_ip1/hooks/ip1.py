@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
@@ -19,7 +20,7 @@ from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.paging.listing import Lists
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
 from airflow_provider_ip1.client.senders import check_connection
-from airflow_provider_ip1.compat import AirflowNotFoundException, BaseHook, find, look_up_connection, mask_secret
+from airflow_provider_ip1.compat import AirflowNotFoundException, BaseHook, find, mask_secret
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
 from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
@@ -79,14 +80,17 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
         """iP.1's clock minus this machine's, 0 or less, by the responses so far. A clock that is ahead counts as 0."""
         return self._client.clock_offset if self._client else timedelta(0)
 
-    def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
-        """Check a connection that was looked up; ``None`` if there is none."""
+    def _look_up(self) -> Settings:
+        """Look up the connection and check it."""
+        connection: Any = None
+        with suppress(AirflowNotFoundException):
+            connection = self.get_connection(self.ip1_conn_id)
         if connection is None:
             raise IP1ConnectionError(
                 f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. "
                 "Code that runs outside a task finds only connections in environment variables and secrets backends."
             )
-        settings, unknown = read_settings(self.ip1_conn_id, connection, extra, self._overrides)
+        settings, unknown = read_settings(self.ip1_conn_id, connection, connection.extra_dejson, self._overrides)
         if unknown and not self._warned:
             self._warned = True
             self.log.warning(
@@ -94,6 +98,9 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
                 self.ip1_conn_id,
                 ", ".join(unknown),
             )
+        if settings.redact_key:
+            # Airflow masks extras by their names and does not know this one.
+            mask_secret(settings.redact_key)
         return settings
 
 
@@ -157,15 +164,7 @@ class IP1Hook(HookMethods, BaseIP1Hook["SyncClient"]):
 
         :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
         """
-        try:
-            connection = self.get_connection(self.ip1_conn_id)
-        except AirflowNotFoundException:
-            connection = None
-        settings = self._read_settings(connection, connection.extra_dejson if connection else {})
-        if settings.redact_key:
-            # Airflow masks extras by their names and does not know this one. IP1AsyncHook never uses it.
-            mask_secret(settings.redact_key)
-        return settings
+        return self._look_up()
 
     @property
     def client(self) -> SyncClient:
@@ -294,7 +293,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             await self.close()
         async with self._opening:
             if self._client is None:
-                settings = await self._look_up()
+                settings = await self._look_up_in_thread()
                 self._client = await AsyncClient.open(settings, user_agent=_user_agent(), log=self.log)
             return self._client
 
@@ -306,7 +305,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
         :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
         """
-        if self._client is not None and await self._look_up() != self._client.settings:
+        if self._client is not None and await self._look_up_in_thread() != self._client.settings:
             await self.close()
 
     iter_pages = as_async_pages(HookMethods.iter_pages)
@@ -335,8 +334,12 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             worked, text = False, str(error)
         return worked, form_text(text, self.ip1_conn_id)
 
-    async def _look_up(self) -> Settings:
-        return self._read_settings(*await look_up_connection(self, self.ip1_conn_id))
+    async def _look_up_in_thread(self) -> Settings:
+        from asgiref.sync import sync_to_async
+
+        # Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets. Not asyncio.to_thread: in
+        # its threads, older versions cannot call back into the triggerer's event loop.
+        return await sync_to_async(self._look_up)()
 
     async def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
         client = await self.get_client()

@@ -16,7 +16,7 @@ try:
 except ImportError:
     from airflow import DAG  # type: ignore[no-redef,attr-defined]
 
-from airflow_provider_ip1.compat import AirflowException, BaseOperator
+from airflow_provider_ip1.compat import BaseOperator
 from airflow_provider_ip1.sandbox.participants import MAIN, SEVEN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
@@ -26,6 +26,7 @@ from airflow_provider_ip1.transfers.messages_to_wasb import MessagesToWasbOperat
 from airflow_provider_ip1.transfers.options import BaseOperatorArguments, ExportArguments, ExportOptions
 from airflow_provider_ip1.transfers.to_s3 import S3Arguments, S3Options
 from airflow_provider_ip1.transfers.to_wasb import WasbArguments, WasbOptions
+from tests.airflow_names import AirflowException
 
 #: Each option of an export to any store, with a value that is not its default.
 COMMON: dict[str, Any] = {
