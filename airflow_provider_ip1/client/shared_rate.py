@@ -8,15 +8,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from functools import lru_cache
-from typing import ClassVar, Final, Literal
-from weakref import WeakValueDictionary
+from typing import ClassVar, Literal
 
 from airflow_provider_ip1.api.call import origin
 from airflow_provider_ip1.api.settings import Settings, is_loopback
-
-#: Rates that are remembered although no client uses them, those of the keys that were used last.
-MAX_REMEMBERED: Final = 256
 
 
 class SharedRate:
@@ -30,6 +25,8 @@ class SharedRate:
 
     # One lock for all, so that a forked process can replace it. The other threads that may hold it do not exist there.
     _lock: ClassVar = threading.Lock()
+    # By host, port and a hash of the key. A process meets few keys, so none is forgotten.
+    _known: ClassVar[dict[tuple[str, int | None, str], SharedRate]] = {}
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -45,7 +42,9 @@ class SharedRate:
         """
         _, host, port = origin(settings.base_url)
         host = "localhost" if is_loopback(host) else host.rstrip(".")
-        return _remember((host, port, hashlib.sha256(settings.api_key.encode()).hexdigest()))
+        key = hashlib.sha256(settings.api_key.encode()).hexdigest()
+        with SharedRate._lock:
+            return SharedRate._known.setdefault((host, port, key), SharedRate())
 
     def turn(self, per_second: float) -> Generator[float, None, None]:
         """
@@ -79,16 +78,6 @@ class SharedRate:
                 self._free[queue] = moment + interval
         if moment > now:
             yield moment - now
-
-
-_in_use: WeakValueDictionary[tuple[str, int | None, str], SharedRate] = WeakValueDictionary()
-
-
-@lru_cache(MAX_REMEMBERED)
-def _remember(key: tuple[str, int | None, str]) -> SharedRate:
-    with SharedRate._lock:
-        # A client may still use the rate of a key that the cache has forgotten.
-        return _in_use.setdefault(key, SharedRate())
 
 
 def _after_fork() -> None:

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_ip1.api.settings import Settings
-from airflow_provider_ip1.client import shared_rate
-from airflow_provider_ip1.client.shared_rate import MAX_REMEMBERED, SharedRate
+from airflow_provider_ip1.client.shared_rate import SharedRate
 
 
 class Timeline:
@@ -163,16 +162,6 @@ def test_a_rate_outlives_its_clients() -> None:
     rate_of("https://outlives.example").hold(50)
     gc.collect()
     assert next(rate_of("https://outlives.example").turn(20)) > 40
-
-
-def test_a_rate_in_use_is_never_replaced_and_others_are_forgotten() -> None:
-    used = rate_of("https://used.example")
-    for number in range(2 * MAX_REMEMBERED):
-        rate_of(f"https://host{number}.example")
-    gc.collect()
-    assert rate_of("https://used.example") is used
-    # Clients of other tests may still use theirs.
-    assert len([key for key in shared_rate._in_use if key[0].startswith("host")]) < MAX_REMEMBERED
 
 
 def test_threads_get_the_same_rate() -> None:
