@@ -18,7 +18,7 @@ from airflow_provider_ip1.api.call import TransportFailure
 from airflow_provider_ip1.api.wording import duration_text
 
 #: What :class:`Body` can decode. Each client sends this, because what the libraries send depends on what is installed.
-ACCEPT_ENCODING: Final = "gzip, deflate"
+ACCEPT_ENCODING: Final = "gzip"
 
 
 class UnusableBody(Exception):
@@ -44,7 +44,7 @@ class Body:
 
     def __init__(self, coding: str | None, limit: int) -> None:
         self._coding = (coding or "").strip().lower()
-        self._is_packed = self._coding in ("gzip", "x-gzip", "deflate")
+        self._is_packed = self._coding in ("gzip", "x-gzip")
         self._limit = limit
         self._received = 0
         self._bytes = bytearray()
@@ -62,7 +62,7 @@ class Body:
         # Nothing is left to decompress unless the limit was exceeded.
         while self._is_packed and data and len(self._bytes) <= self._limit:
             if self._decoder is None or self._decoder.eof:
-                self._decoder = self._new_decoder(data)
+                self._decoder = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
             try:
                 self._bytes += self._decoder.decompress(data, self._limit + 1 - len(self._bytes))
             except zlib.error as error:
@@ -82,13 +82,6 @@ class Body:
         if self._decoder is not None and not self._decoder.eof:
             raise UnusableBody(TransportFailure(f"the {self._coding} body ends early"))
         return bytes(self._bytes)
-
-    def _new_decoder(self, data: bytes) -> Any:
-        if self._coding != "deflate":
-            return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        # "deflate" means zlib's format (RFC 9110, 8.4.1.2), which begins with 8 in these bits. Some servers leave out
-        # its header and trailer.
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS if data[0] & 0x0F == 8 else -zlib.MAX_WBITS)
 
 
 def transport_failure(error: Exception, *, before_sending: tuple[type[BaseException], ...]) -> TransportFailure:
