@@ -46,7 +46,7 @@ from airflow_provider_ip1.api.wording import Log
 from airflow_provider_ip1.client.logs import PROGRESS_INTERVAL, Progress
 from airflow_provider_ip1.client.outcome import ACCEPT_ENCODING
 from airflow_provider_ip1.client.shared_rate import SharedRate
-from airflow_provider_ip1.exceptions import IP1ConnectionError
+from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 
 T = TypeVar("T")
 
@@ -316,6 +316,43 @@ def within(client: BaseClient, deadline: float, flow: Flow[T]) -> Flow[T]:
             if isinstance(step, Call):
                 step.seconds_left = left if step.seconds_left is None else min(left, step.seconds_left)
         outcome = yield step
+
+
+class ListReading:
+    """
+    A read of one list, page by page and one request at a time, as part of an operation.
+
+    :param client: makes the requests.
+    :param listing: the list.
+    """
+
+    def __init__(self, client: BaseClient, listing: Listing) -> None:
+        self._client = client
+        self._ahead = client.read_ahead([listing], concurrency=1)
+        self._steps = client.read(self._ahead, [listing])
+        self._wanted: PageRequest | None = None
+
+    def next_page(self, deadline: float = math.inf) -> Flow[Page | None]:
+        """
+        Return the next page, which has at least one row; ``None`` after the last one.
+
+        :param deadline: of the client's clock, until when the page has to arrive. Default: none.
+        :raises TimeIsUp: it did not arrive in time.
+        :raises IP1Error: the list cannot be read.
+        """
+        for step in self._steps:
+            if isinstance(step, Page):
+                return step
+            if step is not None:
+                self._wanted = step
+            elif self._wanted is not None:
+                outcome: RawPage | Exception
+                try:
+                    outcome = yield from within(self._client, deadline, self._client.page(self._wanted))
+                except IP1Error as error:
+                    outcome = error
+                self._ahead.receive(self._wanted, outcome)
+        return None
 
 
 def pause(seconds: float) -> Flow[None]:

@@ -16,8 +16,7 @@ from airflow_provider_ip1.api.paging.listing import batch_list, batch_message_li
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import Candidate, SendResult, candidates
 from airflow_provider_ip1.api.wording import duration_text
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause
-from airflow_provider_ip1.client.list_reading import ListReading
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, ListReading, TimeIsUp, pause
 from airflow_provider_ip1.exceptions import IP1Error, IP1ReferenceError, IP1ResponseError, IP1SendUnknownError
 
 #: Seconds between two looks at the list of batches: 30 in all.

@@ -22,9 +22,8 @@ from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import send_request
 from airflow_provider_ip1.api.sending import MAX_REFERENCE, OutgoingBatch
 from airflow_provider_ip1.api.sent_batch import CANCELED, SendResult, has_reference, known_batch, read_sent_batch
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp, pause, within
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, ListReading, TimeIsUp, pause, within
 from airflow_provider_ip1.client.batch_search import NEWEST, BatchSearch, another_batch
-from airflow_provider_ip1.client.list_reading import ListReading
 from airflow_provider_ip1.client.send_marker import Marker
 from airflow_provider_ip1.client.senders import registered_senders
 from airflow_provider_ip1.exceptions import IP1Error, IP1ResponseError, IP1ServerError

@@ -9,8 +9,7 @@ from typing import Final
 from airflow_provider_ip1.api.account import TRIAL_SENDERS, decode_sender, senders_text
 from airflow_provider_ip1.api.paging.listing import account_list
 from airflow_provider_ip1.api.requests import senders_request
-from airflow_provider_ip1.client.base_client import BaseClient, Flow, TimeIsUp
-from airflow_provider_ip1.client.list_reading import ListReading
+from airflow_provider_ip1.client.base_client import BaseClient, Flow, ListReading, TimeIsUp
 from airflow_provider_ip1.exceptions import IP1Error
 
 _SECONDS: Final = 10.0

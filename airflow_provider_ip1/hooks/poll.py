@@ -123,7 +123,7 @@ def _latest_time() -> datetime:
 
 def _responses(client: BaseClient, query: Query) -> Callable[[], Flow[Page | Message | None]]:
     """Return what reads the next response to a query, and returns ``None`` after the last one."""
-    from airflow_provider_ip1.client.list_reading import ListReading
+    from airflow_provider_ip1.client.base_client import ListReading
 
     if isinstance(query, ReadMessage):
         return lambda: _message(client, query)
