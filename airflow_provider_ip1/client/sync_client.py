@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -185,62 +185,43 @@ class SyncPages(Pages, Iterator[Page]):
 
 def _read(client: SyncClient, ahead: ReadAhead, lists: Lists) -> Generator[Page, None, None]:
     closed = threading.Event()
-    threads = _Threads()
+    jobs: SimpleQueue[PageRequest | None] = SimpleQueue()
+    outcomes: SimpleQueue[tuple[PageRequest, Outcome | BaseException]] = SimpleQueue()
+    threads = pending = 0
+
+    def work() -> None:
+        while (wanted := jobs.get()) is not None:
+            outcome: Outcome | BaseException
+            try:
+                outcome = client.run(client.page(wanted), closed)
+            except BaseException as error:  # the reading thread raises it
+                outcome = error
+            outcomes.put((wanted, outcome))
+            # Otherwise this thread would keep a page in memory until the next one arrives.
+            del outcome
+
     try:
         for step in client.read(ahead, lists):
             if isinstance(step, Page):
                 yield step
             elif step is not None:
-                threads.start(step, partial(client.run, client.page(step), closed))
+                jobs.put(step)
+                pending += 1
+                if pending > threads:
+                    threads += 1
+                    # At exit, Python waits for the threads of a ThreadPoolExecutor, here for responses that are no
+                    # longer needed. It does not wait for daemon threads.
+                    threading.Thread(target=work, name="ip1-read-ahead", daemon=True).start()
             else:
-                wanted, outcome = threads.next_outcome()
+                wanted, outcome = outcomes.get()
+                pending -= 1
                 if not isinstance(outcome, (RawPage, Exception)):
                     raise outcome
                 ahead.receive(wanted, outcome)
     finally:
         closed.set()
-        threads.close()
-
-
-class _Threads:
-    """
-    Threads that send the requests of one read.
-
-    At exit, Python waits for the threads of a ThreadPoolExecutor, here for responses that are no longer needed. It does
-    not wait for these daemon threads.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[tuple[PageRequest, partial[RawPage]] | None] = SimpleQueue()
-        self._outcomes: SimpleQueue[tuple[PageRequest, Outcome | BaseException]] = SimpleQueue()
-        self._threads = 0
-        self._pending = 0
-
-    def start(self, wanted: PageRequest, fetch: partial[RawPage]) -> None:
-        self._pending += 1
-        self._jobs.put((wanted, fetch))
-        if self._pending > self._threads:
-            self._threads += 1
-            threading.Thread(target=self._work, name="ip1-read-ahead", daemon=True).start()
-
-    def next_outcome(self) -> tuple[PageRequest, Outcome | BaseException]:
-        outcome = self._outcomes.get()
-        self._pending -= 1
-        return outcome
-
-    def close(self) -> None:
-        for _ in range(self._threads):
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            wanted, fetch = job
-            try:
-                self._outcomes.put((wanted, fetch()))
-            except BaseException as error:  # the reading thread raises it
-                self._outcomes.put((wanted, error))
-            # Otherwise this thread would keep a page in memory until the next one arrives.
-            del job, wanted, fetch
+        for _ in range(threads):
+            jobs.put(None)
 
 
 class _Closed(Exception):
