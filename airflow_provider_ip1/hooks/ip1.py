@@ -62,18 +62,17 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
         self._overrides = {name: check_argument(name, value) for name, value in settings.items()}
         self._client: ClientT | None = None
         self._creating = threading.Lock()
-        self._closed_counts = (0, 0)
         self._warned = False
 
     @property
     def requests_sent(self) -> int:
-        """Number of requests sent so far, including retries."""
-        return self._closed_counts[0] + (self._client.requests_sent if self._client else 0)
+        """Number of requests sent so far, including retries; by :class:`IP1AsyncHook` since it was closed."""
+        return self._client.requests_sent if self._client else 0
 
     @property
     def retries(self) -> int:
         """Number of requests so far that repeated another one after a failure."""
-        return self._closed_counts[1] + (self._client.retries if self._client else 0)
+        return self._client.retries if self._client else 0
 
     @property
     def clock_offset(self) -> timedelta:
@@ -251,8 +250,6 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         if client is not None:
             check_loop(self._loop, may_have_ended=True)
             self._client = None
-            sent, retries = self._closed_counts
-            self._closed_counts = sent + client.requests_sent, retries + client.retries
             await client.close()
 
     async def get_settings(self) -> Settings:

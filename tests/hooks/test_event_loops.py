@@ -53,14 +53,15 @@ def test_one_hook_in_one_event_loop_after_the_other(serve: Serve) -> None:
     hook = IP1AsyncHook(CONN_ID, page_size=10)
 
     async def use() -> int:
+        before = len(server.requests)
         # At once, so that they wait for the session together.
         results = await asyncio.gather(*[hook.get_summary(MAIN) for _ in range(5)])
         assert (await hook.test_connection())[0]
         assert len(await take(hook.iter_messages(MAIN))) == 60
+        assert hook.requests_sent == len(server.requests) - before
         return sum(result.total_messages for result in results)
 
     assert [asyncio.run(use()) for _ in range(3)] == [300] * 3
-    assert hook.requests_sent == len(server.requests)
     asyncio.run(hook.close())
 
 
