@@ -18,12 +18,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
-import msgspec
-
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.call import Call, Response, RetryPolicy, TransportFailure, http_date
 from airflow_provider_ip1.api.decoding import decode_batch, decode_message, decode_summary
-from airflow_provider_ip1.api.json_text import UNDECODABLE, UnreadableBody
+from airflow_provider_ip1.api.json_text import UnreadableBody, parse_json
 from airflow_provider_ip1.api.messages import ConversationSummary, Message
 from airflow_provider_ip1.api.page_body import RawPage, read_link, split_page
 from airflow_provider_ip1.api.paging.larger_pages import LargerPages
@@ -162,7 +160,7 @@ class BaseClient:
         :raises IP1ConnectionError: the server does not have iP.1's lists.
         """
         for request in (replace(batches_request(), query=(("limit", "1"),)), senders_request()):
-            call = self.new_call(request, _read_array, None)
+            call = self.new_call(request, _check_array, None)
             yield from self.attempts(call)
             if not call.is_not_found:
                 self._is_proven = True
@@ -392,9 +390,6 @@ def _read_page(response: Response, key: str) -> RawPage:
     return replace(page, link=read_link(response.headers.get("link")))
 
 
-def _read_array(response: Response) -> list[Any]:
-    try:
-        return msgspec.json.decode(response.body, type=list[Any])
-    except UNDECODABLE:
-        pass
-    raise UnreadableBody("The body is not a JSON array.")
+def _check_array(response: Response) -> None:
+    if not isinstance(parse_json(response.body), list):
+        raise UnreadableBody("The body is not a JSON array.")

@@ -16,7 +16,6 @@ from typing import Final
 
 from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.batches import Batch
-from airflow_provider_ip1.api.call import Response
 from airflow_provider_ip1.api.paging.listing import batch_list
 from airflow_provider_ip1.api.phone import mask_number
 from airflow_provider_ip1.api.requests import send_request
@@ -83,7 +82,7 @@ def send_once(
         search.raise_if_in_doubt()
     if marker is not None:
         marker.write("posting")
-    call = client.new_call(send_request(outgoing.to_json()), _whole_response, None)
+    call = client.new_call(send_request(outgoing.to_json()), lambda response: response, None)
     batch: Batch | None = None
     failure: IP1Error | None = None
     try:
@@ -215,7 +214,3 @@ def _explain(client: BaseClient, error: IP1Error, status: int | None, sender: st
     known = yield from registered_senders(client, deadline)
     # The errors of this package hold nothing but their text.
     return type(error)(f"{error} {senders_text(known, sender)}")
-
-
-def _whole_response(response: Response) -> Response:
-    return response

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.compat import Context
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
 
-ON_UNKNOWN = ("fail", "retry")
-
 
 class IP1SendUnknownFailure(IP1SendUnknownError, AirflowFailException):
     """It is unknown whether an SMS was sent, and a person has to find out."""
@@ -152,7 +150,7 @@ class SendSmsOperator(BaseOperator):
         # These arguments are not templated, so a mistake shows when the DAG is parsed. execute() checks the others.
         check_limit(max_recipients, "max_recipients")
         check_limit(max_segments, "max_segments")
-        if on_unknown not in ON_UNKNOWN:
+        if on_unknown not in ("fail", "retry"):
             raise ValueError(f"on_unknown must be 'fail' or 'retry', not {on_unknown!r}.")
 
     @cached_property
