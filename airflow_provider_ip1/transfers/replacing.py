@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -46,20 +46,13 @@ class Origin:
     """
     What an export says about its object in the object's metadata.
 
-    :param source: what the messages were read from, without saying it: collection and a short hash.
-    :param direction: ``"mt"``, ``"mo"`` or ``None`` for both.
-    :param since: start of the window, aware; ``None`` for no start.
-    :param until: end of the window, aware; ``None`` for no end.
-    :param run: identifies the task and the run; ``None`` outside a run.
-    :param about: more about the run, for people.
+    :param window: the time window that the messages are from.
+    :param metadata: names without ``x-amz-meta-``. Values are ASCII. ``ip1-source`` says what the messages were read
+        from, without naming it, and ``ip1-run`` identifies the task and the run.
     """
 
-    source: str
-    direction: str | None
-    since: datetime | None
-    until: datetime | None
-    run: str | None = None
-    about: Mapping[str, str] = field(default_factory=dict)
+    window: Window
+    metadata: dict[str, str]
 
     @classmethod
     def of_export(
@@ -75,34 +68,28 @@ class Origin:
         :param context: context of the task's run; may be empty.
         """
         ti, run_id = context.get("ti"), context.get("run_id")
-        about, run = {}, None
-        if run_id and not has_number(run_id):
-            about["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
-        if ti is not None:
-            about["ip1-try"] = str(ti.try_number)
-            names = [getattr(ti, name, None) for name in ("dag_id", "task_id", "map_index")]
-            run = _digest(settings.deployment, run_id, *names)[:16] if run_id else None
-        who = _digest(settings.base_url, settings.conn_id, *sorted(reader.participants))
         # The messages of a run with a checkpoint may be of any time.
         window = options.window if options.checkpoint is None else Window()
-        return cls(f"{reader.dataset}#{who[:4]}", options.one_direction, window.since, window.until, run, about)
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """Names without ``x-amz-meta-``. Values are ASCII."""
+        who = digest(settings.base_url, settings.conn_id, *sorted(reader.participants))
         values = {
-            "ip1-source": self.source,
-            "ip1-direction": self.direction,
-            "ip1-since": self.since and self.since.isoformat(),
-            "ip1-until": self.until and self.until.isoformat(),
-            "ip1-run": self.run,
+            "ip1-source": f"{reader.dataset}#{who[:4]}",
+            "ip1-direction": options.one_direction,
+            "ip1-since": window.since and window.since.isoformat(),
+            "ip1-until": window.until and window.until.isoformat(),
         }
-        return {**self.about, **{name: value for name, value in values.items() if value}}
+        if run_id and not has_number(run_id):
+            values["ip1-run-id"] = quote(run_id, safe=":+-_.~/@")
+        if ti is not None:
+            values["ip1-try"] = str(ti.try_number)
+        if ti is not None and run_id:
+            names = [getattr(ti, name, None) for name in ("dag_id", "task_id", "map_index")]
+            values["ip1-run"] = digest(settings.deployment, run_id, *names)[:16]
+        return cls(window, {name: value for name, value in values.items() if value})
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the export has no window."""
-        return self.since is None and self.until is None
+    def run(self) -> str | None:
+        """Identifies the task and the run; ``None`` outside a run."""
+        return self.metadata.get("ip1-run")
 
     def check_replaces(self, state: ObjectState, store: Store) -> None:
         """
@@ -116,33 +103,24 @@ class Origin:
         :raises ValueError: the existing object contains other messages, or may contain some.
         """
         found, uri = state.metadata, f"{store.argument}: {store.uri}"
+        source, direction = self.metadata["ip1-source"], self.metadata.get("ip1-direction")
+        limits = {"from": found.get("ip1-since"), "before": found.get("ip1-until")}
         is_own = self.run is not None and found.get("ip1-run") == self.run
         if state.etag is None or is_own or found.get("ip1-messages") == "0":
             return
         if "ip1-source" not in found:
-            if not self.is_complete:
+            if not self.window.is_open:
                 raise ValueError(f"{uri} exists and does not say which messages it contains. {_WINDOW_LOSES}")
             log.warning("Replacing %s, which does not say where its content comes from.", store.uri)
-        elif found["ip1-source"] != self.source or self.direction not in (None, found.get("ip1-direction")):
+        elif found["ip1-source"] != source or direction not in (None, found.get("ip1-direction")):
             raise ValueError(
                 f"{uri} contains messages of other participants, another direction or another connection, which "
                 f"this export would delete. {_WAYS_OUT}"
             )
-        elif not self.is_complete and not self._contains(found.get("ip1-since"), found.get("ip1-until")):
-            limits = {"from": found.get("ip1-since"), "before": found.get("ip1-until")}
+        elif not self.window.covers(*[datetime.fromisoformat(time) if time else None for time in limits.values()]):
             window = " and ".join(f"{word} {time}" for word, time in limits.items() if time)
             content = f"messages modified {window}" if window else "messages of any time"
             raise ValueError(f"{uri} contains {content}. {_WINDOW_LOSES}")
-
-    def _contains(self, since: str | None, until: str | None) -> bool:
-        try:
-            start = None if since is None else datetime.fromisoformat(since)
-            end = None if until is None else datetime.fromisoformat(until)
-            return (self.since is None or (start is not None and self.since <= start)) and (
-                self.until is None or (end is not None and end <= self.until)
-            )
-        except (ValueError, TypeError):
-            return False
 
 
 class Replacement:
@@ -190,7 +168,7 @@ class Replacement:
         if state.is_known:
             return
         effect = "The export replaces it without noticing other writers."
-        if replace is True and not self.origin.is_complete:
+        if replace is True and not self.origin.window.is_open:
             effect = "The export has a window, so it only writes a new object."
             self._only_write_new(
                 ValueError(
@@ -248,5 +226,6 @@ def _contains_messages(state: ObjectState, empty_size: int) -> bool:
     return int(count) > 0 if count.isdecimal() else state.size not in (0, empty_size)
 
 
-def _digest(*values: object) -> str:
+def digest(*values: object) -> str:
+    """Return a hash of values in hexadecimal digits."""
     return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()

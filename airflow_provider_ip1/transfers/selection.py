@@ -64,6 +64,16 @@ class Window:
             return self.is_open
         return (self.since is None or self.since <= modified) and (self.until is None or modified < self.until)
 
+    def covers(self, since: datetime | None, until: datetime | None) -> bool:
+        """
+        Return whether this window contains another one.
+
+        :param since: start of the other window.
+        :param until: its end.
+        """
+        starts_before = self.since is None or (since is not None and self.since <= since)
+        return starts_before and (self.until is None or (until is not None and until <= self.until))
+
 
 class Selection:
     """
