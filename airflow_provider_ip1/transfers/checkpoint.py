@@ -9,7 +9,6 @@ what the object of an earlier try contained.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import time
@@ -20,17 +19,13 @@ import msgspec
 
 from airflow_provider_ip1.api.checkpoint.state import Document, State, decode_document
 from airflow_provider_ip1.formats.redaction import keyed_hash
-from airflow_provider_ip1.transfers.replacing import ObjectChangedError, Replacement
-from airflow_provider_ip1.transfers.stores import ObjectState, Store
+from airflow_provider_ip1.transfers.replacing import ObjectChangedError, Replacement, digest
+from airflow_provider_ip1.transfers.stores import ObjectState, Store, WriteConflict
 
 log = logging.getLogger(__name__)
 
 # Each time at least one of the writers succeeds. 1,024 mapped tasks that end together spread over the pauses.
 _MAX_CONFLICTS: Final = 100
-
-
-class _Conflict(Exception):
-    """Another run wrote the object in the meantime."""
 
 
 class Checkpoint:
@@ -50,8 +45,6 @@ class Checkpoint:
         self.uri = self._store.uri
         #: Name -> state, that the run starts from, and at its end that the next run starts from.
         self.states: dict[str, State] = {}
-        self._found = ObjectState()
-        self._stored: dict[str, State] = {}
 
     def begin(
         self,
@@ -73,7 +66,7 @@ class Checkpoint:
         """
         self._header = header
         self._stored_names = {name: name if key is None else keyed_hash(key, name) for name in names}
-        self._load()
+        self._found, self._stored = self._read(self._store)
         start, state, run = self._own(self._stored), replacement.expected, replacement.origin.run
         if run is None:
             if state.etag is not None or not state.is_known:
@@ -87,21 +80,20 @@ class Checkpoint:
     ) -> dict[str, State]:
         ti = context["ti"]
         names = [ti.dag_id, context["run_id"], ti.task_id, getattr(ti, "map_index", -1), self._output.uri]
-        digest = hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()[:32]
-        store = self._store.beside(f"{self.uri}.runs/{digest}.json", "checkpoint")
-        found, body = store.read()
+        store = self._store.beside(f"{self.uri}.runs/{digest(*names)[:32]}.json", "checkpoint")
+        found, states = self._read(store)
         if found.etag is None:
             # Check this first. Otherwise the next try would find the state, and replace the object.
             if state.etag is not None:
                 raise self._key_per_run("exists, and there is no state from which this run began")
             try:
-                store.put(self._document(start).encode(), replaces=found, conflict=_Conflict())
-            except _Conflict:
+                store.put(self._document(start).encode(), replaces=found)
+            except WriteConflict:
                 # Another try of the same run was faster.
-                found, body = store.read()
+                found, states = self._read(store)
         if not state.is_known or (state.etag is not None and state.metadata.get("ip1-run") != run):
             raise self._key_per_run("may have been written by another run")
-        return start if found.etag is None else self._own(self._check(body, store.uri))
+        return start if found.etag is None else self._own(states)
 
     def advance(self) -> None:
         """
@@ -114,10 +106,10 @@ class Checkpoint:
         own = {self._stored_names[name]: state for name, state in self.states.items()}
         for _ in range(_MAX_CONFLICTS):
             try:
-                self._store.put(self._document(self._stored | own).encode(), replaces=self._found, conflict=_Conflict())
-            except _Conflict:
+                self._store.put(self._document(self._stored | own).encode(), replaces=self._found)
+            except WriteConflict:
                 time.sleep(random.uniform(0, 1))  # noqa: S311 - spreads the writers
-                self._load()
+                self._found, self._stored = self._read(self._store)
             else:
                 log.info("Advanced the checkpoint %s.", self.uri)
                 return
@@ -126,25 +118,18 @@ class Checkpoint:
             "the next run exports the same messages again. Give tasks that end at the same time separate checkpoints."
         )
 
-    def _load(self) -> None:
-        self._found, body = self._store.read()
-        self._stored = {} if self._found.etag is None else self._check(body, self.uri)
-
     def _own(self, states: Mapping[str, State]) -> dict[str, State]:
         return {name: states[name] for name in self._stored_names.values() if name in states}
 
     def _document(self, states: dict[str, State]) -> Document:
         return msgspec.structs.replace(self._header, states=states)
 
-    def _check(self, body: bytes, uri: str) -> dict[str, State]:
-        """Return the states that an object holds, if it belongs to this export."""
-        problem = ""
-        try:
-            found = decode_document(body)
-        except ValueError as error:
-            problem = str(error)
-        if problem:
-            raise ValueError(f"checkpoint: {uri} {problem}")
+    def _read(self, store: Store) -> tuple[ObjectState, dict[str, State]]:
+        """Return an object and the states that it holds, if it belongs to this export."""
+        state, body = store.read()
+        if state.etag is None:
+            return state, {}
+        found = decode_document(body, store.uri)
         for name, what in (
             ("base_url", "base URL"),
             ("source", "source"),
@@ -153,11 +138,11 @@ class Checkpoint:
         ):
             if getattr(found, name) != getattr(self._header, name):
                 raise ValueError(
-                    f"checkpoint: {uri} belongs to an export with another {what} ({getattr(found, name)}, not "
+                    f"checkpoint: {store.uri} belongs to an export with another {what} ({getattr(found, name)}, not "
                     f"{getattr(self._header, name)}). Give this export a separate checkpoint, or delete the object "
                     "and set since to start again from there."
                 )
-        return found.states
+        return state, found.states
 
     def _key_per_run(self, reason: str) -> ValueError:
         return ValueError(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from airflow_provider_ip1.transfers.options import ExportOptions
 from airflow_provider_ip1.transfers.readers import Reader
 from airflow_provider_ip1.transfers.replacing import Origin, Replacement
 from airflow_provider_ip1.transfers.report import Report, TotalCheck, start_line
-from airflow_provider_ip1.transfers.stores import Store
+from airflow_provider_ip1.transfers.stores import Store, WriteConflict
 
 if TYPE_CHECKING:
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
@@ -37,6 +38,7 @@ class UploadCancelled(BaseException):  # noqa: N818 - not an Exception
     """
 
 
+@dataclass(eq=False)
 class Export:
     """
     Runs an export once: options, reader, redaction, encoding, store.
@@ -49,31 +51,25 @@ class Export:
     :param log: a logger of the standard library or of structlog.
     """
 
-    def __init__(
-        self,
-        options: ExportOptions,
-        reader: Reader,
-        hook: IP1Hook,
-        store: Store,
-        context: Mapping[str, Any],
-        log: Any,
-    ) -> None:
-        self._options = options
-        self._reader = reader
-        self._hook = hook
-        self._store = store
-        self._context = context
-        self._log = log
-        self._names = {store.argument: store.uri}
+    options: ExportOptions
+    reader: Reader
+    hook: IP1Hook
+    store: Store
+    context: Mapping[str, Any]
+    log: Any
+
+    def __post_init__(self) -> None:
+        self._names = {self.store.argument: self.store.uri}
         self._checkpoint: Checkpoint | None = None
-        if options.checkpoint_address is not None:
-            self._checkpoint = Checkpoint(store, options.checkpoint_address)
+        if self.options.checkpoint_address is not None:
+            self._checkpoint = Checkpoint(self.store, self.options.checkpoint_address)
             self._names["checkpoint"] = self._checkpoint.uri
         self._running_in: int | None = None
         self._is_cancelled = False
-        self._check_name(reader.participants)
-        _ = options.one_direction
-        self._compression = choose_compression(options.file_format, options.compression, store.uri, store.argument)
+        self._check_name(self.reader.participants)
+        self._compression = choose_compression(
+            self.options.file_format, self.options.compression, self.store.uri, self.store.argument
+        )
 
     def run(self) -> dict[str, Any]:
         """
@@ -81,22 +77,22 @@ class Export:
 
         :raises Exception: see :class:`~airflow_provider_ip1.transfers.conversation_to_s3.ConversationToS3Operator`.
         """
-        options, reader, store = self._options, self._reader, self._store
+        options, reader, store = self.options, self.reader, self.store
         started = time.monotonic()
-        self._log.info(start_line(reader.description, options, store.uri))
+        self.log.info(start_line(reader.description, options, store.uri))
         redaction = self._redaction()
         # Checks the connection to iP.1, before anything is asked of the store.
-        origin = Origin.of_export(self._hook.settings, reader, options, self._context)
+        origin = Origin.of_export(self.hook.settings, reader, options, self.context)
         store.check()
         replacement, since = Replacement(options, origin, store), options.window.since
         if self._checkpoint is not None:
             since = self._begin(self._checkpoint, replacement, redaction)
         replacement.check()
-        if (ti := self._context.get("ti")) is not None and ti.try_number > 1:
+        if (ti := self.context.get("ti")) is not None and ti.try_number > 1:
             store.remove_leftovers()
         check = None
         if options.verify_total:
-            check = TotalCheck(self._hook, reader.participants, options.one_direction)
+            check = TotalCheck(self.hook, reader.participants, options.one_direction)
         report = Report(check)
         self._running_in = threading.get_ident()
         try:
@@ -107,10 +103,10 @@ class Export:
             self._running_in = None
         seconds = time.monotonic() - started
         for warning in chain(reader.warnings(), report.warnings()):
-            self._log.warning(warning)
+            self.log.warning(warning)
         if report.messages and redaction is not None and redaction.unmatched:
-            self._log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
-        self._log.info(report.final_line(reader.description, size, seconds, store.uri))
+            self.log.warning("No message had a value to redact in: %s.", ", ".join(redaction.unmatched))
+        self.log.info(report.final_line(reader.description, size, seconds, store.uri))
         return {
             "uri": store.uri,
             **reader.counts,
@@ -137,21 +133,21 @@ class Export:
 
     def _begin(self, checkpoint: Checkpoint, replacement: Replacement, redaction: Redaction | None) -> datetime | None:
         """Find out where the run starts from. Returns the earliest position; ``None`` for the beginning."""
-        reader, settings, key = self._reader, self._hook.settings, None
+        reader, settings, key = self.reader, self.hook.settings, None
         if reader.participants and redaction is not None and redaction.hides_participants:
             key = self._redact_key("redact hides the participants, so the checkpoint must not show them either")
         header = Document(
             base_url=settings.base_url,
             source=reader.dataset,
-            direction=self._options.one_direction,
+            direction=self.options.one_direction,
             redact_key=None if key is None else keyed_hash(key, "fingerprint")[:16],
             states={},
         )
-        checkpoint.begin(header, reader.state_names, key, self._context, replacement)
-        states, since = checkpoint.states, self._options.window.since
+        checkpoint.begin(header, reader.state_names, key, self.context, replacement)
+        states, since = checkpoint.states, self.options.window.since
         starts = [states[name].position if name in states else since for name in reader.state_names]
         earliest = None if None in starts else min(start for start in starts if start is not None)
-        self._log.info(
+        self.log.info(
             "The checkpoint %s knows %s of %s. Exporting %s.",
             checkpoint.uri,
             len(states) or "none",
@@ -173,13 +169,13 @@ class Export:
             )
 
     def _redaction(self) -> Redaction | None:
-        rules = self._options.rules
+        rules = self.options.rules
         if not rules:
             return None
         return Redaction(rules, self._redact_key("redact uses 'hash'") if "hash" in rules.values() else b"")
 
     def _redact_key(self, reason: str) -> bytes:
-        settings = self._hook.settings
+        settings = self.hook.settings
         if not settings.redact_key:
             raise IP1ConnectionError(
                 f"Connection {settings.conn_id!r}: extra 'redact_key' is not set, but {reason}. Set it to a long "
@@ -189,37 +185,40 @@ class Export:
 
     def _pages(self, report: Report) -> Generator[Page, None, None]:
         """Read. Each page contains only messages that belong in the object, and at least one."""
-        reading = self._reader.pages(self._hook)
+        reading = self.reader.pages(self.hook)
         if self._checkpoint is not None:
-            reading = self._reader.increment(self._hook, self._checkpoint.states, datetime.now(UTC))
+            reading = self.reader.increment(self.hook, self._checkpoint.states, datetime.now(UTC))
         with closing(reading) as pages:
             for page, selected in pages:
-                self._check_name(self._reader.new_participants)
+                self._check_name(self.reader.new_participants)
                 report.add(page, selected)
                 self._check_cancelled()
                 if selected:
                     yield selected
+        self._check_cancelled()
         report.verify()
 
     def _write(self, pages: Iterator[Page | RedactedPage], replacement: Replacement, report: Report) -> int:
         """Write the object and return its size in bytes. The store gets nothing before the first messages arrive."""
-        file_format, compression = self._options.file_format, self._compression
+        file_format, compression = self.options.file_format, self._compression
         first = next(pages, None)
         if first is None:
             # Nothing was missed, so the checkpoint advances even if on_empty ends the task here.
             self._advance()
             replacement.check_empty(
-                lambda: sum(map(len, encode([], file_format, compression))), self._reader.selecting_arguments
+                lambda: sum(map(len, encode([], file_format, compression))), self.reader.selecting_arguments
             )
         with_first = pages if first is None else chain([first], pages)
-        size = self._store.write(
-            self._until_cancelled(encode(with_first, file_format, compression)),
-            replaces=replacement.expected,
-            conflict=replacement.conflict,
-            metadata=lambda is_whole: (
-                replacement.origin.metadata | ({"ip1-messages": str(report.messages)} if is_whole else {})
-            ),
-        )
+        try:
+            size = self.store.write(
+                encode(with_first, file_format, compression),
+                replaces=replacement.expected,
+                metadata=lambda is_whole: (
+                    replacement.origin.metadata | ({"ip1-messages": str(report.messages)} if is_whole else {})
+                ),
+            )
+        except WriteConflict as conflict:
+            raise replacement.conflict from conflict
         if first is not None:
             self._advance()
         return size
@@ -227,9 +226,3 @@ class Export:
     def _advance(self) -> None:
         if self._checkpoint is not None:
             self._checkpoint.advance()
-
-    def _until_cancelled(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._check_cancelled()
-            yield chunk
-        self._check_cancelled()

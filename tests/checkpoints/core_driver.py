@@ -66,7 +66,7 @@ class CoreExport:
             found = self._world.s3.get_object(Key=key)
         except ClientError:
             return None
-        return found["ETag"], decode_document(found["Body"].read()).states
+        return found["ETag"], decode_document(found["Body"].read(), key).states
 
     def _put(self, key: str, body: bytes, replaces: str | None) -> bool:
         try:

@@ -156,7 +156,7 @@ class World:
     def _remembered(self) -> set[str]:
         """The ids of the messages that the checkpoint says to look at again."""
         stored = self.s3.objects.get(CHECKPOINT)
-        states = decode_document(stored.body).states if stored else {}
+        states = decode_document(stored.body, CHECKPOINT).states if stored else {}
         return {message_id for state in states.values() for message_id in state.unsettled}
 
     @cached_property

@@ -21,8 +21,7 @@ from airflow_provider_ip1.sandbox.server import SandboxServer
 from airflow_provider_ip1.transfers.conversation_to_wasb import ConversationToWasbOperator
 from airflow_provider_ip1.transfers.export_conversations import export_conversations
 from airflow_provider_ip1.transfers.messages_to_wasb import MessagesToWasbOperator
-from airflow_provider_ip1.transfers.replacing import ObjectChangedError
-from airflow_provider_ip1.transfers.stores import ObjectState, Store
+from airflow_provider_ip1.transfers.stores import ObjectState, Store, WriteConflict
 from airflow_provider_ip1.transfers.stores.azure import AzureBlobError
 from airflow_provider_ip1.transfers.stores.azure_blob import AzureBlob
 from airflow_provider_ip1.transfers.to_wasb import WasbOptions
@@ -48,7 +47,6 @@ def write(into: Store, *chunks: bytes, replaces: ObjectState | None = None) -> i
     return into.write(
         chunks,
         replaces=replaces or ObjectState(),
-        conflict=ObjectChangedError("conflict"),
         metadata=lambda is_whole: {"ip1-messages": str(is_whole)},
     )
 
@@ -197,7 +195,7 @@ def test_the_extra_arguments_reach_azure(azure: StandIn) -> None:
     ]  # fmt: skip
     azure.calls.clear(), azure.headers.clear()
     # A blob in the archive tier cannot be read.
-    blob.beside("state.json", "checkpoint").put(b"{}", replaces=ObjectState(), conflict=ObjectChangedError())
+    blob.beside("state.json", "checkpoint").put(b"{}", replaces=ObjectState())
     assert all("x-ms-access-tier" not in headers for headers in azure.headers)
     with pytest.raises(ValueError, match="^extra_args: StorageClass"):
         store(extra_args={"StorageClass": "x"})
@@ -314,19 +312,19 @@ def test_a_write_conflicts_with_all_others(azure: StandIn) -> None:
     first, second = store(), store()
     state = first.head()
     write(first, b"first", replaces=state)
-    with pytest.raises(ObjectChangedError):
+    with pytest.raises(WriteConflict):
         write(second, b"second", replaces=state)
     changed = ObjectState(etag='"0"')
     azure.answer = lambda call: (412, "ConditionNotMet") if call == "PutBlockList" else None
-    with pytest.raises(ObjectChangedError):
+    with pytest.raises(WriteConflict):
         write(second, b"second", replaces=second.head())
-    with pytest.raises(ObjectChangedError):
+    with pytest.raises(WriteConflict):
         write(second, b"second", replaces=changed)
     assert azure.blobs["out"][0] == b"first"
 
 
 def test_a_request_is_repeated_as_often_as_the_connection_says(azure: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_ip1.transfers.stores.conditional_write.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("airflow_provider_ip1.transfers.stores.time.sleep", lambda seconds: None)
     for configured, sent in ((None, 5), (0, 1), (2, 3)):
         extra = {} if configured is None else {"retry_total": configured}
         connection = json.loads(azure.connection())

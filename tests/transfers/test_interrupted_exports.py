@@ -18,7 +18,6 @@ import pytest
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.export import UploadCancelled
-from airflow_provider_ip1.transfers.replacing import ObjectChangedError
 from airflow_provider_ip1.transfers.stores import ObjectState, Store
 from tests.transfers.interruptions import TimeIsUp
 from tests.transfers.lakes import SIZES, Lake, run_context
@@ -30,9 +29,7 @@ MIB = 1024 * 1024
 
 def write(store: Store, chunks: Iterable[bytes]) -> int:
     """Write a new object."""
-    return store.write(
-        chunks, replaces=ObjectState(), conflict=ObjectChangedError(), metadata=lambda is_whole: {"ip1-try": "1"}
-    )
+    return store.write(chunks, replaces=ObjectState(), metadata=lambda is_whole: {"ip1-try": "1"})
 
 
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 12 * MIB])

@@ -25,7 +25,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_provider_ip1.exceptions import IP1AuthError
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.export import UploadCancelled
-from airflow_provider_ip1.transfers.replacing import ObjectChangedError
 from airflow_provider_ip1.transfers.stores import ObjectState
 from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook
 from airflow_provider_ip1.transfers.stores.s3_object import S3Object
@@ -59,7 +58,6 @@ def write(store: S3Store, chunks: Iterable[bytes]) -> int:
     return store.write(
         chunks,
         replaces=ObjectState(),
-        conflict=ObjectChangedError(),
         metadata=lambda is_whole: {"whole": str(is_whole)},
     )
 

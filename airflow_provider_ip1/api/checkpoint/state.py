@@ -83,13 +83,13 @@ class _Version(msgspec.Struct):
     ip1_checkpoint: Annotated[int, msgspec.Meta(ge=1)]
 
 
-def decode_document(body: bytes) -> Document:
+def decode_document(body: bytes, uri: str) -> Document:
     """
     Read the JSON object of a checkpoint.
 
     :param body: the JSON.
-    :raises ValueError: it is not a checkpoint, or a newer version wrote it. The message continues the sentence "The
-        object ..." and says what to do.
+    :param uri: the object's address, for errors.
+    :raises ValueError: it is not a checkpoint, or a newer version wrote it. The message says what to do.
     """
     try:
         version = msgspec.json.decode(body, type=_Version).ip1_checkpoint
@@ -99,7 +99,10 @@ def decode_document(body: bytes) -> Document:
         version = None
     if version is None:
         raise ValueError(
-            "is not a checkpoint that this provider wrote, and was left unchanged. Use another key for the checkpoint, "
-            "or delete the object if nothing needs it."
+            f"checkpoint: {uri} is not a checkpoint that this provider wrote, and was left unchanged. Use another key "
+            "for the checkpoint, or delete the object if nothing needs it."
         )
-    raise ValueError(f"was written by a newer version of this provider (format {version}). Update the provider here.")
+    raise ValueError(
+        f"checkpoint: {uri} was written by a newer version of this provider (format {version}). Update the provider "
+        "here."
+    )

@@ -1,14 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an export writes to. An export knows a store only by :class:`Store`."""
+"""
+Where an export writes to. An export knows a store only by :class:`Store`.
+
+All stores have conditional writes in common: failed requests are repeated, and a repeated write knows itself. Each
+write has a random id, which the store keeps with the object. If the response to a write was lost, the repetition would
+conflict with the write itself. The id shows that it has succeeded.
+"""
 
 from __future__ import annotations
 
 import re
+import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from itertools import count
+from typing import ClassVar, Final, Protocol, TypeVar
 
+from airflow_provider_ip1.api.call import RetryPolicy
 from airflow_provider_ip1.exceptions import IP1ConnectionError
+
+T = TypeVar("T")
+
+#: The name of a write's id in the metadata of an object.
+UPLOAD: Final = "ip1-upload"
+#: How often a request is sent unless the connection says otherwise.
+DEFAULT_ATTEMPTS: Final = 5
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _MAX_NAME_BYTES: Final = 1024
@@ -74,6 +91,10 @@ class ObjectState:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class WriteConflict(Exception):
+    """The object is not what the write was to replace, so nothing was written."""
+
+
 class Store(Protocol):
     """One object in a store, such as :class:`~airflow_provider_ip1.transfers.stores.s3.S3Store`."""
 
@@ -85,6 +106,12 @@ class Store(Protocol):
     """The object's address."""
     dataset: tuple[str, str]
     """Namespace and name of the object in OpenLineage."""
+    _errors: ClassVar[tuple[type[Exception], ...]]
+    """What a failed request raises."""
+    _attempts: int
+    """How often a request is sent."""
+    _upload: str
+    """The id of the current write. Each write has another one, because an earlier one must not be taken for it."""
 
     @property
     def link(self) -> str:
@@ -97,12 +124,7 @@ class Store(Protocol):
         """Return the current state of the object."""
 
     def write(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        replaces: ObjectState,
-        conflict: Exception,
-        metadata: Callable[[bool], Mapping[str, str]],
+        self, chunks: Iterable[bytes], *, replaces: ObjectState, metadata: Callable[[bool], Mapping[str, str]]
     ) -> int:
         """
         Write the object, completely or not at all, if the existing one is still what it was.
@@ -113,9 +135,9 @@ class Store(Protocol):
         :param chunks: the bytes, cut anywhere. They are consumed while they are written. An error that they raise
             propagates, and nothing is written.
         :param replaces: what must be there instead; unknown for anything that the credentials do not show.
-        :param conflict: the error to raise if something else is there.
         :param metadata: returns the object's metadata. Called with true if all chunks were consumed before.
         :return: number of bytes written.
+        :raises WriteConflict: something else is there.
         """
 
     def beside(self, address: str, argument: str) -> Store:
@@ -134,14 +156,70 @@ class Store(Protocol):
         :raises ValueError: the credentials do not show the object.
         """
 
-    def put(self, body: bytes, *, replaces: ObjectState, conflict: Exception) -> None:
+    def put(self, body: bytes, *, replaces: ObjectState) -> None:
         """
         Write a small object like :meth:`write`, without making it an output of the task. May be called repeatedly.
 
         :param body: its content.
         :param replaces: what must be there instead.
-        :param conflict: the error to raise if something else is there.
+        :raises WriteConflict: something else is there.
         """
 
     def remove_leftovers(self) -> None:
         """Remove what killed tries of the same task left behind. Unfinished writes of others fail."""
+
+    @abstractmethod
+    def _may_pass(self, error: Exception) -> bool:
+        """Return whether the same request may succeed a little later."""
+
+    @abstractmethod
+    def _is_conflict(self, error: Exception) -> bool:
+        """Return whether the condition of a request was not met."""
+
+    def _repeat(self, send: Callable[[], T], is_done: Callable[[], bool] | None = None) -> T | None:
+        """
+        Send a request, and repeat it while its failure may pass.
+
+        :param send: sends the request once.
+        :param is_done: asked before each attempt, if given. Returns whether an attempt before has succeeded.
+        :return: what ``send`` returns; ``None`` if an attempt before has succeeded.
+        """
+        for attempt in count(1):
+            if is_done is not None and is_done():
+                break
+            try:
+                return send()
+            except self._errors as error:
+                if attempt >= self._attempts or not self._may_pass(error):
+                    raise
+            time.sleep(RetryPolicy().backoff(attempt))
+        return None
+
+    def _make_visible(self, send: Callable[[], object], replaces: ObjectState) -> None:
+        """
+        Send the request after which readers see the object.
+
+        :param send: sends the request once, on condition that the existing object is what it was.
+        :param replaces: see :meth:`write`.
+        :raises WriteConflict: see :meth:`write`.
+        """
+
+        def is_written() -> bool:
+            now = self.head()
+            if now.metadata.get(UPLOAD) == self._upload:
+                return True
+            # This comparison protects the object in stores without conditions. An object that the credentials show only
+            # now has appeared, and one that they no longer show is gone.
+            if now.etag != replaces.etag:
+                raise WriteConflict
+            return False
+
+        try:
+            self._repeat(send, is_written)
+        except self._errors as error:
+            # The response may have been lost after the store wrote the object, here or in the hook of the user.
+            if is_written():
+                return
+            if self._is_conflict(error):
+                raise WriteConflict from error
+            raise

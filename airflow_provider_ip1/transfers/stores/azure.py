@@ -20,16 +20,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
 
+from airflow_provider_ip1.api.call import RETRIED_STATUSES
 from airflow_provider_ip1.formats.compression import in_blocks
 from airflow_provider_ip1.template_values import RetriedValueError
-from airflow_provider_ip1.transfers.stores import ObjectState, refuse_ip1
+from airflow_provider_ip1.transfers.stores import DEFAULT_ATTEMPTS, UPLOAD, ObjectState, Store, refuse_ip1
 from airflow_provider_ip1.transfers.stores.azure_blob import AzureBlob
-from airflow_provider_ip1.transfers.stores.conditional_write import (
-    DEFAULT_ATTEMPTS,
-    TRANSIENT_STATUSES,
-    UPLOAD,
-    ConditionalWriteStore,
-)
 
 if TYPE_CHECKING:
     from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
@@ -74,7 +69,7 @@ class AzureSettingError(AzureBlobError, RetriedValueError):
     """The container does not exist, or Azure does not accept the credentials."""
 
 
-class AzureStore(ConditionalWriteStore):
+class AzureStore(Store):
     """
     One blob in Azure Blob Storage.
 
@@ -90,7 +85,6 @@ class AzureStore(ConditionalWriteStore):
     _errors = (AzureBlobError,)
 
     def __init__(self, wasb: WasbHook, target: AzureBlob, extra_args: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
         self._wasb = wasb
         self._target = target
         self._extra_args = dict(extra_args or {})
@@ -158,18 +152,14 @@ class AzureStore(ConditionalWriteStore):
         return ObjectState(etag=found.etag, size=found.size, metadata=metadata)
 
     def write(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        replaces: ObjectState,
-        conflict: Exception,
-        metadata: Callable[[bool], Mapping[str, str]],
+        self, chunks: Iterable[bytes], *, replaces: ObjectState, metadata: Callable[[bool], Mapping[str, str]]
     ) -> int:
         """
         Write the blob; see :meth:`.Store.write`.
 
         :raises ValueError: the blob is too large for 50,000 blocks.
         """
+        self._upload = secrets.token_hex(8)
         scope = {name: value for name, value in self._extra_args.items() if name == "encryption_scope"}
         blocks: list[str] = []
         sent = 0
@@ -182,7 +172,7 @@ class AzureStore(ConditionalWriteStore):
             blocks.append(f"{self._upload}-{len(blocks):029}")
             self._call(partial(self._blob.stage_block, blocks[-1], block, len(block), retry_total=0, **scope))
             sent += len(block)
-        self._commit(blocks, metadata(True), replaces, conflict)
+        self._commit(blocks, metadata(True), replaces)
         return sent
 
     def beside(self, address: str, argument: str) -> AzureStore:
@@ -206,18 +196,14 @@ class AzureStore(ConditionalWriteStore):
                 raise
         raise RetriedValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.")
 
-    def put(self, body: bytes, *, replaces: ObjectState, conflict: Exception) -> None:
+    def put(self, body: bytes, *, replaces: ObjectState) -> None:
         """Write the blob; see :meth:`.Store.put`."""
-        # An earlier write must not be taken for this one.
-        self._upload = secrets.token_hex(8)
-        self.write([body], replaces=replaces, conflict=conflict, metadata=lambda is_whole: {})
+        self.write([body], replaces=replaces, metadata=lambda is_whole: {})
 
     def remove_leftovers(self) -> None:
         """Leave them to Azure: when the blob is written, it deletes all blocks that are not a part of it."""
 
-    def _commit(
-        self, blocks: list[str], metadata: Mapping[str, str], replaces: ObjectState, conflict: Exception
-    ) -> None:
+    def _commit(self, blocks: list[str], metadata: Mapping[str, str], replaces: ObjectState) -> None:
         """Send the request after which readers see the blob, on condition that the existing one is what it was."""
         from azure.core import MatchConditions
         from azure.storage.blob import BlobBlock, ContentSettings, StandardBlobTier
@@ -243,7 +229,7 @@ class AzureStore(ConditionalWriteStore):
                     f"{self.uri}: the response has no ETag, so it is unknown what Azure did.", may_pass=True
                 )
 
-        self._make_visible(send, replaces, conflict)
+        self._make_visible(send, replaces)
 
     def _call(self, send: Callable[[], T]) -> T:
         """Send a request, and repeat it while its failure may pass."""
@@ -288,7 +274,7 @@ class AzureStore(ConditionalWriteStore):
             + _ADVICE.get(code, ""),
             code,
             # A response of success that the SDK does not take for one is not Azure's.
-            may_pass=status in (*TRANSIENT_STATUSES, 200, 201)
+            may_pass=status in (*RETRIED_STATUSES, 200, 201)
             or isinstance(error, (ServiceRequestError, ServiceResponseError)),
         )
 

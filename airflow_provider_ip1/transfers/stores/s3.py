@@ -37,17 +37,12 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
+from airflow_provider_ip1.api.call import RETRIED_STATUSES
 from airflow_provider_ip1.compat import add_output_asset
 from airflow_provider_ip1.formats.compression import in_blocks
 from airflow_provider_ip1.template_values import RetriedValueError
-from airflow_provider_ip1.transfers.stores import ObjectState, refuse_ip1
-from airflow_provider_ip1.transfers.stores.conditional_write import (
-    DEFAULT_ATTEMPTS,
-    TRANSIENT_STATUSES,
-    UPLOAD,
-    ConditionalWriteStore,
-)
-from airflow_provider_ip1.transfers.stores.s3_object import S3Object
+from airflow_provider_ip1.transfers.stores import DEFAULT_ATTEMPTS, UPLOAD, ObjectState, Store, refuse_ip1
+from airflow_provider_ip1.transfers.stores.s3_object import S3_URL, S3Object
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +86,7 @@ def s3_hook(aws_conn_id: str | None) -> S3Hook:
     return _SingleAttemptS3Hook(aws_conn_id, transfer_config_args={"multipart_chunksize": _MIN_PART_BYTES})
 
 
-class S3Store(ConditionalWriteStore):
+class S3Store(Store):
     """
     One object in S3.
 
@@ -109,7 +104,6 @@ class S3Store(ConditionalWriteStore):
     _errors = (BotoCoreError, ClientError)
 
     def __init__(self, s3: S3Hook, target: S3Object, extra_args: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
         self._s3 = s3
         self._target = target
         self._extra_args = {**s3.extra_args, **(extra_args or {})}
@@ -120,19 +114,18 @@ class S3Store(ConditionalWriteStore):
         configured = s3.service_config.get("transfer_config_args", {}).get("multipart_chunksize")
         self._part_bytes = max(configured or s3.transfer_config.multipart_chunksize, _MIN_PART_BYTES)
         self._clock_difference = 0.0
-        self.uri = target.uri
+        self.uri = f"s3://{target.bucket}/{target.key}"
         self.dataset = (f"s3://{target.bucket}", target.key)
 
     @property
     def link(self) -> str:
         """The object's page in the AWS console. Empty for another store: its API has no login for people."""
-        bucket, key = quote(self._target.bucket), self._target.key
         meta = self._s3.get_conn().meta
         if not f"{urlsplit(meta.endpoint_url).hostname}".endswith((".amazonaws.com", ".amazonaws.com.cn")):
             return ""
         domain = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}.get(meta.partition, "aws.amazon.com")
-        query = urlencode({"region": meta.region_name, "prefix": key})
-        return f"https://console.{domain}/s3/object/{bucket}?{query}"
+        query = urlencode({"region": meta.region_name, "prefix": self._target.key})
+        return f"https://console.{domain}/s3/object/{quote(self._target.bucket)}?{query}"
 
     def check(self) -> None:
         """
@@ -179,32 +172,27 @@ class S3Store(ConditionalWriteStore):
         )
 
     def write(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        replaces: ObjectState,
-        conflict: Exception,
-        metadata: Callable[[bool], Mapping[str, str]],
+        self, chunks: Iterable[bytes], *, replaces: ObjectState, metadata: Callable[[bool], Mapping[str, str]]
     ) -> int:
         """
         Write the object, in parts if it has at least 5 MiB; see :meth:`.Store.write`.
 
         :raises ValueError: the object is too large for 10,000 parts.
         """
+        self._upload = secrets.token_hex(8)
         blocks = in_blocks(chunks, self._part_bytes)
         first = next(blocks, b"")
         is_whole = len(first) < self._part_bytes
         own = {**self._extra_args.get("Metadata", {}), **metadata(is_whole), UPLOAD: self._upload}
-        described: dict[str, Any] = {"Metadata": own}
         if is_whole:
-            self._write_object("put_object", replaces, conflict, Body=first, **described)
+            self._write_object("put_object", replaces, Body=first, Metadata=own)
             self._add_output()
             return len(first)
         # By S3's clock, whose times have whole seconds.
         started = datetime.fromtimestamp(int(time.time() + self._clock_difference), UTC)
         upload: dict[str, Any] = {}
         try:
-            upload["UploadId"] = self._call("create_multipart_upload", **described)["UploadId"]
+            upload["UploadId"] = self._call("create_multipart_upload", Metadata=own)["UploadId"]
             parts, sent = [], 0
             for number, block in enumerate(chain([first], blocks), start=1):
                 if number > _MAX_PARTS:
@@ -216,9 +204,7 @@ class S3Store(ConditionalWriteStore):
                 done = self._call("upload_part", PartNumber=number, Body=block, **upload)
                 parts.append({"PartNumber": number, "ETag": done["ETag"], **_checksums(done)})
                 sent += len(block)
-            self._write_object(
-                "complete_multipart_upload", replaces, conflict, MultipartUpload={"Parts": parts}, **upload
-            )
+            self._write_object("complete_multipart_upload", replaces, MultipartUpload={"Parts": parts}, **upload)
         except BaseException:
             # An interruption may have lost the id of the upload, before it got any part.
             self._abort(upload.values() or self._uploads(since=started))
@@ -229,7 +215,8 @@ class S3Store(ConditionalWriteStore):
     def beside(self, address: str, argument: str) -> S3Store:
         """Return another object, with the same extra arguments, except that it can always be read at once."""
         extra_args = {name: value for name, value in self._extra_args.items() if name != "StorageClass"}
-        return S3Store(self._s3, self._target.beside(address, argument), extra_args)
+        bucket = None if S3_URL.fullmatch(address) else self._target.bucket
+        return S3Store(self._s3, S3Object.from_arguments(bucket, address, argument), extra_args)
 
     def read(self) -> tuple[ObjectState, bytes]:
         """Return the current state of the object and its content; see :meth:`.Store.read`."""
@@ -243,18 +230,17 @@ class S3Store(ConditionalWriteStore):
             return ObjectState(), b""
         return ObjectState(etag=found["ETag"]), found["Body"].read()
 
-    def put(self, body: bytes, *, replaces: ObjectState, conflict: Exception) -> None:
+    def put(self, body: bytes, *, replaces: ObjectState) -> None:
         """Write the object in one request; see :meth:`.Store.put`."""
-        # An earlier write must not be taken for this one.
         self._upload = secrets.token_hex(8)
-        self._write_object("put_object", replaces, conflict, Body=body, Metadata={UPLOAD: self._upload})
+        self._write_object("put_object", replaces, Body=body, Metadata={UPLOAD: self._upload})
 
     def remove_leftovers(self) -> None:
         """Abort every unfinished upload of this object. Listings do not show them, but S3 bills them."""
         self._abort(self._uploads())
 
     def _write_object(
-        self, method: str, replaces: ObjectState, conflict: Exception, *, is_conditional: bool = True, **arguments: Any
+        self, method: str, replaces: ObjectState, *, is_conditional: bool = True, **arguments: Any
     ) -> None:
         """Send the request after which readers see the object, on condition that the existing one is what it was."""
         condition: dict[str, str] = {}
@@ -263,7 +249,7 @@ class S3Store(ConditionalWriteStore):
         elif is_conditional and replaces.is_known:
             condition = {"IfNoneMatch": "*"}
         try:
-            self._make_visible(lambda: self._send(method, **arguments, **condition), replaces, conflict)
+            self._make_visible(lambda: self._send(method, **arguments, **condition), replaces)
         except (BotoCoreError, ClientError) as error:
             # Without a condition, only the comparison protects the object, so the credentials must show it.
             if not (condition and _lacks_conditions(error) and self.head().is_known):
@@ -273,11 +259,11 @@ class S3Store(ConditionalWriteStore):
                 "immediately before it writes, but replaces an object that is written in the same moment.",
                 _code(error),
             )
-            self._write_object(method, replaces, conflict, is_conditional=False, **arguments)
+            self._write_object(method, replaces, is_conditional=False, **arguments)
 
     def _may_pass(self, error: Exception) -> bool:
         # As botocore's standard mode.
-        is_transient = _status(error) in TRANSIENT_STATUSES or _code(error) in _TRANSIENT_CODES
+        is_transient = _status(error) in RETRIED_STATUSES or _code(error) in _TRANSIENT_CODES
         return is_transient or isinstance(error, (NoConnectionError, HTTPClientError))
 
     def _is_conflict(self, error: Exception) -> bool:

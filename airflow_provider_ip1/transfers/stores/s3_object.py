@@ -58,18 +58,3 @@ class S3Object:
             )
         check_name(key, argument)
         return cls(bucket, key)
-
-    def beside(self, address: str, argument: str) -> S3Object:
-        """
-        Return another object.
-
-        :param address: its key in the same bucket, or its URL.
-        :param argument: name of the argument that gives the address, for errors.
-        :raises ValueError: the address does not name an object.
-        """
-        return S3Object.from_arguments(None if S3_URL.fullmatch(address) else self.bucket, address, argument)
-
-    @property
-    def uri(self) -> str:
-        """The object's ``s3://`` URL."""
-        return f"s3://{self.bucket}/{self.key}"

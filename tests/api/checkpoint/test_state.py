@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_ip1.api.checkpoint.state import Document, Remembered, State, decode_document
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+URI = "s3://lake/state.json"
 DOCUMENT = Document(
     base_url="https://api.ip1sms.com",
     source="v2/batches",
@@ -25,7 +26,7 @@ DOCUMENT = Document(
 
 
 def test_a_checkpoint_is_read_as_it_was_written() -> None:
-    assert decode_document(DOCUMENT.encode()) == DOCUMENT
+    assert decode_document(DOCUMENT.encode(), URI) == DOCUMENT
 
 
 def test_people_can_read_it() -> None:
@@ -55,11 +56,13 @@ def changed(**fields: Any) -> bytes:
     ],
 )
 def test_another_object_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match="^is not a checkpoint .* Use another key .* delete the object") as caught:
-        decode_document(body)
+    with pytest.raises(
+        ValueError, match="^checkpoint: s3://.* is not a checkpoint .* Use another key .* delete the object"
+    ) as caught:
+        decode_document(body, URI)
     assert caught.value.__context__ is None
 
 
 def test_a_newer_version_is_refused() -> None:
     with pytest.raises(ValueError, match=r"newer version .*format 2\)\. Update the provider"):
-        decode_document(changed(ip1_checkpoint=2, states=[]))
+        decode_document(changed(ip1_checkpoint=2, states=[]), URI)
