@@ -64,8 +64,8 @@ def exported(task: Any) -> Any:
 
     def export(given: Any, reader: Any, hook: IP1Hook, store: Any, *_: Any) -> Any:
         participants = getattr(reader, "participants", None)
-        connections = (hook.ip1_conn_id, task.s3_hook.aws_conn_id)
-        options.append((given.target, given.window, given.checkpoint_address, participants, *connections))
+        connections = (hook.ip1_conn_id, store._s3.aws_conn_id)
+        options.append((store.uri, given.window, given.checkpoint_address, participants, *connections))
         raise Reached
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Reached):

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_ip1.api.requests import Direction
 from airflow_provider_ip1.transfers.export import Export
@@ -21,33 +22,8 @@ if TYPE_CHECKING:
     from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
 
     from airflow_provider_ip1.hooks.ip1 import IP1Hook
-    from airflow_provider_ip1.transfers.stores import Store
 
 log = logging.getLogger(__name__)
-
-
-class FunctionArguments(ExportArguments, total=False):
-    """The arguments of :func:`export_conversations` besides those that name the object."""
-
-    direction: Direction | None
-    hook: IP1Hook | None
-    s3_hook: S3Hook | None
-    wasb_hook: WasbHook | None
-    aws_conn_id: str | None
-    wasb_conn_id: str
-    extra_args: Mapping[str, Any] | None
-
-
-@overload
-def export_conversations(
-    participant: str | Sequence[str], s3_key: str, s3_bucket: str | None = None, **options: Unpack[FunctionArguments]
-) -> dict[str, Any]: ...
-
-
-@overload
-def export_conversations(
-    participant: str | Sequence[str], *, url: str, **options: Unpack[FunctionArguments]
-) -> dict[str, Any]: ...
 
 
 @with_options(ExportOptions)
@@ -63,7 +39,6 @@ def export_conversations(
     wasb_hook: WasbHook | None = None,
     aws_conn_id: str | None = "aws_default",
     wasb_conn_id: str = "wasb_default",
-    extra_args: Mapping[str, Any] | None = None,
     **options: Unpack[ExportArguments],
 ) -> dict[str, Any]:
     """
@@ -95,21 +70,20 @@ def export_conversations(
 
     if (url is None) == (s3_key is None):
         raise ValueError("url, s3_key: give one of them, which says where to write the object.")
-    shared: dict[str, Any] = {"direction": direction, "extra_args": extra_args, **options}
-    checked: S3Options | WasbOptions
+    shared: dict[str, Any] = {"direction": direction, **options}
+    checked: ExportOptions
     if url is not None and AZURE_URL.fullmatch(url):
         checked = WasbOptions(blob_name=url, wasb_conn_id=wasb_conn_id, **shared)
+        store = checked.store(wasb_hook)
     elif url is None or S3_URL.fullmatch(url):
         checked = S3Options(s3_key=url or s3_key or "", s3_bucket=s3_bucket, aws_conn_id=aws_conn_id, **shared)
+        store = checked.store(s3_hook)
     else:
         raise ValueError(
             "url: is not of the form s3://bucket/key, wasb://container/blob or abfss://container@host/blob."
         )
     reader = ConversationReader.from_argument(participant, checked)
-    store: Store = checked.store(wasb_hook) if isinstance(checked, WasbOptions) else checked.store(s3_hook)
     if url is not None:
         store.argument = "url"
-    if hook is not None:
-        return Export(checked, reader, hook, store, {}, log).run()
-    with IP1Hook(checked.ip1_conn_id) as own_hook:
-        return Export(checked, reader, own_hook, store, {}, log).run()
+    with IP1Hook(checked.ip1_conn_id) if hook is None else nullcontext(hook) as open_hook:
+        return Export(checked, reader, open_hook, store, {}, log).run()

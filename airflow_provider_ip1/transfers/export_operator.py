@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.links.base import BaseObjectLink
     from airflow_provider_ip1.transfers.export import Export
     from airflow_provider_ip1.transfers.readers import Reader
-    from airflow_provider_ip1.transfers.stores import Store
 
 
 class BaseExportOperator(BaseOperator):
     """Write messages of iP.1 to one object. A subclass decides which messages, and where."""
 
-    options_class: ClassVar[type[ExportOptions]] = ExportOptions
+    options_class: ClassVar[type[ExportOptions]]
     template_fields: Sequence[str] = ("direction", "since", "until", "checkpoint", "ip1_conn_id")
-    template_ext: Sequence[str] = ()
     operator_extra_links: tuple[BaseObjectLink, ...] = ()
 
     file_format: FileFormat
@@ -42,7 +40,8 @@ class BaseExportOperator(BaseOperator):
 
     @failing_at_once()
     def __init__(self, **arguments: Any) -> None:
-        options = {name: arguments.pop(name) for name in self._option_names() if name in arguments}
+        names = [field.name for field in fields(self.options_class)]
+        options = {name: arguments.pop(name) for name in names if name in arguments}
         super().__init__(**arguments)
         # A mistake in an option that is not templated shows when the DAG is parsed. execute() checks the others.
         for name, value in vars(self.options_class(**options)).items():
@@ -53,19 +52,11 @@ class BaseExportOperator(BaseOperator):
         """The page that shows the object to a person, once it is written. The link reads it."""
         self._export: Export | None = None
         self._is_killed = False
-        self._finished: dict[str, Any] | None = None
+        self._finished: tuple[str, tuple[str, str], dict[str, Any]] | None = None
 
     @abstractmethod
     def _reader(self, options: ExportOptions) -> Reader:
         """Return the reader of the messages. Airflow has rendered the templates before."""
-
-    @abstractmethod
-    def _store(self, options: Any) -> Store:
-        """Return the object to write. Airflow has rendered the templates before."""
-
-    @classmethod
-    def _option_names(cls) -> list[str]:
-        return [field.name for field in fields(cls.options_class)]
 
     @cached_property
     def hook(self) -> IP1Hook:
@@ -86,9 +77,10 @@ class BaseExportOperator(BaseOperator):
             self.ip1_conn_id = required_text(self.ip1_conn_id, "ip1_conn_id")
             if self._has_checkpoint:
                 required_text(self.checkpoint, "checkpoint")
-            options = self.options_class(**{name: getattr(self, name) for name in self._option_names()})
+            names = [field.name for field in fields(self.options_class)]
+            options = self.options_class(**{name: getattr(self, name) for name in names})
             reader = self._reader(options)
-            store = self._store(options)
+            store = options.store()
             self._export = export = Export(options, reader, self.hook, store, context, self.log)
         if self._is_killed:
             export.cancel()
@@ -101,7 +93,7 @@ class BaseExportOperator(BaseOperator):
             self.hook.close()
         Stats.incr("ip1.messages_exported", result["messages"])
         self.object_url = store.link
-        self._finished = {"dataset": reader.dataset, "output": store.dataset, **result}
+        self._finished = (reader.dataset, store.dataset, result)
         if self.object_url and (ti := context.get("ti")) is not None:
             ti.xcom_push(key=self.operator_extra_links[0].key, value=self.object_url)
         if (events := context.get("outlet_events")) is not None:
@@ -132,11 +124,4 @@ class BaseExportOperator(BaseOperator):
             from airflow_provider_ip1.compat import OperatorLineage
 
             return OperatorLineage()
-        return lineage_of_export(
-            self.hook.settings.base_url,
-            self._finished["dataset"],
-            self._finished["output"],
-            self.file_format,
-            messages=self._finished["messages"],
-            size=self._finished["bytes"],
-        )
+        return lineage_of_export(self.hook.settings.base_url, self.file_format, *self._finished)

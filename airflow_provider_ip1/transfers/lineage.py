@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,17 +11,16 @@ from airflow_provider_ip1.formats.table import fields_of
 
 
 def lineage_of_export(
-    base_url: str, dataset: str, output: tuple[str, str], file_format: str, *, messages: int, size: int
+    base_url: str, file_format: str, dataset: str, output: tuple[str, str], result: Mapping[str, Any]
 ) -> Any:
     """
     Build the lineage of an export.
 
     :param base_url: iP.1's base URL.
+    :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param dataset: name of the dataset read. It contains no phone number.
     :param output: namespace and name of the object written.
-    :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
-    :param messages: number of messages written.
-    :param size: size of the object in bytes.
+    :param result: the result of the operator.
     :return: an ``OperatorLineage`` of the OpenLineage provider.
     """
     from openlineage.client.event_v2 import OutputDataset
@@ -32,19 +32,14 @@ def lineage_of_export(
         schema.SchemaDatasetFacetFields(name=name, type=type_, description=description)
         for name, type_, description in fields_of(file_format)
     ]
-    return OperatorLineage(
-        inputs=[ip1_dataset(base_url, dataset)],
-        outputs=[
-            OutputDataset(
-                namespace=output[0],
-                name=output[1],
-                facets={"schema": schema.SchemaDatasetFacet(fields=fields)},
-                outputFacets={
-                    "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=messages, size=size),
-                },
-            )
-        ],
+    counts = statistics.OutputStatisticsOutputDatasetFacet(rowCount=result["messages"], size=result["bytes"])
+    written = OutputDataset(
+        namespace=output[0],
+        name=output[1],
+        facets={"schema": schema.SchemaDatasetFacet(fields=fields)},
+        outputFacets={"outputStatistics": counts},
     )
+    return OperatorLineage(inputs=[ip1_dataset(base_url, dataset)], outputs=[written])
 
 
 def ip1_dataset(base_url: str, name: str) -> Any:

@@ -23,6 +23,7 @@ from airflow_provider_ip1.formats.compression import Compression, FileFormat, ch
 from airflow_provider_ip1.formats.redaction import Action, check_rules
 from airflow_provider_ip1.template_values import required_text, text_or_none
 from airflow_provider_ip1.transfers.selection import Window
+from airflow_provider_ip1.transfers.stores import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +38,7 @@ _PARAMETER: Final = re.compile(r"^ *:param (\w+): .*\n(?:(?! *:(?:param|return|r
 
 class ExportArguments(TypedDict, total=False):
     """
-    The options of an export.
+    The options of an export. Each store describes ``extra_args``.
 
     :param file_format: ``"jsonl"`` (default) writes one API object per line, exactly as iP.1 sent it. ``"csv"`` and
         ``"parquet"`` write the table of :mod:`airflow_provider_ip1.formats.table`. Parquet needs the extra
@@ -94,6 +95,7 @@ class ExportArguments(TypedDict, total=False):
     page_size: int | None
     concurrency: int | None
     ip1_conn_id: str
+    extra_args: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +189,10 @@ class ExportOptions:
             "page_size": self.page_size,
             "concurrency": self.concurrency,
         }
+
+    def store(self) -> Store:
+        """Return the object to write in its store."""
+        raise NotImplementedError
 
 
 class BaseOperatorArguments(TypedDict, total=False):

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Required, Unpack
+from typing import TYPE_CHECKING, ClassVar, Required, Unpack
 
 from airflow_provider_ip1.links.s3 import S3ObjectLink
 from airflow_provider_ip1.template_values import required_text
@@ -36,7 +35,6 @@ class S3Arguments(OperatorArguments, total=False):
     s3_key: Required[str]
     s3_bucket: str | None
     aws_conn_id: str | None
-    extra_args: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +47,6 @@ class S3Options(ExportOptions):
     s3_bucket: str | None = None
     aws_conn_id: str | None = "aws_default"
 
-    @cached_property
-    def target(self) -> S3Object:
-        """The object to write."""
-        return S3Object.from_arguments(self.s3_bucket, self.s3_key)
-
     def store(self, hook: S3Hook | None = None) -> Store:
         """
         Return the object to write in its store.
@@ -62,7 +55,10 @@ class S3Options(ExportOptions):
         """
         from airflow_provider_ip1.transfers.stores.s3 import S3Store, s3_hook
 
-        return S3Store(hook or s3_hook(self.aws_conn_id), self.target, self.extra_args)
+        if hook is None:
+            conn_id = self.aws_conn_id
+            hook = s3_hook(None if conn_id is None else required_text(conn_id, "aws_conn_id"))
+        return S3Store(hook, S3Object.from_arguments(self.s3_bucket, self.s3_key), self.extra_args)
 
 
 class BaseS3Operator(BaseExportOperator):
@@ -72,20 +68,6 @@ class BaseS3Operator(BaseExportOperator):
     template_fields: Sequence[str] = ("s3_key", "s3_bucket", *BaseExportOperator.template_fields, "aws_conn_id")
     operator_extra_links = (S3ObjectLink(),)
 
-    aws_conn_id: str | None
-
     @with_options(S3Options)
     def __init__(self, **arguments: Unpack[S3Arguments]) -> None:
         super().__init__(**arguments)
-
-    @cached_property
-    def s3_hook(self) -> S3Hook:
-        """The hook that writes the object."""
-        from airflow_provider_ip1.transfers.stores.s3 import s3_hook
-
-        return s3_hook(self.aws_conn_id)
-
-    def _store(self, options: S3Options) -> Store:
-        if self.aws_conn_id is not None:
-            self.aws_conn_id = required_text(self.aws_conn_id, "aws_conn_id")
-        return options.store(self.s3_hook)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Required, Unpack
+from typing import TYPE_CHECKING, ClassVar, Required, Unpack
 
 from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException
 from airflow_provider_ip1.links.azure import AzureBlobLink
@@ -38,7 +37,6 @@ class WasbArguments(OperatorArguments, total=False):
     blob_name: Required[str]
     container_name: str | None
     wasb_conn_id: str
-    extra_args: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +60,6 @@ class WasbOptions(ExportOptions):
                 "Exports to Azure need a provider. Install it with: pip install 'airflow-provider-ip1[azure]'"
             )
 
-    @cached_property
-    def target(self) -> AzureBlob:
-        """The blob to write."""
-        return AzureBlob.from_arguments(self.container_name, self.blob_name)
-
     def store(self, hook: WasbHook | None = None) -> Store:
         """
         Return the blob to write in its store.
@@ -77,7 +70,8 @@ class WasbOptions(ExportOptions):
 
         from airflow_provider_ip1.transfers.stores.azure import AzureStore
 
-        return AzureStore(hook or WasbHook(self.wasb_conn_id), self.target, self.extra_args)
+        target = AzureBlob.from_arguments(self.container_name, self.blob_name)
+        return AzureStore(hook or WasbHook(required_text(self.wasb_conn_id, "wasb_conn_id")), target, self.extra_args)
 
 
 class BaseWasbOperator(BaseExportOperator):
@@ -92,12 +86,6 @@ class BaseWasbOperator(BaseExportOperator):
     )
     operator_extra_links = (AzureBlobLink(),)
 
-    wasb_conn_id: str
-
     @with_options(WasbOptions)
     def __init__(self, **arguments: Unpack[WasbArguments]) -> None:
         super().__init__(**arguments)
-
-    def _store(self, options: WasbOptions) -> Store:
-        self.wasb_conn_id = required_text(self.wasb_conn_id, "wasb_conn_id")
-        return options.store()

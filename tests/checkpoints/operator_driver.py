@@ -16,6 +16,7 @@ from airflow_provider_ip1.exceptions import IP1NoMessagesError
 from airflow_provider_ip1.transfers import export, readers
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
 from airflow_provider_ip1.transfers.messages_to_s3 import MessagesToS3Operator
+from airflow_provider_ip1.transfers.stores import s3
 from tests.checkpoints.memory_s3 import MemoryS3
 from tests.checkpoints.world import CHECKPOINT, Run, World
 
@@ -58,7 +59,7 @@ def export_with_operator(world: World, run: Run) -> dict[str, Any] | None:
         operator = MessagesToS3Operator(**arguments)
     else:
         operator = ConversationToS3Operator(participant=[*run.participants], **arguments)
-    vars(operator).update(hook=world.hook(), s3_hook=s3_hook(world.s3))
+    vars(operator).update(hook=world.hook())
     ti = SimpleNamespace(
         dag_id="sms",
         task_id="export",
@@ -70,6 +71,7 @@ def export_with_operator(world: World, run: Run) -> dict[str, Any] | None:
     with ExitStack() as stack:
         for module in (base_client, export, readers):
             stack.enter_context(patch.object(module, "datetime", WorkersClock))
+        stack.enter_context(patch.object(s3, "s3_hook", lambda aws_conn_id: s3_hook(world.s3)))
         stack.enter_context(suppress(AirflowSkipException, IP1NoMessagesError))
         # Airflow lets only its own code call execute() itself.
         result: dict[str, Any] = inspect.unwrap(type(operator).execute)(operator, {"ti": ti, "run_id": run.id})

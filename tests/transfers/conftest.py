@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_ip1.sandbox.participants import MAIN
 from airflow_provider_ip1.transfers.conversation_to_s3 import ConversationToS3Operator
+from airflow_provider_ip1.transfers.stores import s3
 from dev import stack
 from tests.transfers.bucket_contents import Bucket
 from tests.transfers.lakes import AzureLake, Lake, S3Lake
@@ -38,6 +39,14 @@ def operator(bucket: Bucket) -> Callable[..., ConversationToS3Operator]:
 def export(operator: Callable[..., ConversationToS3Operator], ip1_connection: str) -> Callable[..., dict[str, Any]]:
     """Run the operator outside a DAG run."""
     return lambda **changes: operator(**changes).execute({})
+
+
+@pytest.fixture
+def s3_events(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> Any:
+    """The events of the client with which the operator writes."""
+    hook = s3.s3_hook("aws_default")
+    monkeypatch.setattr(s3, "s3_hook", lambda aws_conn_id: hook)
+    return hook.get_conn().meta.events
 
 
 @pytest.fixture

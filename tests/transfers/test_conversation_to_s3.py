@@ -170,7 +170,7 @@ def test_a_url_as_the_key(export: Export, bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("size", ["one part", "several parts"])
 def test_extra_args_are_sent_to_s3(
-    operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bucket: Bucket, size: str
+    operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bucket: Bucket, s3_events: Any, size: str
 ) -> None:
     """Each operation gets those that it knows."""
     extra_args = {
@@ -183,7 +183,7 @@ def test_extra_args_are_sent_to_s3(
     sent: dict[str, dict[str, str]] = {}
     with connected_sandbox(monkeypatch, messages=10_000):
         export = operator(participant=SEVEN if size == "one part" else MAIN, page_size=5000, extra_args=extra_args)
-        export.s3_hook.get_conn().meta.events.register(
+        s3_events.register(
             "before-call.s3", lambda model, params, **_: sent.update({model.name: dict(params["headers"])})
         )
         export.execute({})

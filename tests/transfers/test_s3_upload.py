@@ -62,10 +62,11 @@ def write(store: S3Store, chunks: Iterable[bytes]) -> int:
     )
 
 
-def calls_of(operator: ConversationToS3Operator) -> list[str]:
-    """Record the operator's S3 calls from now on."""
+@pytest.fixture
+def calls(impatient_s3: None, s3_events: Any) -> list[str]:
+    """Record the operator's S3 calls."""
     calls: list[str] = []
-    operator.s3_hook.get_conn().meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    s3_events.register("before-call.s3", lambda model, **_: calls.append(model.name))
     return calls
 
 
@@ -80,12 +81,13 @@ def wait_until(ready: Callable[[], bool], seconds: float = 300) -> None:
 
 
 def test_a_large_object_is_uploaded_in_parts(
-    monkeypatch: pytest.MonkeyPatch, operator: Callable[..., ConversationToS3Operator], bucket: Bucket
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Callable[..., ConversationToS3Operator],
+    bucket: Bucket,
+    calls: list[str],
 ) -> None:
     with connected_sandbox(monkeypatch, messages=40_000) as sandbox:
-        export = operator(page_size=2000)
-        calls = calls_of(export)
-        result = export.execute({})
+        result = operator(page_size=2000).execute({})
         stored = bucket.get("out.jsonl")
         assert stored is not None
         assert len(stored) == result["bytes"] > 25_000_000
@@ -142,16 +144,14 @@ def test_the_object_is_reported_to_the_lineage_of_hooks(store: S3Store, monkeypa
 
 def test_an_error_from_ip1_during_the_upload_leaves_the_old_object(
     monkeypatch: pytest.MonkeyPatch,
-    impatient_s3: None,
     operator: Callable[..., ConversationToS3Operator],
     bucket: Bucket,
+    calls: list[str],
 ) -> None:
     bucket.put("out.jsonl", b"from yesterday")
     with connected_sandbox(monkeypatch, messages=30_000, faults=["403@25"]):
-        export = operator(page_size=1000)
-        calls = calls_of(export)
         with pytest.raises(IP1AuthError):
-            export.execute({})
+            operator(page_size=1000).execute({})
     assert "UploadPart" in calls
     assert calls[-1] == "AbortMultipartUpload"
     assert bucket.get("out.jsonl") == b"from yesterday"
