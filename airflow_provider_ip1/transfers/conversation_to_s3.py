@@ -50,4 +50,4 @@ class ConversationToS3Operator(BaseS3Operator):
         self.participant = participant
 
     def _reader(self, options: ExportOptions) -> ConversationReader:
-        return ConversationReader.from_argument(self.participant, options)
+        return ConversationReader(self.participant, options)

@@ -40,4 +40,4 @@ class ConversationToWasbOperator(BaseWasbOperator):
         self.participant = participant
 
     def _reader(self, options: ExportOptions) -> ConversationReader:
-        return ConversationReader.from_argument(self.participant, options)
+        return ConversationReader(self.participant, options)

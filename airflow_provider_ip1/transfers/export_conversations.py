@@ -82,7 +82,7 @@ def export_conversations(
         raise ValueError(
             "url: is not of the form s3://bucket/key, wasb://container/blob or abfss://container@host/blob."
         )
-    reader = ConversationReader.from_argument(participant, checked)
+    reader = ConversationReader(participant, checked)
     if url is not None:
         store.argument = "url"
     with IP1Hook(checked.ip1_conn_id) if hook is None else nullcontext(hook) as open_hook:

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.checkpoint.increment import (
@@ -41,86 +41,25 @@ if TYPE_CHECKING:
     from airflow_provider_ip1.transfers.options import ExportOptions
 
 
-class Reader(Protocol):
-    """Reads, once, what an export writes."""
-
-    dataset: ClassVar[str]
-    """Name of the dataset in OpenLineage, below the base URL."""
-    selecting_arguments: ClassVar[str]
-    """The arguments that decide which messages are exported, for errors."""
-    participants: tuple[str, ...]
-    """The participants that are known before anything is read, normalized."""
-    state_names: tuple[str, ...]
-    """The names of the states that a checkpoint holds: the participants, or one name for the account."""
-
-    def pages(self, hook: IP1Hook) -> Generator[tuple[Page, Page], None, None]:
-        """
-        Read.
-
-        :param hook: sends the requests.
-        :return: each page, and the page with only the messages that belong in the object, which may be none.
-        """
-
-    def increment(
-        self, hook: IP1Hook, states: dict[str, State], started: datetime
-    ) -> Generator[tuple[Page, Page], None, None]:
-        """
-        Read what is new since the last run.
-
-        :param hook: sends the requests.
-        :param states: what the run starts from. After everything was read, what the next run starts from.
-        :param started: when the run began to read, by this machine's clock; aware.
-        :return: like :meth:`pages`. If only a later page shows that messages are new, the first page is empty.
-        """
-
-    @property
-    def new_participants(self) -> list[str]:
-        """The participants of the last page's selected messages that no page before had, unless known before."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The part of the operator's result that depends on the reader."""
-
-    @property
-    def description(self) -> str:
-        """What is going to be read, or was read, such as ``3 conversations``."""
-
-    def warnings(self) -> Iterator[str]:
-        """Return a sentence for each thing that a reader of the log should know, after everything was read."""
-
-
 class ConversationReader:
     """
     Reads the conversations of given participants, one after the other.
 
-    :param participants: the participants, normalized.
+    :param participant: a phone number with country code or a sender name, or a list of them. Integers are read as phone
+        numbers, because native rendering of templates turns digits into integers.
     :param options: the options of the export.
+    :raises ValueError: the participant is empty or of another type.
+    :raises IP1ParticipantError: one of them cannot be a participant.
     """
 
     dataset: ClassVar = "v2/conversations"
+    """Name of the dataset in OpenLineage, below the base URL."""
     selecting_arguments: ClassVar = "participant, direction, since and until"
+    """The arguments that decide which messages are exported, for errors."""
     new_participants: ClassVar[list[str]] = []
+    """The participants of the last page's selected messages that no page before had, unless known before."""
 
-    def __init__(self, participants: tuple[str, ...], options: ExportOptions) -> None:
-        self.participants = self.state_names = participants
-        self.description = counted(len(participants), "conversation")
-        self._options = options
-        self._latest = datetime.now(UTC) + timedelta(days=1)
-        self._selection = Selection(options.window, self._latest)
-        self._with_messages = 0
-        self._progress = _Progress()
-
-    @classmethod
-    def from_argument(cls, participant: object, options: ExportOptions) -> Self:
-        """
-        Check the argument ``participant``.
-
-        :param participant: a phone number with country code or a sender name, or a list of them. Integers are read as
-            phone numbers, because native rendering of templates turns digits into integers.
-        :param options: the options of the export.
-        :raises ValueError: the value is empty or of another type.
-        :raises IP1ParticipantError: one of them cannot be a participant.
-        """
+    def __init__(self, participant: object, options: ExportOptions) -> None:
         # The order of a set differs from run to run.
         is_list = isinstance(participant, Iterable) and not isinstance(participant, (str, bytes, Mapping, Set))
         values: list[Any] = list(participant) if is_list else [participant]  # type: ignore[call-overload]
@@ -131,13 +70,24 @@ class ConversationReader:
         ]
         for text in texts:
             refuse_printed_list(text, "participant")
-        return cls(tuple(dict.fromkeys(normalize_participants(texts))), options)
+        self.participants = tuple(dict.fromkeys(normalize_participants(texts)))
+        """The participants that are known before anything is read, normalized."""
+        self.state_names = self.participants
+        """The names of the states that a checkpoint holds: the participants, or one name for the account."""
+        self.description = counted(len(self.participants), "conversation")
+        """What is going to be read, or was read, such as ``3 conversations``."""
+        self._options = options
+        self._latest = datetime.now(UTC) + timedelta(days=1)
+        self._selection = Selection(options.window, self._latest)
+        self._with_messages = 0
+        self._progress = _Progress()
 
     def pages(self, hook: IP1Hook) -> Generator[tuple[Page, Page], None, None]:
         """
         Read.
 
         :param hook: sends the requests.
+        :return: each page, and the page with only the messages that belong in the object, which may be none.
         """
         with closing(hook.iter_pages_of(self.participants, **self._options.reading)) as pages:
             for page in pages:
@@ -151,11 +101,12 @@ class ConversationReader:
         self, hook: IP1Hook, states: dict[str, State], started: datetime
     ) -> Generator[tuple[Page, Page], None, None]:
         """
-        Read what is new since the last run, see :class:`Reader`.
+        Read what is new since the last run.
 
         :param hook: sends the requests.
-        :param states: what the run starts from, and then what the next run starts from.
-        :param started: when the run began to read.
+        :param states: what the run starts from. After everything was read, what the next run starts from.
+        :param started: when the run began to read, by this machine's clock; aware.
+        :return: like :meth:`pages`. If only a later page shows that messages are new, the first page is empty.
         """
         options, left = self._options, dict.fromkeys(self.participants)
 
@@ -208,16 +159,14 @@ class AccountReader:
     selecting_arguments: ClassVar = "direction, since and until"
 
     def __init__(self, options: ExportOptions) -> None:
-        window, self._latest = options.window, datetime.now(UTC) + timedelta(days=1)
+        self._latest = datetime.now(UTC) + timedelta(days=1)
         self.participants: tuple[str, ...] = ()
         self.state_names: tuple[str, ...] = ("account",)
         self.new_participants: list[str] = []
         self.description = "all messages of the account"
         self._options = options
-        self._selection = Selection(replace(window, lookback=None), self._latest)
+        self._selection = Selection(replace(options.window, lookback=None), self._latest)
         self._newest_first: NewestBatchesFirst | None = None
-        if window.since is not None and window.lookback is not None:
-            self._newest_first = NewestBatchesFirst(window.since, window.lookback, self._latest)
         self._seen = SeenParticipants()
         self._batches = 0
         self._with_messages = 0
@@ -231,11 +180,7 @@ class AccountReader:
         :param hook: sends the requests.
         :raises IP1ResponseError: the export is limited to one direction, and the direction of a message is unknown.
         """
-        lists, window = self._account_messages(), self._options.window
-        if window.since is not None and window.lookback is not None:
-            with suppress(OverflowError):
-                lists = replace(lists, since=window.since - window.lookback)
-        for page in self._read(hook, lists):
+        for page in self._read(hook, self._lists_in_window()):
             wanted = self._in_direction(page)
             selected, _ = self._selection.select(wanted)
             self.new_participants = self._seen.new_in(selected)
@@ -245,7 +190,7 @@ class AccountReader:
         self, hook: IP1Hook, states: dict[str, State], started: datetime
     ) -> Generator[tuple[Page, Page], None, None]:
         """
-        Read what is new since the last run, see :class:`Reader`.
+        Read what is new since the last run, see :meth:`ConversationReader.increment`.
 
         :param hook: sends the requests.
         :param states: what the run starts from, and then what the next run starts from.
@@ -261,9 +206,9 @@ class AccountReader:
             while page is not None:
                 increment.take_list(page.batches, page.is_late)
                 page = None if increment.has_list else next(pages, None)
-        lists: Lists = self._account_messages()
-        if not increment.is_first:
-            self._newest_first = None
+        if increment.is_first:
+            lists: Lists = self._lists_in_window()
+        else:
             # What is not on the list was remembered, so it was sent. Received messages do not change.
             direction = options.one_direction or "mt"
             again = (batch or Batch(key, direction=direction) for key, batch in increment.again.items())
@@ -281,6 +226,15 @@ class AccountReader:
     def _account_messages(self) -> AccountMessages:
         reading = self._options.reading
         return account_messages(**{key: reading[key] for key in ("direction", "order", "page_size")})
+
+    def _lists_in_window(self) -> AccountMessages:
+        """Return the lists of messages of all batches, of which :meth:`_read` leaves out those before the window."""
+        lists, window = self._account_messages(), self._options.window
+        if window.since is not None and window.lookback is not None:
+            self._newest_first = NewestBatchesFirst(window.since, window.lookback, self._latest)
+            with suppress(OverflowError):
+                lists = replace(lists, since=window.since - window.lookback)
+        return lists
 
     def _read(self, hook: IP1Hook, lists: Lists) -> Iterator[Page]:
         """Read the messages of batches."""
@@ -301,12 +255,11 @@ class AccountReader:
             for page in pages:
                 self._with_messages += page.number == 0
                 yield page
-        batch = None
-        if pages.empty_lists:
-            # A batch that is gone by now had no messages to export.
-            with suppress(IP1NotFoundError):
-                batch = hook.get_batch(cast(Batch, listing.batch).id)
-        if batch is not None:
+        if not pages.empty_lists:
+            return
+        # A batch that is gone by now had no messages to export.
+        with suppress(IP1NotFoundError):
+            batch = hook.get_batch(cast(Batch, listing.batch).id)
             self._empty.append(batch)
             if any(count.messages for count in (batch.message_summary or {}).values()):
                 raise IP1ResponseError(
@@ -341,6 +294,10 @@ class AccountReader:
         if not {"mt", "mo"}.issuperset(directions):
             raise IP1ResponseError(f"{UNKNOWN_DIRECTION} Leave out the argument direction.")
         return page.only([at for at, direction in enumerate(directions) if direction == wanted])
+
+
+Reader: TypeAlias = ConversationReader | AccountReader
+"""Reads, once, what an export writes. The members without an underscore mean the same in both."""
 
 
 class _Progress:
