@@ -15,10 +15,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_ip1.api.checkpoint.state import Document, State, decode_document
 from airflow_provider_ip1.formats.redaction import keyed_hash
+from airflow_provider_ip1.template_values import RetriedValueError
 from airflow_provider_ip1.transfers.replacing import ObjectChangedError, Replacement, digest
 from airflow_provider_ip1.transfers.stores import ObjectState, Store, WriteConflict
 
@@ -87,7 +88,7 @@ class Checkpoint:
             if state.etag is not None:
                 raise self._key_per_run("exists, and there is no state from which this run began")
             try:
-                store.put(self._document(start).encode(), replaces=found)
+                store.put(replace(self._header, states=start).encode(), replaces=found)
             except WriteConflict:
                 # Another try of the same run was faster.
                 found, states = self._read(store)
@@ -105,8 +106,9 @@ class Checkpoint:
         """
         own = {self._stored_names[name]: state for name, state in self.states.items()}
         for _ in range(_MAX_CONFLICTS):
+            document = replace(self._header, states=self._stored | own)
             try:
-                self._store.put(self._document(self._stored | own).encode(), replaces=self._found)
+                self._store.put(document.encode(), replaces=self._found)
             except WriteConflict:
                 time.sleep(random.uniform(0, 1))  # noqa: S311 - spreads the writers
                 self._found, self._stored = self._read(self._store)
@@ -121,12 +123,11 @@ class Checkpoint:
     def _own(self, states: Mapping[str, State]) -> dict[str, State]:
         return {name: states[name] for name in self._stored_names.values() if name in states}
 
-    def _document(self, states: dict[str, State]) -> Document:
-        return msgspec.structs.replace(self._header, states=states)
-
     def _read(self, store: Store) -> tuple[ObjectState, dict[str, State]]:
         """Return an object and the states that it holds, if it belongs to this export."""
         state, body = store.read()
+        if not state.is_known:
+            raise RetriedValueError(f"{store.uri} cannot be read (403). Allow {store.reading_rights}.")
         if state.etag is None:
             return state, {}
         found = decode_document(body, store.uri)

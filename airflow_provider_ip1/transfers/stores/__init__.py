@@ -151,9 +151,9 @@ class Store(Protocol):
 
     def read(self) -> tuple[ObjectState, bytes]:
         """
-        Return the current ETag of the object and its content; no ETag and nothing if there is no object.
+        Return the current ETag of the object, and its content.
 
-        :raises ValueError: the credentials do not show the object.
+        Without an object, there is no ETag. It is unknown whether there is one if the credentials do not show it.
         """
 
     def put(self, body: bytes, *, replaces: ObjectState) -> None:

@@ -145,9 +145,7 @@ class AzureStore(Store):
         try:
             found = self._call(lambda: self._blob.get_blob_properties(retry_total=0))
         except AzureBlobError as error:
-            if error.code == "BlobNotFound" or error.code in _NOT_ALLOWED:
-                return ObjectState(is_known=error.code == "BlobNotFound")
-            raise
+            return _without_blob(error)
         metadata = {name.lower().replace("_", "-"): value for name, value in (found.metadata or {}).items()}
         return ObjectState(etag=found.etag, size=found.size, metadata=metadata)
 
@@ -181,7 +179,7 @@ class AzureStore(Store):
         return AzureStore(self._wasb, self._target.beside(address, argument), extra_args)
 
     def read(self) -> tuple[ObjectState, bytes]:
-        """Return the current ETag of the blob and its content; see :meth:`.Store.read`."""
+        """Return the current ETag of the blob, and its content; see :meth:`.Store.read`."""
 
         def download() -> tuple[ObjectState, bytes]:
             found = self._blob.download_blob(retry_total=0)
@@ -190,11 +188,7 @@ class AzureStore(Store):
         try:
             return self._call(download)
         except AzureBlobError as error:
-            if error.code == "BlobNotFound":
-                return ObjectState(), b""
-            if error.code not in _NOT_ALLOWED:
-                raise
-        raise RetriedValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.")
+            return _without_blob(error), b""
 
     def put(self, body: bytes, *, replaces: ObjectState) -> None:
         """Write the blob; see :meth:`.Store.put`."""
@@ -283,3 +277,10 @@ class AzureStore(Store):
 
     def _is_conflict(self, error: Exception) -> bool:
         return getattr(error, "code", "") in ("ConditionNotMet", "BlobAlreadyExists", "BlobNotFound")
+
+
+def _without_blob(error: AzureBlobError) -> ObjectState:
+    """Return what an error says about a blob: that there is none, or that the credentials do not show it."""
+    if error.code != "BlobNotFound" and error.code not in _NOT_ALLOWED:
+        raise error
+    return ObjectState(is_known=error.code == "BlobNotFound")

@@ -223,11 +223,9 @@ class S3Store(Store):
         try:
             found = self._call("get_object")
         except ClientError as error:
-            if _status(error) == 403:
-                raise RetriedValueError(f"{self.uri} cannot be read (403). Allow {self.reading_rights}.") from error
-            if _code(error) != "NoSuchKey":
+            if _status(error) != 403 and _code(error) != "NoSuchKey":
                 raise
-            return ObjectState(), b""
+            return ObjectState(is_known=_status(error) != 403), b""
         return ObjectState(etag=found["ETag"]), found["Body"].read()
 
     def put(self, body: bytes, *, replaces: ObjectState) -> None:
