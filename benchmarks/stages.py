@@ -111,7 +111,9 @@ def measure(conversation_url: str) -> list[tuple[str, float, float]]:
     def page_through(_: object) -> None:
         pager = Pager(listing, page_size=PAGE_SIZE)
         for page in split:
-            pager.receive(pager.next_requests(1)[0], page)
+            request = pager.next_request()
+            assert request is not None
+            pager.receive(request, page)
             assert pager.next_page() is not None
 
     def count(_: object) -> None:

@@ -92,26 +92,19 @@ class PageQueue:
         # Where the list ended last, by the server's own count.
         self._end = 0
 
-    def next_requests(self, room: int) -> list[PageRequest]:
-        """
-        Return the pages to request now.
-
-        :param room: most requests to return, from 0.
-        """
-        requests: list[PageRequest] = []
-        while len(requests) < room:
-            pending = next((pending for pending in self._queue if not pending.is_sent), None)
-            if pending is None:
-                start = self._start_of_next_page()
-                if start is None:
-                    break
-                pending = Pending(
-                    self._larger_page(start) or PageRequest(self.listing, start, self._limit, self._order)
-                )
-                self._queue.append(pending)
-            pending.is_sent = True
-            requests.append(pending.request)
-        return requests
+    def next_request(self) -> PageRequest | None:
+        """Return the page to request now; ``None`` until a response is here, or at the end of the list."""
+        # Only the first one may not have been sent: nothing behind it is processed before its response is here.
+        if self._queue and not self._queue[0].is_sent:
+            pending = self._queue[0]
+        else:
+            start = self._start_of_next_page()
+            if start is None:
+                return None
+            pending = Pending(self._larger_page(start) or PageRequest(self.listing, start, self._limit, self._order))
+            self._queue.append(pending)
+        pending.is_sent = True
+        return pending.request
 
     def _larger_page(self, start: int) -> PageRequest | None:
         is_due = self._may_grow and self.state is State.FOLLOW and self._place.capacity >= self._limit == self.limit
@@ -142,7 +135,7 @@ class PageQueue:
         """
         Take what a request ended with. Responses are processed in the order of their requests.
 
-        :param request: from :meth:`next_requests`.
+        :param request: from :meth:`next_request`.
         :param outcome: the rows (none for a 404), or the error.
         """
         for pending in self._queue:
@@ -173,6 +166,9 @@ class PageQueue:
     @property
     def window_used(self) -> float:
         """How much of the read-ahead window is taken by pages in memory: 1 for a page that is at least half full."""
+        if not self._ready and len(self._queue) < 2:
+            # A page is processed once it is here, unless it has to wait for those requested before it.
+            return 0.0
         pages = [len(page) for page in self._ready]
         # Not a page that waits for a look-back, which needs room to be requested.
         pages += [

@@ -80,23 +80,29 @@ class ReadAhead:
 
     def next_requests(self) -> list[PageRequest]:
         """Return the requests to send now. The outcome of each has to be passed to :meth:`receive`."""
-        if not self._active:
-            self._activate()
-        requests = self._requests_for_batches()
+        requests: list[PageRequest] = []
+        if self._index is not None and self._room(self._window_used()) > 0:
+            self._send_next(self._index, requests)
         # The first list must not wait for room that the next ones have taken.
         window_used = self._active[0].window_used if self._active else 0.0
         position = 0
         while self._room(window_used) > 0:
             if position == len(self._active) and not self._activate():
                 break
-            pager = self._active[position]
-            for request in pager.next_requests(self._room(window_used)):
-                self._owners[request] = pager
-                requests.append(request)
+            if self._send_next(self._active[position], requests):
+                continue
             if position == 0:
                 window_used = self._window_used()
             position += 1
         return requests
+
+    def _send_next(self, owner: Pager | BatchIndex, requests: list[PageRequest]) -> bool:
+        request = owner.next_request()
+        if request is None:
+            return False
+        self._owners[request] = owner
+        requests.append(request)
+        return True
 
     def receive(self, request: PageRequest, outcome: Outcome) -> None:
         """
@@ -124,8 +130,6 @@ class ReadAhead:
             self.lists_read += 1
             if pager.is_empty and pager.listing.batch is not None:
                 self.empty_lists.append(pager.listing)
-            if not self._active:
-                self._activate()
         return None
 
     def skip_rest(self) -> None:
@@ -156,22 +160,12 @@ class ReadAhead:
     def _activate(self) -> bool:
         if len(self._active) >= _LISTS_PER_REQUEST * self._concurrency:
             return False
-        listing = self._next_list()
+        listing = next(self._upcoming, None) if self._index is None else self._index.next_list()
         if listing is None:
             return False
         page_size = listing.page_size or self._page_size
         self._active.append(Pager(listing, page_size=page_size, window=self._concurrency, larger=self._larger))
         return True
-
-    def _next_list(self) -> Listing | None:
-        return next(self._upcoming, None) if self._index is None else self._index.next_list()
-
-    def _requests_for_batches(self) -> list[PageRequest]:
-        if self._index is None:
-            return []
-        requests = self._index.next_requests(max(self._room(self._window_used()), 0))
-        self._owners.update(dict.fromkeys(requests, self._index))
-        return requests
 
 
 class BatchIndex:
@@ -193,19 +187,15 @@ class BatchIndex:
         #: About how many batches there are, if known.
         self.total_hint: int | None = None
 
-    def next_requests(self, room: int) -> list[PageRequest]:
-        """
-        Return the pages of the list of batches to request now.
-
-        :param room: most requests to return, from 0.
-        """
-        return self._pager.next_requests(room) if len(self._lists) < self._enough else []
+    def next_request(self) -> PageRequest | None:
+        """Return the page of the list of batches to request now."""
+        return self._pager.next_request() if len(self._lists) < self._enough else None
 
     def receive(self, request: PageRequest, outcome: RawPage | Exception) -> None:
         """
         Take what a request ended with.
 
-        :param request: from :meth:`next_requests`.
+        :param request: from :meth:`next_request`.
         :param outcome: the rows, or the error.
         """
         self._pager.receive(request, outcome)

@@ -116,7 +116,7 @@ def test_how_many_pages_are_requested_ahead(
     pager = Pager(a_list(order=order), page_size=10, window=window)
     in_flight: list[int] = []
     for _ in expected:
-        requests = pager.next_requests(100)
+        requests = [*iter(pager.next_request, None)]
         in_flight.append(len(requests))
         for request in requests:
             pager.receive(request, server.respond(request.start, request.limit))
