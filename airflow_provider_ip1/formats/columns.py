@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -35,24 +36,22 @@ _SMALLEST_PRICE: Final = Decimal(1).scaleb(-PRICE_SCALE)
 _ROWS = msgspec.json.Decoder(list[MessageRow])
 
 
+@dataclass(slots=True)
 class Columns:
     """
     Messages, column by column. Times are texts as :func:`utc_text` writes them.
 
-    :ivar values: the values of each column, in the order of :data:`~airflow_provider_ip1.formats.table.COLUMNS`. For
+    :param values: the values of each column, in the order of :data:`~airflow_provider_ip1.formats.table.COLUMNS`. For
         ``statuses`` they are the numbers of reports, and the reports themselves are in the other attributes.
-    :ivar codes: the code of each report of all messages.
-    :ivar durations: the duration of each report.
-    :ivar created: the time of each report.
+    :param codes: the code of each report of all messages.
+    :param durations: the duration of each report.
+    :param created: the time of each report.
     """
 
-    __slots__ = ("codes", "created", "durations", "values")
-
-    def __init__(self) -> None:
-        self.values: list[list[Any]] = [[] for _ in COLUMN_NAMES]
-        self.codes: list[int] = []
-        self.durations: list[int | None] = []
-        self.created: list[str | None] = []
+    values: list[list[Any]] = field(default_factory=lambda: [[] for _ in COLUMN_NAMES])
+    codes: list[int] = field(default_factory=list)
+    durations: list[int | None] = field(default_factory=list)
+    created: list[str | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.values[0])
@@ -153,7 +152,7 @@ def _fit(page: Page | RedactedPage, position: int, raw: BytesLike) -> tuple[Mess
     return row, message.extra_fields | odd
 
 
-def _convert(page: Page | RedactedPage, rows: Sequence[MessageRow], odd: Sequence[dict[str, Any] | None]) -> Columns:
+def _convert(page: Page | RedactedPage, rows: Sequence[MessageRow], extras: list[dict[str, Any] | None]) -> Columns:
     ids: list[Any] = [row.id for row in rows]
     _check_ids(ids)
     senders, recipients = [row.sender for row in rows], [row.recipient for row in rows]
@@ -178,23 +177,20 @@ def _convert(page: Page | RedactedPage, rows: Sequence[MessageRow], odd: Sequenc
             if page.participant is None
             else [page.participant] * len(rows)
         )
-    extras: Sequence[dict[str, Any] | None] = odd
     if None in directions:
         extras = [
             extra or {"direction": sent} if direction is None and sent is not None else extra
-            for sent, direction, extra in zip(sent_directions, directions, odd, strict=True)
+            for sent, direction, extra in zip(sent_directions, directions, extras, strict=True)
         ]
-    columns = Columns()
     statuses = [row.statuses or () for row in rows]
     reports = [report for reports in statuses for report in reports]
-    columns.codes = [report.code for report in reports]
+    codes = [report.code for report in reports]
     durations: list[Any] = [report.duration for report in reports]
     _check_durations(durations)
-    columns.durations = durations
-    columns.created = [_utc_text(report.created) for report in reports]
+    created = [_utc_text(report.created) for report in reports]
     counts = [len(reports) for reports in statuses]
-    latest = _latest_codes(counts, columns.codes, columns.created)
-    columns.values = [
+    latest = _latest_codes(counts, codes, created)
+    values: list[list[Any]] = [
         ids,
         [row.batch_id for row in rows],
         [row.owner for row in rows],
@@ -219,7 +215,7 @@ def _convert(page: Page | RedactedPage, rows: Sequence[MessageRow], odd: Sequenc
         [_network_code(row.mnc) for row in rows],
         [_json_text(extra) if extra else None for extra in extras],
     ]
-    return columns
+    return Columns(values, codes, durations, created)
 
 
 # --- Values ----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from airflow_provider_ip1.formats.compression import compress
 from airflow_provider_ip1.formats.redaction import RedactedPage
 from airflow_provider_ip1.formats.table import COLUMNS
 
-_MISSING: Final = "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
 _TOKEN_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')
 # Columns whose texts differ from message to message. The texts of all others are formatted once per page.
 _VARIED: Final = frozenset({"id", "body", "modified", "reference"})
@@ -39,14 +38,12 @@ def encode(pages: Iterable[Page | RedactedPage], file_format: str, compression: 
     :param file_format: ``"jsonl"``, ``"csv"`` or ``"parquet"``.
     :param compression: the result of :func:`~airflow_provider_ip1.formats.compression.choose_compression`.
     :return: the file's bytes, cut anywhere.
-    :raises AirflowOptionalProviderFeatureException: the format is parquet, and pyarrow is not installed.
     """
     if file_format != "parquet":
         return compress(write_csv(pages) if file_format == "csv" else write_jsonl(pages), compression)
-    try:
-        from airflow_provider_ip1.formats.parquet import write_parquet
-    except ImportError as error:
-        raise AirflowOptionalProviderFeatureException(_MISSING) from error
+    # Needs pyarrow, see check_pyarrow.
+    from airflow_provider_ip1.formats.parquet import write_parquet
+
     return write_parquet(pages, compression)
 
 
@@ -57,7 +54,9 @@ def check_pyarrow() -> None:
     :raises AirflowOptionalProviderFeatureException: it is not installed.
     """
     if find_spec("pyarrow") is None:
-        raise AirflowOptionalProviderFeatureException(_MISSING)
+        raise AirflowOptionalProviderFeatureException(
+            "file_format='parquet' needs pyarrow. Install it with: pip install 'airflow-provider-ip1[parquet]'"
+        )
 
 
 def write_jsonl(pages: Iterable[Page | RedactedPage]) -> Iterator[bytes]:

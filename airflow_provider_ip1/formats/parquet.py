@@ -54,7 +54,6 @@ def write_parquet(pages: Iterable[Page | RedactedPage], compression: str | None)
                 yield written.take()
         if held:
             writer.write_batch(_record_batch(held, schema), row_group_size=ROW_GROUP_ROWS)
-            yield written.take()
     yield written.take()
 
 

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import builtins
 import csv
 import gzip
 import io
 import json
-import re
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_ip1.api.paging.page import Page
-from airflow_provider_ip1.compat import AirflowOptionalProviderFeatureException
 from airflow_provider_ip1.formats import parquet
 from airflow_provider_ip1.formats.encode import encode
 from airflow_provider_ip1.formats.table import COLUMN_NAMES, COLUMNS
@@ -259,21 +255,6 @@ def test_duckdb_reads_both_formats_alike(tmp_path: Path) -> None:
         "SELECT sum(price) FROM read_parquet($p)", {"p": str(tmp_path / "a.parquet")}
     ).fetchall()
     assert total[0] == Decimal("0.35") * 10 + Decimal("0.3")
-
-
-def test_without_pyarrow_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_import: Callable[..., Any] = builtins.__import__
-
-    def no_pyarrow(name: str, *arguments: Any, **keywords: Any) -> Any:
-        if name.split(".")[0] == "pyarrow":
-            raise ImportError("No module named 'pyarrow'")
-        return real_import(name, *arguments, **keywords)
-
-    for name in [name for name in sys.modules if re.match("pyarrow|airflow_provider_ip1.formats.parquet", name)]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", no_pyarrow)
-    with pytest.raises(AirflowOptionalProviderFeatureException, match=r"airflow-provider-ip1\[parquet\]"):
-        write("parquet", [])
 
 
 def test_arrow_types_of_the_schema_are_what_analysts_expect() -> None:
