@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from airflow_provider_ip1.api.batches import Batch
 from airflow_provider_ip1.api.requests import (
@@ -195,14 +195,10 @@ def check_direction(direction: str | None) -> Direction | None:
     :param direction: ``"mt"``, ``"mo"``, in any case, or ``None``.
     :raises ValueError: it is neither.
     """
-    if direction is None:
-        return None
-    match direction.lower() if isinstance(direction, str) else direction:
-        case "mt":
-            return "mt"
-        case "mo":
-            return "mo"
-    raise ValueError("direction must be None, 'mt' (sent by you) or 'mo' (received by you)")
+    checked = direction.lower() if isinstance(direction, str) else direction
+    if checked not in (None, "mt", "mo"):
+        raise ValueError("direction must be None, 'mt' (sent by you) or 'mo' (received by you)")
+    return cast("Direction | None", checked)
 
 
 def check_order(order: str) -> Order:
@@ -212,9 +208,7 @@ def check_order(order: str) -> Order:
     :param order: ``"ASC"`` or ``"DESC"``, in any case.
     :raises ValueError: it is neither.
     """
-    match order.upper() if isinstance(order, str) else order:
-        case "ASC":
-            return "ASC"
-        case "DESC":
-            return "DESC"
-    raise ValueError("order must be 'ASC' (oldest first) or 'DESC' (newest first)")
+    checked = order.upper() if isinstance(order, str) else order
+    if checked not in ("ASC", "DESC"):
+        raise ValueError("order must be 'ASC' (oldest first) or 'DESC' (newest first)")
+    return cast("Order", checked)

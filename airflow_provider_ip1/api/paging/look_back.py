@@ -87,8 +87,6 @@ class LookBacks(PageQueue):
             if not place.counts_from_one([*first_page, *page.ids[2:]]) and place.first_page == first_page:
                 # No larger pages, so ask what is different if the server counts from 1.
                 yield self._look_back(1, limit, 0)
-            if place.base:
-                return
         if self.listing.order == "ASC":
             # The end of the list is counted, so this need not find everything.
             if request.start > 0 and not (was_first and len(place.first_page) > request.start):
@@ -99,7 +97,7 @@ class LookBacks(PageQueue):
         if place.has_other_order and end < self._largest and self._missing(request, page):
             # Ask for everything up to this page at once. That also shows which rows were removed, so that they do not
             # hide that others are missing.
-            yield self._look_back(0, end + max(self.limit // 2, 1), 0)
+            yield self._look_back(0, end + self.limit // 2, 0)
         if (missing := self._missing(request, page)) > 0:
             # Rows that arrived are at the head.
             end += missing
@@ -119,7 +117,7 @@ class LookBacks(PageQueue):
         request, attempt = pending.request, pending.attempt
         end, granted = request.start + len(page.ids), self._place.granted
         if attempt == 0 and end < self._largest and self._missing(request, page) > 0:
-            yield self._look_back(0, end + max(self.limit // 2, 1), 0)
+            yield self._look_back(0, end + self.limit // 2, 0)
         limit = max(granted - attempt * granted // (2 * MAX_PASSES), 2)
         end = request.start + 1 + attempt * limit // (MAX_PASSES + 1)
         for _ in range(MAX_PASSES):
@@ -130,17 +128,15 @@ class LookBacks(PageQueue):
             end = start + 1
 
     def _missing(self, request: PageRequest, page: RawPage) -> int:
+        """Return how many rows before a page, or next to its known rows, were not delivered."""
         place = self._place
-        is_counted_again = place.listed is not place.delivered
-        return place.missing(
-            request, page, place.listed.missing_from(page.ids) if is_counted_again else place.new_rows(page)
-        )
+        return place.missing(place.end_of(request, page)) - len(place.listed.missing_from(page.ids))
 
     def _look_back_before(self, end: int) -> Pending:
         # Longer than the page before, because a server may list rows of one creation time in an order that depends on
         # the limit, but then does so each time.
         rows = max(self._place.capacity - 1, 1)
-        return self._look_back(max(end - rows, 0), rows + max(self.limit // 2, 1), end)
+        return self._look_back(max(end - rows, 0), rows + self.limit // 2, end)
 
     def _look_back(self, start: int, limit: int, end: int) -> Pending:
         return Pending(PageRequest(self.listing, start, min(limit, self._largest), self._order), look_back_end=end)
@@ -159,10 +155,13 @@ class LookBacks(PageQueue):
         new = place.delivered.missing_from(page.ids)
         if len(new) == len(page.ids):
             return
-        waiting = self._queue[0] if self._queue else None
+        # The page that waits for this one.
+        waiting = self._queue[0].outcome if self._queue else None
+        later = waiting.ids if isinstance(waiting, RawPage) else ()
         known = set(range(len(page.ids))).difference(new)
         reached = request.start + len(page.ids)
-        if waiting and request.start == 0 and self._reaches(waiting, reached):
+        is_from_head = self.listing.order == "DESC" and request.start == 0
+        if later and is_from_head and reached >= self._queue[0].request.start + len(later):
             # One response with everything up to the waiting page, and with that page's rows: it takes the page's place.
             self._deliver(request, page, [at for at in new if at < max(known)], is_late=True)
             # It shows which of the delivered rows are still listed. Those that were removed must not hide others.
@@ -176,11 +175,9 @@ class LookBacks(PageQueue):
         # waiting page, or before a delivered row, is not older (newest first) than what that page has, and may come
         # before it. Other rows only if the whole page comes with them, in the order of this response: the reader may
         # have seen enough at the first old row.
-        later: set[str] = set()
-        if waiting is not None and isinstance(waiting.outcome, RawPage) and end <= waiting.request.start:
-            later.update(waiting.outcome.ids)
         last = max(end - request.start, *known)
-        found = [at for at in new if at < last and page.ids[at] not in later]
+        expected = set(later)
+        found = [at for at in new if at < last and page.ids[at] not in expected]
         place.note_listed(values_at(sorted(known.union(found)), page.ids))
         if self._deliver(request, page, found, is_late=True):
             for later_page in self._queue:
@@ -194,10 +191,3 @@ class LookBacks(PageQueue):
                     look_backs_left=left,
                 )
             )
-
-    def _reaches(self, waiting: Pending, reached: int) -> bool:
-        """Return whether a look-back from the head of a list that is newest first covers the waiting page."""
-        page = waiting.outcome
-        if self.listing.order == "ASC" or waiting.look_back_end is not None or not isinstance(page, RawPage):
-            return False
-        return reached >= waiting.request.start + len(page.ids)

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
-from airflow_provider_ip1.api.paging.larger_pages import LargerPages
 from airflow_provider_ip1.api.paging.link_evidence import DEFAULT_LIMIT, UNREACHABLE_START
-from airflow_provider_ip1.api.paging.listing import Listing, PageRequest
+from airflow_provider_ip1.api.paging.listing import PageRequest
 from airflow_provider_ip1.api.paging.look_back import EMPTIED, LookBacks, hidden_rows
 from airflow_provider_ip1.api.paging.page_queue import Pending
 from airflow_provider_ip1.api.paging.place import MAX_PASSES, repair_pass, search_offsets
@@ -33,24 +32,21 @@ MAX_SEARCH_REQUESTS = 60
 class Pager(LookBacks):
     """Decides which pages of one list to request, and which rows of the responses are new."""
 
-    def __init__(
-        self, listing: Listing, *, page_size: int | None, window: int = 1, larger: LargerPages | None = None
-    ) -> None:
-        super().__init__(listing, page_size=page_size, window=window, larger=larger)
-        self._stalled = 0
-        self._search: Iterator[int] = iter(())
-        self._searched = 0
-        self._is_behind_the_end = False
-        # Where the last search began, and how many rows were delivered by then.
-        self._lost_at = (-1, 0)
-        self._lost_times = 0
-        self._was_cut = False
-        # Readings of the whole list after the first one, where the current one began, and its shift against the others.
-        self._passes = 0
-        self._began_at = 0
-        self._shift = 0.0
-        # Pages that the first of them has added. They are in the order of the list.
-        self._held_in_order = 0
+    # Most lists need none of these, so they start as attributes of the class.
+    _stalled = 0
+    _search: Iterator[int] = iter(())
+    _searched = 0
+    _is_behind_the_end = False
+    # Where the last search began, and how many rows were delivered by then.
+    _lost_at = (-1, 0)
+    _lost_times = 0
+    _was_cut = False
+    # Readings of the whole list after the first one, where the current one began, and its shift against the others.
+    _passes = 0
+    _began_at = 0
+    _shift = 0.0
+    # Pages that the first of them has added. They are in the order of the list.
+    _held_in_order = 0
 
     def _process(self, pending: Pending, page: RawPage) -> None:
         self._place.granted = max(self._place.granted, len(page.ids))
@@ -67,7 +63,7 @@ class Pager(LookBacks):
         request, place = pending.request, self._place
         if self._may_grow and pending.look_backs is None and request.limit > self._limit:
             self._note_larger_page(request, page)
-        new = place.new_rows(page) if self.state is not State.PROBE else []
+        new = place.new_rows(page)
         event = self._event(request, page, new)
         self._link.note(request, page)
         if event is Event.OTHER:
@@ -120,7 +116,7 @@ class Pager(LookBacks):
                 raise self._link.incomplete(len(self._place.delivered))
             self._was_cut = True
             return Event.CUT
-        missing = self._place.missing(request, page)
+        missing = self._place.missing(self._end)
         if self._place.has_other_order and (self._end < self._largest or missing < 0 or self._searched):
             # If rows were removed, more are missing than the count says. So count those that are listed now, which
             # takes one request unless the list is very long.
@@ -152,7 +148,7 @@ class Pager(LookBacks):
             case State.RECOUNT | State.REPAIR if event is Event.NEW:
                 self._continue_pass(request, page)
             case State.RECOUNT:
-                self._begin_recount(request, page)
+                self._begin_recount()
             case State.REPAIR:
                 if event is Event.STUCK:
                     # How many rows were removed is unknown, so count those that are listed now.
@@ -213,9 +209,9 @@ class Pager(LookBacks):
 
     # -- rows that are missing at the end
 
-    def _begin_recount(self, request: PageRequest, page: RawPage) -> None:
+    def _begin_recount(self) -> None:
         # Oldest first, so that the newest end and the count come from one response.
-        missing = max(self._place.missing(request, page), 0)
+        missing = max(self._place.missing(self._end), 0)
         self._order, self._limit = "ASC", min(max(self.limit, missing + 2 * _NEWEST), self._largest)
         self._began_at = max(self._end - missing - _NEWEST, 0)
         self._place.capacity = 0
@@ -223,7 +219,7 @@ class Pager(LookBacks):
 
     def _begin_pass(self) -> None:
         place = self._place
-        missing = self._end - place.base - place.listed_twice - len(place.listed)
+        missing = place.missing(self._end)
         if place.capacity < min(self._limit, self._end - self._began_at):
             # The server grants fewer rows than were requested.
             self._largest = place.capacity
@@ -253,7 +249,8 @@ class Pager(LookBacks):
         if ids and not is_alone and not self._link.ends_with(request, page):
             self._enter(request, page, Event.NEW)
             return
-        end, missing = place.end_of(request, page), place.missing(request, page)
+        end = place.end_of(request, page)
+        missing = place.missing(end)
         may_have_shrunk = missing < 0 or end < self._end or (not self._end and request.start > 0)
         if place.has_other_order and may_have_shrunk and self._passes < MAX_PASSES:
             # Rows may have been removed while they were read. Count those that are listed from now on.
@@ -264,16 +261,13 @@ class Pager(LookBacks):
 
     def _continue_pass(self, request: PageRequest, page: RawPage) -> None:
         following = request.start + max(len(page.ids) - 1, 1)
-        is_full = len(page.ids) >= self._place.capacity
         self._link.check_growth(following // 4)
         if self._shift:
             following, self._shift = max(following - int(self._shift * len(page.ids)), 1), 0.0
-            self._request_only(following)
-        elif is_full:
-            self._next_start = following
+        if len(page.ids) >= self._place.capacity:
+            self._next_start, self._window = following, self._max_window
         else:
             self._request_only(following)
-        self._window = self._max_window if is_full else 1
 
     # -- checks
 
@@ -302,6 +296,6 @@ class Pager(LookBacks):
 #: Rows around those that may just have arrived. With them, few enough that one page proves the end.
 _NEWEST: Final = 20
 #: Events of a page after which its last row is not the anchor.
-_NOT_JOINING: Final = frozenset({Event.EMPTY, Event.UNKNOWN, Event.OTHER})
+_NOT_JOINING: Final = (Event.EMPTY, Event.UNKNOWN, Event.OTHER)
 #: Events that deliver rows.
-_DELIVERING: Final = frozenset({Event.NEW, Event.SINGLE, Event.LAST})
+_DELIVERING: Final = (Event.NEW, Event.SINGLE, Event.LAST)

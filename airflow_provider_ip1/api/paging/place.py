@@ -33,7 +33,7 @@ class Place:
         self.delivered = DeliveredRows(at_least=2 * limit)
         #: The delivered rows that are listed, as far as known. The others were removed.
         self.listed = self.delivered
-        self.anchor: str | None = None
+        self.anchor = ""
         #: Offset of the anchor, by the server's own count.
         self.position = 0
         #: The most rows that a page has had, without look-backs and with them. Look-backs are longer.
@@ -161,8 +161,8 @@ class Place:
 
         :param page: the page.
         """
-        second = (self.anchor or "")[:8]
-        return len(self.anchor or "") == 24 and any(key != self.anchor and key[:8] == second for key in page.ids)
+        second = self.anchor[:8]
+        return len(self.anchor) == 24 and any(key != self.anchor and key[:8] == second for key in page.ids)
 
     def end_of(self, request: PageRequest, page: RawPage) -> int:
         """
@@ -173,17 +173,15 @@ class Place:
         """
         return (request.start or self.base) + len(page.ids)
 
-    def missing(self, request: PageRequest, page: RawPage, new: Sequence[int] = ()) -> int:
+    def missing(self, end: int) -> int:
         """
-        Return how many of the rows up to the end of a page were not delivered.
+        Return how many of the rows up to an offset were not delivered.
 
         It is negative if rows were removed.
 
-        :param request: the request for the page.
-        :param page: the page.
-        :param new: positions of rows that are about to be delivered.
+        :param end: from :meth:`end_of`.
         """
-        return self.end_of(request, page) - self.base - self.listed_twice - len(self.listed) - len(new)
+        return end - self.base - self.listed_twice - len(self.listed)
 
 
 class DeliveredRows:
@@ -311,18 +309,16 @@ def search_offsets(
     :param is_behind_the_end: whether an offset behind the position turned out to be behind the end of the list.
     """
     back = ahead = position
-    strides = {"back": stride, "ahead": stride}
-    directions = ("ahead", "back") if forward_first else ("back", "ahead")
+    step = stride
     while back > 0 or not is_behind_the_end():
-        for direction in directions:
-            step = strides[direction]
-            strides[direction] = min(2 * step, max(stride, widest))
-            if direction == "back" and back > 0:
-                back = max(back - step, 0)
-                yield back
-            elif direction == "ahead" and not is_behind_the_end():
+        for is_forward in (forward_first, not forward_first):
+            if is_forward and not is_behind_the_end():
                 ahead += step
                 yield ahead
+            elif not is_forward and back > 0:
+                back = max(back - step, 0)
+                yield back
+        step = min(2 * step, max(stride, widest))
 
 
 def repair_pass(number: int, order: Order, largest: int) -> tuple[Order, int, float]:
