@@ -184,10 +184,5 @@ class LookBacks(PageQueue):
                 later_page.is_outdated = True
         if len(page.ids) > 1 and reached < end and left:
             # The server grants fewer rows than before.
-            self._queue.appendleft(
-                Pending(
-                    PageRequest(self.listing, reached - 1, request.limit, request.order),
-                    look_back_end=end,
-                    look_backs_left=left,
-                )
-            )
+            rest = PageRequest(self.listing, reached - 1, request.limit, request.order)
+            self._queue.appendleft(Pending(rest, look_back_end=end, look_backs_left=left))
