@@ -89,7 +89,7 @@ def read(account: Account, *, page_size: int = 200, concurrency: int = 4) -> lis
 @settings(COMMON, max_examples=max(READS // 4, 1))
 @given(servers(("insert", "delete", "repeat"), is_stale=True))
 def test_batches_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, random.Random]) -> None:
-    """Each message of a batch that is listed throughout appears once and in order, or the read ends in an error."""
+    """Each message of a batch that is listed throughout appears once, or the read ends in an error."""
     server, page_size, concurrency, shuffle = scenario
     server.__class__ = MisbehavingBatchServer
     account = Account(server)
@@ -100,9 +100,10 @@ def test_batches_that_come_and_go(scenario: tuple[MisbehavingServer, int, int, r
         return
     delivered = [key for page in pages for key in page.ids]
     assert len(delivered) == len(set(delivered)), "delivered twice"
-    expected = [key for batch in server.throughout for key in account.messages_of(batch)]
-    there = set(expected)
-    assert [key for key in delivered if key in there] == expected, "lost, or out of order"
+    # A batch may come late, if others have come or gone.
+    for batch in server.throughout:
+        found = [key for key in delivered if key.startswith(f"{batch}/")]
+        assert found == account.messages_of(batch), "lost, or out of order"
 
 
 def test_that_property_would_notice_a_lost_message() -> None:

@@ -75,7 +75,9 @@ def check(seed: int, tied_order: TiedOrder, kinds: tuple[str, ...] = ()) -> bool
 def test_no_row_is_lost_and_none_comes_twice(tied_order: TiedOrder, kinds: tuple[str, ...], part: int) -> None:
     first = random.SystemRandom().randrange(2**40) if "IP1_READS" in os.environ else 0
     seeds = range(first + part * READS // 4, first + (part + 1) * READS // 4)
-    assert sum(check(seed, tied_order, kinds) for seed in seeds) <= READS // 1000
+    lost = sum(check(seed, tied_order, kinds) for seed in seeds)
+    # One read in 1,300 is lost in these ways. Of new ones, some parts have more.
+    assert lost <= (5 + len(seeds) // 400 if first else 0)
 
 
 def test_removed_rows_can_be_counted_in_the_place_of_hidden_ones() -> None:
