@@ -85,7 +85,6 @@ CALLS = {
     ],
     "export_conversations({})": [
         'N, url="abfss://lake/out", wasb_conn_id="azure", direction="mo", page_size=1000',
-        'N, "s3://lake/out", url="s3://lake/out"  # wrong',
         '[N, N], "out.csv.gz", "lake", file_format="csv", direction="mo", compression="gzip"',
         'N, "s3://lake/out", hook=IP1Hook(), aws_conn_id=None, since=datetime.now(UTC)',
         'N, s3_key="out", s3_bucket="lake", verify_total=True, page_size=1000, replace="always"',
@@ -96,7 +95,6 @@ CALLS = {
         'N, "s3://lake/out", redact={"phone": "hush"}  # wrong',
         'N, "s3://lake/out", hook="ip1_default"  # wrong',
         'N, "s3://lake/out", pool="ip1"  # wrong',
-        "N  # wrong",
     ],
     'MessageStatusSensor(task_id="wait", batch_id="{{ params.batch }}", {})': [
         'expected="delivered", failed=[404, "rejected"], require="any", mode="reschedule"',
