@@ -53,7 +53,7 @@ down: ## Stop the containers and keep their data (docker compose down --volumes 
 ## Change it
 
 test: lint ## Run the checks, and all tests but those that wait for a scheduler (WORKERS=4)
-	@echo "Tests with the newest Airflow: about a quarter of an hour on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
+	@echo "Tests with the newest Airflow: about ten minutes on two idle cores. Of one folder: $(RUN) -m pytest tests/api"
 	@$(RUN) -m pytest -q -rfE -m "not scheduler" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 
 lint: $(INSTALLED) ## Run the checks that pre-commit also runs before a commit

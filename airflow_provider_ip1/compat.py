@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         BaseOperator as BaseOperator,
         BaseOperatorLink as BaseOperatorLink,
         BaseSensorOperator as BaseSensorOperator,
+        Connection as Connection,
         Context as Context,
         PokeReturnValue as PokeReturnValue,
     )
@@ -58,6 +59,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
     "BaseTrigger": ("airflow.triggers.base",),
+    "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "OperatorLineage": ("airflow.providers.openlineage.extractors",),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),

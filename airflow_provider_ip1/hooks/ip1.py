@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache, cached_property
@@ -84,12 +84,20 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
         connection: Any = None
         with suppress(AirflowNotFoundException):
             connection = self.get_connection(self.ip1_conn_id)
+        settings = self._read_settings(connection, connection.extra_dejson if connection else {})
+        if settings.redact_key:
+            # Airflow masks extras by their names and does not know this one.
+            mask_secret(settings.redact_key)
+        return settings
+
+    def _read_settings(self, connection: Any, extra: Mapping[str, Any]) -> Settings:
+        """Check a connection that was looked up; ``None`` if there is none."""
         if connection is None:
             raise IP1ConnectionError(
                 f"There is no Airflow connection {self.ip1_conn_id!r}. Create it, with the API key as its password. "
                 "Code that runs outside a task finds only connections in environment variables and secrets backends."
             )
-        settings, unknown = read_settings(self.ip1_conn_id, connection, connection.extra_dejson, self._overrides)
+        settings, unknown = read_settings(self.ip1_conn_id, connection, extra, self._overrides)
         if unknown and not self._warned:
             self._warned = True
             self.log.warning(
@@ -97,9 +105,6 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
                 self.ip1_conn_id,
                 ", ".join(unknown),
             )
-        if settings.redact_key:
-            # Airflow masks extras by their names and does not know this one.
-            mask_secret(settings.redact_key)
         return settings
 
 
@@ -290,7 +295,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             await self.close()
         async with self._opening:
             if self._client is None:
-                settings = await self._look_up_in_thread()
+                settings = await self._look_up_without_blocking()
                 self._client = await AsyncClient.open(settings, user_agent=_user_agent(), log=self.log)
             return self._client
 
@@ -302,7 +307,7 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
 
         :raises IP1ConnectionError: the connection does not exist or cannot be used; the message names the field.
         """
-        if self._client is not None and await self._look_up_in_thread() != self._client.settings:
+        if self._client is not None and await self._look_up_without_blocking() != self._client.settings:
             await self.close()
 
     iter_pages = as_async_pages(HookMethods.iter_pages)
@@ -331,12 +336,19 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
             worked, text = False, str(error)
         return worked, form_text(text, self.ip1_conn_id)
 
-    async def _look_up_in_thread(self) -> Settings:
-        from asgiref.sync import sync_to_async
+    async def _look_up_without_blocking(self) -> Settings:
+        from airflow_provider_ip1.compat import Connection
 
-        # Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets. Not asyncio.to_thread: in
-        # its threads, older versions cannot call back into the triggerer's event loop.
-        return await sync_to_async(self._look_up)()
+        if not hasattr(Connection, "aextra_dejson"):
+            from asgiref.sync import sync_to_async
+
+            # Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets. Not asyncio.to_thread:
+            # in its threads, these versions cannot call back into the triggerer's event loop.
+            return await sync_to_async(self._look_up)()
+        connection: Any = None
+        with suppress(AirflowNotFoundException):
+            connection = await self.aget_connection(self.ip1_conn_id)
+        return self._read_settings(connection, await connection.aextra_dejson() if connection else {})
 
     async def _run(self, operation: Callable[[BaseClient], Flow[T]]) -> T:
         client = await self.get_client()
