@@ -107,6 +107,13 @@ if not TYPE_CHECKING:
         return found
 
 
+def event_loops_look_up_connections() -> bool:
+    """Return false before Airflow 3.3.2, where an event loop deadlocks if it masks the secrets of a connection."""
+    from airflow_provider_ip1.compat import Connection
+
+    return hasattr(Connection, "aextra_dejson")
+
+
 def add_output_asset(hook: BaseHook, scheme: str, **asset: str) -> None:
     """
     Report to the lineage of hooks that a hook wrote an asset. Airflow 2 calls it a dataset.

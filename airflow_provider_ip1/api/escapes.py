@@ -43,7 +43,7 @@ _TAG = re.compile(r"<[^<>]{1,200}>")
 _MOST_PASSES: Final = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plain:
     """
     A text in which every digit is an ASCII digit.

@@ -152,11 +152,9 @@ def contains_number(text: str, participant: str) -> bool:
     :param text: such as a bucket and key.
     :param participant: the participant, normalized. A name, and a number of fewer than seven digits, is not found.
     """
-    return participant.isdecimal() and bool(PhoneNumber(participant).find(text))
+    return participant.isdecimal() and bool(PhoneNumber(participant).find_in(_plain_texts_of_name(text)))
 
 
-# Every participant of an account is looked for in the same key.
-@lru_cache(maxsize=16)
 def _plain_texts(text: str) -> list[tuple[Plain, str]]:
     """
     Return all texts in which a number can be, and the digits of each: the decodings, and the last ones without tags.
@@ -166,6 +164,10 @@ def _plain_texts(text: str) -> list[tuple[Plain, str]]:
     found, also = decodings(text), decodings(text, letters=True)
     plain_texts = [*found, *also[1:], *without_tags(found[-1]), *without_tags(also[-1])]
     return [(plain, _digits(plain.text)) for plain in plain_texts]
+
+
+# Every participant of an account is looked for in the same key. Texts of messages must not stay in memory.
+_plain_texts_of_name = lru_cache(maxsize=2)(_plain_texts)
 
 
 def may_contain(json_text: bytes, numbers: Iterable[str]) -> bool:
@@ -220,7 +222,7 @@ def _digits(text: str) -> str:
     return "".join(_DIGIT.findall(text))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PhoneNumber:
     """
     A phone number to look for.
@@ -249,11 +251,15 @@ class PhoneNumber:
         :param text: any text.
         :return: start and end of each place where it is, in order and without overlaps.
         """
+        return self.find_in(_plain_texts(text))
+
+    def find_in(self, plain_texts: Iterable[tuple[Plain, str]]) -> list[tuple[int, int]]:
+        """Find the number in the plain texts of a text, as :meth:`find` does."""
         if len(self.digits) < SHORTEST_NUMBER:
             return []
         found = [
             plain.place(*span)
-            for plain, digits in _plain_texts(text)
+            for plain, digits in plain_texts
             # Every notation contains the last digits.
             if self.national[-SHORTEST_NUMBER:] in digits
             for span in self._spans_in(plain.text)

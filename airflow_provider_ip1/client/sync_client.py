@@ -197,8 +197,8 @@ def _read(client: SyncClient, ahead: ReadAhead, lists: Lists) -> Generator[Page,
             except BaseException as error:  # the reading thread raises it
                 outcome = error
             outcomes.put((wanted, outcome))
-            # Otherwise this thread would keep a page in memory until the next one arrives.
-            del outcome
+            # Otherwise this thread would keep both until its next request: a page in memory, and LargerPages waiting.
+            del wanted, outcome
 
     try:
         for step in client.read(ahead, lists):

@@ -36,7 +36,8 @@ _SMALLEST_PRICE: Final = Decimal(1).scaleb(-PRICE_SCALE)
 _ROWS = msgspec.json.Decoder(list[MessageRow])
 
 
-@dataclass(slots=True)
+# No repr, which would show texts and numbers wherever a traceback shows local variables.
+@dataclass(slots=True, repr=False, eq=False)
 class Columns:
     """
     Messages, column by column. Times are texts as :func:`utc_text` writes them.

@@ -20,7 +20,13 @@ from airflow_provider_ip1 import __version__
 from airflow_provider_ip1.api.paging.listing import Lists
 from airflow_provider_ip1.api.settings import Settings, check_argument, read_settings
 from airflow_provider_ip1.client.senders import check_connection
-from airflow_provider_ip1.compat import AirflowNotFoundException, BaseHook, find, mask_secret
+from airflow_provider_ip1.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    event_loops_look_up_connections,
+    find,
+    mask_secret,
+)
 from airflow_provider_ip1.exceptions import IP1ConnectionError, IP1Error
 from airflow_provider_ip1.get_provider_info import get_provider_info
 from airflow_provider_ip1.hooks.methods import HookMethods, T, as_async_iterator, as_async_pages, as_coroutine
@@ -71,7 +77,7 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
 
     @property
     def retries(self) -> int:
-        """Number of requests so far that repeated another one after a failure."""
+        """Number of requests so far that repeated another one; by :class:`IP1AsyncHook` since it was closed."""
         return self._client.retries if self._client else 0
 
     @property
@@ -86,7 +92,7 @@ class BaseIP1Hook(BaseHook, Generic[ClientT]):
             connection = self.get_connection(self.ip1_conn_id)
         settings = self._read_settings(connection, connection.extra_dejson if connection else {})
         if settings.redact_key:
-            # Airflow masks extras by their names and does not know this one.
+            # Airflow masks extras by their names and does not know this one. IP1AsyncHook never uses it.
             mask_secret(settings.redact_key)
         return settings
 
@@ -337,13 +343,10 @@ class IP1AsyncHook(BaseIP1Hook["AsyncClient"]):
         return worked, form_text(text, self.ip1_conn_id)
 
     async def _look_up_without_blocking(self) -> Settings:
-        from airflow_provider_ip1.compat import Connection
-
-        if not hasattr(Connection, "aextra_dejson"):
+        if not event_loops_look_up_connections():
             from asgiref.sync import sync_to_async
 
-            # Before Airflow 3.3.2, an event loop deadlocks if it masks the connection's secrets. Not asyncio.to_thread:
-            # in its threads, these versions cannot call back into the triggerer's event loop.
+            # Not asyncio.to_thread: in its threads, Airflow cannot call back into the triggerer's event loop.
             return await sync_to_async(self._look_up)()
         connection: Any = None
         with suppress(AirflowNotFoundException):

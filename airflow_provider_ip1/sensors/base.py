@@ -8,7 +8,7 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from airflow_provider_ip1 import exceptions
 from airflow_provider_ip1.api.watching.wait import MIN_PAUSE, Wait, WatchT, seconds
 from airflow_provider_ip1.api.watching.watch import PollResult, Watch
-from airflow_provider_ip1.api.wording import counted, duration_text
+from airflow_provider_ip1.api.wording import duration_text
 from airflow_provider_ip1.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -25,7 +25,7 @@ from airflow_provider_ip1.compat import (
     PokeReturnValue,
     first_reschedule_date,
 )
-from airflow_provider_ip1.exceptions import IP1Error
+from airflow_provider_ip1.exceptions import IP1Error, IP1ParticipantError
 from airflow_provider_ip1.hooks.poll import wait_a_turn
 from airflow_provider_ip1.template_values import RejectedArgument, RejectedParticipant, failing_at_once, required_text
 
@@ -37,6 +37,9 @@ TRIGGER_GRACE = 600.0
 # Seconds.
 _LAST_MOMENT = 2.0
 _STATE_KEY = "ip1_wait"
+_ERRORS: Mapping[str, type[IP1Error]] = {
+    name: error for name, error in vars(exceptions).items() if isinstance(error, type) and issubclass(error, IP1Error)
+}
 
 
 class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
@@ -115,18 +118,15 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             the trigger.
         """
         with self._skipping_like_poke(), self._rejecting_participants():
-            match event:
-                case {"status": "success" | "failure", "count": int(count)}:
-                    event = {**event, "messages": self._read_messages(context, count)}
-            match event:
+            match self._with_messages(context, event):
                 case {"status": "success", "messages": list(messages)}:
                     return self._finish("success", "", messages)
                 case {"status": "failure", "messages": list(messages), "text": str(text)}:
                     return self._finish("failure", text, messages)
                 case {"status": "timeout", "text": str(text)}:
                     return self._finish("timeout", text, [])
-                case {"status": "error", "error": str(name), "text": str(text)} if hasattr(exceptions, name):
-                    raise getattr(exceptions, name)(text)
+                case {"status": "error", "error": str(name), "text": str(text)} if name in _ERRORS:
+                    raise _ERRORS[name](text)
             raise self._unexpected_event()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -170,6 +170,10 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
         if status == "timeout":
             raise AirflowSensorTimeout(f"Time is up after {duration_text(self.timeout)}. Last poll: {text}")
         return messages
+
+    def _with_messages(self, context: Context, event: Any) -> Any:
+        """Return the event, with the messages that did not fit into it."""
+        return event
 
     # -- all modes
 
@@ -224,9 +228,15 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
                 break
         return wait.result
 
-    def _rejecting_participants(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _rejecting_participants(self) -> Iterator[None]:
         """Let a participant that iP.1 rejects fail the task at once, except where Airflow would skip the task then."""
-        return nullcontext() if self.soft_fail or self.never_fail else failing_at_once()
+        try:
+            yield
+        except IP1ParticipantError as error:
+            if self.soft_fail or self.never_fail:
+                raise
+            raise RejectedParticipant(str(error)) from None
 
     # -- poke and reschedule
 
@@ -259,14 +269,6 @@ class BasePollingSensor(BaseSensorOperator, Generic[WatchT]):
             return None
 
     # -- deferrable
-
-    def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
-        """Read the messages that did not fit into the trigger's event, which has the verdict."""
-        self.log.info("Reading the statuses of %s.", counted(count, "message"))
-        wait = self._make_wait(context)
-        result = self._poll(wait, least=count)
-        messages = wait.found.messages
-        return self._finish(result.verdict, result.text, []) if result and len(messages) < count else messages
 
     @contextmanager
     def _skipping_like_poke(self) -> Iterator[None]:

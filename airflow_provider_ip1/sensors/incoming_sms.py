@@ -106,10 +106,12 @@ class IncomingSmsSensor(BasePollingSensor[IncomingWatch]):
 
     def _finish(self, status: str, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         super()._finish(status, text, messages)
-        if len(messages) != 1:
-            raise self._unexpected_event()
-        (message,) = messages
-        return message | {"text": self._read_text(message)} if self.return_text else message
+        match messages:
+            case [
+                {"message_id": str(), "batch_id": str() | None, "received": str() | None, "groups": list()} as message
+            ]:
+                return message | {"text": self._read_text(message)} if self.return_text else message
+        raise self._unexpected_event()
 
     def _read_text(self, message: dict[str, Any]) -> str:
         """Read the text on the worker, because the trigger's event is stored in Airflow's database."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
-from airflow_provider_ip1.api.watching.status_watch import SELECTORS, Require, StatusWatch, check_selection
+from airflow_provider_ip1.api.watching.status_watch import SELECTORS, Require, StatusWatch, check_require, check_selection
 from airflow_provider_ip1.api.watching.wait import Wait, seconds
+from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf
 from airflow_provider_ip1.sensors.base import BasePollingSensor
 from airflow_provider_ip1.template_values import failing_at_once, refuse_printed_list, required_text, text_or_none
@@ -129,8 +130,7 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
         check_selection(set(self._selectors))
         self.expected = expected
         self.failed = failed
-        if require not in ("all", "any"):
-            raise ValueError(f"require must be 'all' or 'any', not {require!r}")
+        check_require(require)
         self.require = require
         self.expected_count = expected_count
         self.not_found_timeout = seconds(not_found_timeout, "not_found_timeout")
@@ -171,3 +171,19 @@ class MessageStatusSensor(BasePollingSensor[StatusWatch]):
             self.log.warning("The task succeeds because of on_failure='return'. %s", text)
         super()._finish(status, text, messages)
         return messages
+
+    # -- deferrable
+
+    def _with_messages(self, context: Context, event: Any) -> Any:
+        match event:
+            case {"status": "success", "count": int(count)} | {"status": "failure", "count": int(count), "text": str()}:
+                return {**event, "messages": self._read_messages(context, count)}
+        return event
+
+    def _read_messages(self, context: Context, count: int) -> list[dict[str, Any]]:
+        """Read the messages that did not fit into the trigger's event, which has the verdict."""
+        self.log.info("Reading the statuses of %s.", counted(count, "message"))
+        wait = self._make_wait(context)
+        result = self._poll(wait, least=count)
+        messages = wait.found.messages
+        return self._finish(result.verdict, result.text, []) if result and len(messages) < count else messages

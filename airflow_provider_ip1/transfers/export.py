@@ -38,7 +38,7 @@ class UploadCancelled(BaseException):  # noqa: N818 - not an Exception
     """
 
 
-@dataclass(eq=False)
+@dataclass(repr=False, eq=False)
 class Export:
     """
     Runs an export once: options, reader, redaction, encoding, store.
@@ -195,8 +195,8 @@ class Export:
                 self._check_cancelled()
                 if selected:
                     yield selected
-        self._check_cancelled()
         report.verify()
+        self._check_cancelled()
 
     def _write(self, pages: Iterator[Page | RedactedPage], replacement: Replacement, report: Report) -> int:
         """Write the object and return its size in bytes. The store gets nothing before the first messages arrive."""

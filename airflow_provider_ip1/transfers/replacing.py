@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -117,10 +117,17 @@ class Origin:
                 f"{uri} contains messages of other participants, another direction or another connection, which "
                 f"this export would delete. {_WAYS_OUT}"
             )
-        elif not self.window.covers(*[datetime.fromisoformat(time) if time else None for time in limits.values()]):
+        elif not self.window.is_open and not self._covers(limits.values()):
             window = " and ".join(f"{word} {time}" for word, time in limits.items() if time)
             content = f"messages modified {window}" if window else "messages of any time"
             raise ValueError(f"{uri} contains {content}. {_WINDOW_LOSES}")
+
+    def _covers(self, limits: Iterable[str | None]) -> bool:
+        try:
+            return self.window.covers(*[None if time is None else datetime.fromisoformat(time) for time in limits])
+        except (ValueError, TypeError):
+            # Another program has changed the metadata.
+            return False
 
 
 class Replacement:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, strategies as st
 
+from airflow_provider_ip1.api import phone
 from airflow_provider_ip1.api.escapes import decodings
 from airflow_provider_ip1.api.phone import PhoneNumber, contains_number, may_contain
 
@@ -189,3 +190,9 @@ def test_a_short_number_is_a_run_of_digits_but_for_leading_zeros(text: str, is_f
 @pytest.mark.parametrize(("digits", "is_found"), [("1234567", True), ("123456", False)])
 def test_numbers_have_seven_digits_at_least(digits: str, is_found: bool) -> None:
     assert bool(PhoneNumber(digits).find(f"a {digits} b")) is is_found
+
+
+def test_texts_of_messages_do_not_stay_in_memory() -> None:
+    phone._plain_texts_of_name.cache_clear()
+    assert PhoneNumber(NUMBER).replace_in(f"Call {NUMBER}", "a number") == "Call a number"
+    assert phone._plain_texts_of_name.cache_info().currsize == 0

@@ -168,3 +168,9 @@ def test_a_direction_that_is_not_explained_is_in_extra(direction: Direction | No
     values = dict(zip(COLUMN_NAMES, columns_of(page).values, strict=True))
     assert values["direction"] == [direction]
     assert values["extra"] == ([json.dumps({"direction": 0}, separators=(",", ":"))] if direction is None else [None])
+
+
+def test_a_traceback_with_local_variables_shows_no_message() -> None:
+    shown = repr(columns_of(page_of([raw(message(1, body="Secret text"))])))
+    assert "Secret" not in shown
+    assert OWN_NUMBER not in shown and PARTICIPANT not in shown

@@ -730,6 +730,7 @@ class TestEvents:
             {"status": "success"},
             {"status": "success", "messages": None},
             {"status": "success", "count": None},
+            {"status": "failure", "count": 1},
             {"status": "done", "messages": []},
             {"status": "failure"},
             {"status": "timeout"},

@@ -225,6 +225,16 @@ def test_an_object_that_does_not_say_where_it_comes_from(
     assert "does not say where its content comes from" in caplog.text
 
 
+@pytest.mark.parametrize("since", ["", "soon", "2026-10-20", "2026-13-01T00:00:00+00:00"])
+def test_a_window_that_cannot_be_read_is_not_replaced_by_a_window(export: Export, bucket: Bucket, since: str) -> None:
+    export(**WIDE)
+    metadata = bucket.client.head_object(Bucket=bucket.name, Key="out.jsonl")["Metadata"] | {"ip1-since": since}
+    bucket.client.put_object(Bucket=bucket.name, Key="out.jsonl", Body=b"x", Metadata=metadata)
+    with pytest.raises(ValueError, match="contains messages"):
+        export(**WIDE)
+    export()
+
+
 def test_an_object_without_messages_is_replaced_by_any_export(export: Export, bucket: Bucket) -> None:
     assert export(participant=EMPTY)["messages"] == 0
     assert export(participant=SEVEN, **NARROW, on_empty="write")["messages"] >= 0

@@ -56,7 +56,7 @@ class StatusRule:
         return "waiting"
 
     def as_lists(self) -> tuple[list[int | Category], list[int | Category]]:
-        """:return: ``expected`` and ``failed`` as JSON values, which make an equal rule."""
+        """:return: ``expected`` and ``failed`` as JSON values, which make the same rule."""
         return sorted(self.expected, key=str), sorted(self.failed, key=str)
 
 

@@ -60,6 +60,17 @@ def check_selection(names: Set[str]) -> None:
         )
 
 
+def check_require(require: str) -> None:
+    """
+    Check how many of the watched messages have to reach an expected status.
+
+    :param require: ``"all"`` or ``"any"``.
+    :raises ValueError: it is something else.
+    """
+    if require not in ("all", "any"):
+        raise ValueError(f"require must be 'all' or 'any', not {require!r}")
+
+
 @dataclass(repr=False)
 class StatusWatch:
     """
@@ -91,6 +102,9 @@ class StatusWatch:
             self.batch_id = check_id(self.batch_id, "batch_id")
         if self.message_id is not None:
             self.message_id = check_id(self.message_id, "message_id")
+        if self.reference is not None and (not isinstance(self.reference, str) or not self.reference):
+            raise ValueError("reference must be a string that is not empty")
+        check_require(self.require)
         self.rule = StatusRule(self.expected, self.failed)
         expected, failed = self.rule.as_lists()
         self.expected, self.failed = expected, failed

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar, Final, Protocol, TypeVar
 
-from airflow_provider_ip1.api.call import RetryPolicy
 from airflow_provider_ip1.exceptions import IP1ConnectionError
 
 T = TypeVar("T")
@@ -184,6 +183,8 @@ class Store(Protocol):
         :param is_done: asked before each attempt, if given. Returns whether an attempt before has succeeded.
         :return: what ``send`` returns; ``None`` if an attempt before has succeeded.
         """
+        from airflow_provider_ip1.api.call import RetryPolicy
+
         for attempt in count(1):
             if is_done is not None and is_done():
                 break

@@ -307,6 +307,17 @@ def test_state_is_json() -> None:
     assert in_another_process(watch).to_dict() == watch.to_dict()
 
 
+@pytest.mark.parametrize("require", ["most", "ALL", None])
+def test_other_values_of_require(require: Any) -> None:
+    with pytest.raises(ValueError, match="require must be 'all' or 'any'"):
+        make_watch(require=require)
+
+
+def test_a_blank_reference_selects_nothing() -> None:
+    with pytest.raises(ValueError, match="reference must be"):
+        make_watch(participant=NUMBER, reference="")
+
+
 class TestSelection:
     def test_exactly_four_combinations_select_messages(self) -> None:
         names = ("participant", "batch_id", "message_id", "reference")
