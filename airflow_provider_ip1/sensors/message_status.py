@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_ip1.api.account import senders_text
 from airflow_provider_ip1.api.status import CATEGORIES, KNOWN_CODES
 from airflow_provider_ip1.api.watching.status_rule import StatusArgument
-from airflow_provider_ip1.api.watching.status_watch import SELECTORS, Require, StatusWatch, check_require, check_selection
+from airflow_provider_ip1.api.watching.status_watch import (
+    SELECTORS,
+    Require,
+    StatusWatch,
+    check_require,
+    check_selection,
+)
 from airflow_provider_ip1.api.watching.wait import Wait, seconds
 from airflow_provider_ip1.api.wording import counted
 from airflow_provider_ip1.compat import AirflowFailException, conf

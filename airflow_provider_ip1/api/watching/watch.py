@@ -59,9 +59,8 @@ class PollResult:
 
     :param verdict: whether to keep waiting. Only a wait decides that its time is up.
     :param messages: the messages that the wait is about, as a task returns them: JSON values without personal data.
-    :param text: the same in words, without message texts and complete phone numbers; may be empty. The wait logs it when it
-        changes.
-        A failure begins with the status.
+    :param text: the same in words, or nothing, without message texts and complete phone numbers. The wait logs it when
+        it changes. A failure begins with the status.
     :param warnings: texts to log as warnings. A watch returns each of them once.
     :param has_more: whether the poll left something to the next one, which should therefore follow at once.
     """
