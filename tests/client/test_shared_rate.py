@@ -159,9 +159,10 @@ def test_other_keys_and_hosts_do_not_share_a_rate() -> None:
 
 
 def test_a_rate_outlives_its_clients() -> None:
-    rate_of("https://outlives.example").hold(50)
+    rate_of("https://outlives.example").hold(5000)
     gc.collect()
-    assert next(rate_of("https://outlives.example").turn(20)) > 40
+    # Without the pause, one turn takes no time.
+    assert next(rate_of("https://outlives.example").turn(20)) > 1
 
 
 def test_threads_get_the_same_rate() -> None:
