@@ -220,7 +220,7 @@ def _number_within(name: str, value: Any) -> float:
 def _timeout(value: Any) -> tuple[float, float]:
     what = "seconds above 0, or [connect, read]"
     # Airflow's form shows the list [10, 60] as 10,60.
-    if isinstance(value, str) and ("," in value or "[" in value):
+    if isinstance(value, str) and "," in value:
         try:
             value = json.loads(f"[{value.strip().removeprefix('[').removesuffix(']')}]")
         except ValueError:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_ip1.api.paging import pager
+from airflow_provider_ip1.api.paging.read_ahead import Outcome
 from airflow_provider_ip1.api.requests import Order
 from airflow_provider_ip1.exceptions import IP1PagingError
 from tests.api.paging.model_server import ModelServer, read
@@ -90,3 +91,18 @@ def test_two_rows_per_page_are_searched_row_by_row() -> None:
     server.changes = changes
     assert read(server, page_size=2, concurrency=1) == [f"row{number}" for number in range(20)]
     assert server.starts[:8] == [0, 1, 2, 3, 2, 4, 0, 1]
+
+
+def test_a_list_that_is_empty_when_it_is_read_from_the_start_again_is_an_error() -> None:
+    """No delivered row was found, so the list is read from its start, where it had rows a moment ago."""
+    states: list[list[str]] = [[f"row{number}" for number in range(20)], [f"other{number}" for number in range(10)], []]
+
+    class Vanishing(ModelServer):
+        def respond(self, start: int, limit: int, order: Order | None = None) -> Outcome:
+            self.rows = states[min(sum(start == 0 for start in self.starts), 2) if start == 0 else 1]
+            return super().respond(start, limit, order)
+
+    server = Vanishing(states[0], link_style="none")
+    with pytest.raises(IP1PagingError, match="empty list although it had listed rows before"):
+        read(server, page_size=20, concurrency=1)
+    assert server.starts.count(0) == 3
