@@ -152,10 +152,12 @@ class ListCursor(Generic[ItemT]):
         if self.is_whole:
             return len(read.rows)
         inner = frozenset(self.known[: self.window - self.guard])
-        boundary = max((row.place for row in read.rows if row.digest in inner), default=None)
+        # A known row that came late belongs further up, so old rows may have been read before it.
+        in_place = [row for row in read.rows if not row.is_late]
+        boundary = max((row.place for row in in_place if row.digest in inner), default=None)
         if boundary is None:
             # The boundary has disappeared: fall back to the guard.
-            boundary = next((row.place for row in read.rows if row.is_known), None)
+            boundary = next((row.place for row in in_place if row.is_known), None)
         return boundary
 
     def _advance(
@@ -175,7 +177,7 @@ class ListCursor(Generic[ItemT]):
         rows = [
             row
             for row in read.rows[cut:]
-            if (not row.is_misplaced or is_first or row.digest in counted) and row.digest not in unfinished
+            if (not row.is_late or row.is_known or is_first or row.digest in counted) and row.digest not in unfinished
         ]
         listed = {row.digest for row in rows}
         # A row that arrives during the poll may be read last. So may one that has changed its place.
@@ -250,7 +252,7 @@ class Row(Generic[ItemT]):
     is_known: bool
     is_before_start: bool
     #: Whether it belongs further up, because the pager found it late.
-    is_misplaced: bool
+    is_late: bool
 
 
 class Read(Generic[ItemT]):
@@ -286,7 +288,7 @@ class Read(Generic[ItemT]):
         digest, place = digest_of(item.id), len(self.rows)
         is_before_start = self._since is not None and received is not None and received < self._since
         is_known = digest in self._seen
-        self.rows.append(Row(place, item, digest, received, is_known, is_before_start, is_late and not is_known))
+        self.rows.append(Row(place, item, digest, received, is_known, is_before_start, is_late))
         self.digests.add(digest)
         self.rows_below = 0 if digest in self._known else self.rows_below + 1
         if self._first_old is None and (digest in self._known or (is_before_start and not self._known)):

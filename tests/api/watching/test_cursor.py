@@ -599,3 +599,20 @@ CursorMachine.TestCase.settings = settings(
     stateful_step_count=25,
 )
 TestCursorMachine = CursorMachine.TestCase
+
+
+def test_a_known_message_that_is_read_late_makes_no_old_one_new() -> None:
+    """
+    Two messages arrive during a poll, which then finds one that it knows after the oldest ones of the list.
+
+    Found by ``make test-replies``.
+    """
+    machine = CursorMachine()
+    machine.begin(count=42, start="now", seed=3025, has_links=False, clamp=10_000, is_tied=True)
+    machine.a_message_appears_late()
+    machine.a_message_appears_late()
+    machine.poll(during=0)
+    machine.messages_arrive(count=70)
+    machine.a_message_appears_late()
+    machine.poll(during=2)
+    machine.nothing_is_repeated()
