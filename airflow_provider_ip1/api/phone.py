@@ -152,7 +152,9 @@ def contains_number(text: str, participant: str) -> bool:
     :param text: such as a bucket and key.
     :param participant: the participant, normalized. A name, and a number of fewer than seven digits, is not found.
     """
-    return participant.isdecimal() and bool(PhoneNumber(participant).find_in(_plain_texts_of_name(text)))
+    if len(participant) < SHORTEST_NUMBER or not participant.isdecimal():
+        return False
+    return bool(PhoneNumber(participant).find_in(_plain_texts_of_name(text)))
 
 
 def _plain_texts(text: str) -> list[tuple[Plain, str]]:
@@ -251,12 +253,11 @@ class PhoneNumber:
         :param text: any text.
         :return: start and end of each place where it is, in order and without overlaps.
         """
-        return self.find_in(_plain_texts(text))
+        # Decoding takes most of the time.
+        return [] if len(self.digits) < SHORTEST_NUMBER else self.find_in(_plain_texts(text))
 
     def find_in(self, plain_texts: Iterable[tuple[Plain, str]]) -> list[tuple[int, int]]:
-        """Find the number in the plain texts of a text, as :meth:`find` does."""
-        if len(self.digits) < SHORTEST_NUMBER:
-            return []
+        """Find the number, of seven digits at least, in the plain texts of a text, as :meth:`find` does."""
         found = [
             plain.place(*span)
             for plain, digits in plain_texts
