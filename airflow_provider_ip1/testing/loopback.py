@@ -3,27 +3,44 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import itertools
 import os
 import socket
 from collections.abc import Mapping
+
+
+# Systems take the ports of connections, and of servers that accept any port, from a range above these.
+_FIRST_PORT, _PORTS = 16384, 16384
+_PORTS_PER_PROCESS = 64
+_calls = itertools.count()
 
 
 def free_ports(count: int) -> list[int]:
     """
     Find loopback ports that are free.
 
+    Between this call and a server's start, tests that run at the same time open thousands of ports. So the result
+    contains no port that a system chooses on its own, and processes search in different places.
+
     :param count: the number of ports.
     :return: different port numbers. Another program may take a port before you use it, so check which server responds.
     """
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+    found: list[int] = []
+    for _ in range(_PORTS):
+        port = _FIRST_PORT + (_PORTS_PER_PROCESS * os.getpid() + next(_calls)) % _PORTS
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(errno.EADDRINUSE, "All loopback ports for local servers are in use.")
 
 
 def get(port: int, path: str) -> bytes | None:
