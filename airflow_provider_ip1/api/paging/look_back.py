@@ -46,31 +46,39 @@ class LookBacks(PageQueue):
 
         The page waits. So the rows that are found come before it, which matters if the reader has seen enough then.
         """
+        is_newest_first = self.listing.order == "DESC"
         if pending.look_backs is None:
-            if self.state in (State.START, State.RESTART) or self._place.is_next(pending.request, page, new):
+            if self.state in (State.START, State.RESTART):
                 return False
+            if self._place.is_next(pending.request, page, new):
+                return is_newest_first and self._may_hide_rows(pending, page) and self._repeat(pending)
             pending.look_backs = self._look_backs(pending, page)
         look_back = next(pending.look_backs, None)
         if look_back is not None:
             self._queue.extendleft((pending, look_back))
             return True
         # Nothing precedes a page from the head of the list.
-        if self.listing.order == "ASC" or pending.request.start == 0 or not self._is_doubtful(pending, page):
-            return False
-        # Only a newer response shows what is missing now.
+        is_at_head = pending.request.start == 0
+        return is_newest_first and not is_at_head and self._is_doubtful(pending, page) and self._repeat(pending)
+
+    def _repeat(self, pending: Pending) -> bool:
+        """Request a page again: only a newer response shows what is missing now. Returns true."""
         request = pending.request
         again = PageRequest(self.listing, request.start, request.limit, request.order)
         self._queue.appendleft(Pending(again, attempt=pending.attempt + 1))
         return True
 
+    def _may_hide_rows(self, pending: Pending, page: RawPage) -> bool:
+        """Return whether rows that arrived after a page was requested may have been counted in the place of others."""
+        place = self._place
+        is_old = pending.is_outdated and pending.attempt < MAX_LOOK_BACKS
+        return is_old and (place.has_other_order or place.may_be_tied(page))
+
     def _is_doubtful(self, pending: Pending, page: RawPage) -> bool:
         """Return whether rows before a page may still be missing, after those that were looked for."""
         place, attempt = self._place, pending.attempt
         if (missing := self._missing(pending.request, page)) <= 0:
-            # Rows that have arrived since may have been counted in the place of others.
-            return (
-                pending.is_outdated and attempt < MAX_LOOK_BACKS and (place.has_other_order or place.may_be_tied(page))
-            )
+            return self._may_hide_rows(pending, page)
         if missing == 1 and not place.is_base_known and not place.has_other_order:
             # It may only seem to be missing, because the server counts from 1.
             return attempt < MAX_LOOK_BACKS

@@ -616,3 +616,21 @@ def test_a_known_message_that_is_read_late_makes_no_old_one_new() -> None:
     machine.a_message_appears_late()
     machine.poll(during=2)
     machine.nothing_is_repeated()
+
+
+def test_a_page_requested_before_a_message_arrived_hides_no_other_one() -> None:
+    """
+    On each page, two messages of one second come in another order, so that a page requested ahead lacks one of them.
+
+    Two messages arrive during the poll, and the count alone cannot tell them from the one that is missing. Found by
+    ``make test-replies``.
+    """
+    machine = CursorMachine()
+    machine.begin(count=41, start="now", seed=0, has_links=False, clamp=10_000, is_tied=True)
+    machine.poll(during=0)
+    machine.the_limit_changes(clamp=50)
+    for count in (4, 28, 69):
+        machine.messages_arrive(count=count)
+    machine.a_message_appears_late()
+    machine.poll(during=2)
+    machine.nothing_is_repeated()
