@@ -90,7 +90,7 @@ test-sending: $(INSTALLED) ## Test with 10,000 random runs that no SMS is sent t
 	SEND_ONCE_RUNS=10000 $(RUN) -m pytest --timeout 0 tests/client/test_send_once_machine.py tests/client/test_many_senders_machine.py
 
 test-replies: $(INSTALLED) ## Test with 2,000 random runs that no reply is lost or handed out twice (some minutes)
-	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest --timeout 0 tests/api/watching/test_cursor.py
+	IP1_CURSOR_RUNS=2000 $(RUN) -m pytest --timeout 0 tests/api/watching/test_cursor.py tests/api/watching/test_account_cursor.py
 
 test-checkpoints: $(INSTALLED) ## Test with 20,000 random accounts that an export with a checkpoint misses nothing (half an hour)
 	IP1_CHECKPOINT_HISTORIES=20000 $(RUN) -m pytest --timeout 0 --numprocesses $(WORKERS) tests/checkpoints
