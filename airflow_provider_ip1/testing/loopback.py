@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Mapping
 
-
 # Systems take the ports of connections, and of servers that accept any port, from a range above these.
 _FIRST_PORT, _PORTS = 16384, 16384
 _PORTS_PER_PROCESS = 64
