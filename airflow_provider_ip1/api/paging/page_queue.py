@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,8 @@ class PageQueue:
         # Pages that wait until the count shows that no row before them is missing.
         self._held: list[Page] = []
         self._is_held = False
+        # Rows that were held in a wrong order, and that the next reading of the list delivers again.
+        self._misplaced: Set[str] = frozenset()
         self._failure: Exception | None = None
         self._pages = 0
         self._next_start = 0
@@ -247,7 +249,8 @@ class PageQueue:
         ids = values_at(chosen, page.ids)
         if place.listed is place.delivered:
             place.listed_twice += len(new) - len(chosen)
-        place.delivered.add(ids)
+        if not self._misplaced:
+            place.delivered.add(ids)
         self._link.check_growth(len(place.delivered))
         (self._held if self._is_held else self._ready).append(
             Page(

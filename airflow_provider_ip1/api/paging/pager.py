@@ -12,6 +12,7 @@ states and the transitions between them; docs/internals/paging.md explains the r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from airflow_provider_ip1.api.page_body import RawPage
@@ -160,9 +161,6 @@ class Pager(LookBacks):
                 if event is Event.REPEATED:
                     self._check_that_start_may_be_ignored(page)
                 self._queue.clear()
-                if self._passes > 1 and len(self._held) > self._held_in_order:
-                    # The reader may have seen enough before it comes to rows that another reading has revealed.
-                    raise hidden_rows(sum(map(len, self._held[self._held_in_order :])), self._passes)
                 self._ready.extend(self._held)
 
     # -- finding the anchor again
@@ -231,6 +229,11 @@ class Pager(LookBacks):
             self._shift = 1.0
         if self._passes == 1:
             self._held_in_order = len(self._held)
+        if self._misplaced:
+            self._order = self.listing.order
+            place.count_again()
+            self._pages -= len(self._held)
+            self._held.clear()
         self._passes += 1
         self._began_at = place.capacity = 0
         self._request_only(0)
@@ -243,7 +246,11 @@ class Pager(LookBacks):
         self._link.note(request, page)
         place.note_base(request, page, at_least=3 if place.has_other_order else 2)
         place.capacity = max(place.capacity, len(ids))
-        self._deliver(request, page, place.delivered.missing_from(ids), is_late=True)
+        new = place.delivered.missing_from(ids)
+        if self._misplaced:
+            again = (position for position, key in enumerate(ids) if key in self._misplaced)
+            new = sorted({*new, *again}.intersection(place.listed.missing_from(ids)))
+        self._deliver(request, page, new, is_late=True)
         place.note_listed(ids)
         is_alone = len(ids) == 1 and place.capacity > 1 and not page.link.has_next
         if ids and not is_alone and not self._link.ends_with(request, page):
@@ -251,12 +258,20 @@ class Pager(LookBacks):
             return
         end = place.end_of(request, page)
         missing = place.missing(end)
-        may_have_shrunk = missing < 0 or end < self._end or (not self._end and request.start > 0)
-        if place.has_other_order and may_have_shrunk and self._passes < MAX_PASSES:
+        is_shorter = not self._misplaced and (end < self._end or (not self._end and request.start > 0))
+        if place.has_other_order and (missing < 0 or is_shorter) and self._passes < MAX_PASSES:
             # Rows may have been removed while they were read. Count those that are listed from now on.
             place.count_again()
             missing = end
         self._end = end
+        late = [] if self._misplaced or self._passes < 2 else self._held[self._held_in_order :]
+        if missing <= 0 and late:
+            # The reader may have seen enough before it comes to rows that another reading has revealed. So a single
+            # reading has to have all rows, in their order.
+            if self._passes == MAX_PASSES:
+                raise hidden_rows(sum(map(len, late)), MAX_PASSES)
+            self._misplaced = frozenset(chain.from_iterable(page.ids for page in self._held))
+            missing = end
         self._enter(request, page, Event.SHORT if missing > 0 else Event.LAST)
 
     def _continue_pass(self, request: PageRequest, page: RawPage) -> None:

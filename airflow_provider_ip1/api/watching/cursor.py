@@ -179,10 +179,17 @@ class ListCursor(Generic[ItemT]):
             for row in read.rows[cut:]
             if (not row.is_late or row.is_known or is_first or row.digest in counted) and row.digest not in unfinished
         ]
+        # Above a cut are rows that were not looked at. A row that belongs there must not seem to be where they end.
+        is_in_place = not cut or all(row.is_late for row in rows)
+        rows = [row for row in rows if is_in_place or not row.is_late]
         listed = {row.digest for row in rows}
         # A row that arrives during the poll may be read last. So may one that has changed its place.
-        below = (row for row in new if row.place - cut >= self.window and row.digest not in unfinished)
-        misplaced = sorted(below, key=lambda row: row.received or LATEST_TIME)
+        below = (
+            row
+            for row in new
+            if (row.place - cut >= self.window or row.digest not in listed) and row.digest not in unfinished
+        )
+        misplaced = sorted(below, key=lambda row: (row.is_late, row.received or LATEST_TIME))
         gone = (digest for digest in (*self.known, *self.others) if digest not in listed)
         self.is_whole = read.is_whole and len(rows) <= self.window
         self.known = tuple(row.digest for row in rows[: self.window])

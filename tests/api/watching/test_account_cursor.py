@@ -524,3 +524,20 @@ AccountMachine.TestCase.settings = settings(
     stateful_step_count=15,
 )
 TestAccountMachine = AccountMachine.TestCase
+
+
+def test_a_batch_that_is_read_late_hides_none_that_are_left_to_the_next_poll() -> None:
+    """
+    It arrived during a poll that found more new batches than it may read, so the next one begins far below it.
+
+    Found by ``make test-replies``.
+    """
+    machine = AccountMachine()
+    machine.begin(count=220, start="beginning", seed=217, has_links=False, clamp=10_000, is_tied=False)
+    for _ in range(5):
+        machine.a_batch_is_listed_before_its_messages()
+    machine.batches_arrive(count=220)
+    machine.batches_arrive(count=220)
+    machine.poll(during=2)
+    machine.teardown()
+    machine.nothing_is_repeated()
