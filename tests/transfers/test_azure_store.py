@@ -262,9 +262,15 @@ def test_an_error_says_what_to_do(azure: StandIn, code: str, advice: str) -> Non
     "answer", [(0, ""), (500, "InternalError"), (403, "AuthenticationFailed"), (400, "OutOfRange")]
 )
 def test_no_error_and_no_log_contains_the_token(
-    azure: StandIn, caplog: pytest.LogCaptureFixture, call: str, answer: tuple[int, str]
+    azure: StandIn,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    answer: tuple[int, str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    # As in a new process, where nothing has masked the logs of the HTTP library yet.
+    monkeypatch.setattr(logging.getLogger("urllib3.connectionpool"), "filters", [])
     azure.answer = lambda one: answer if one == call else None
     with pytest.raises(Exception) as failure:
         export_conversations(SEVEN, url="wasb://lake/out.jsonl")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 from airflow_provider_ip1.api.call import RETRIED_STATUSES
+from airflow_provider_ip1.client.logs import mask_http_logs
 from airflow_provider_ip1.formats.compression import in_blocks
 from airflow_provider_ip1.template_values import RetriedValueError
 from airflow_provider_ip1.transfers.stores import DEFAULT_ATTEMPTS, UPLOAD, ObjectState, Store, refuse_ip1
@@ -91,6 +92,8 @@ class AzureStore(Store):
         if unknown := self._extra_args.keys() - _EXTRA_ARGS:
             raise ValueError(f"extra_args: {', '.join(sorted(unknown))} cannot be set for a blob.")
         self._connection = wasb.get_connection(wasb.conn_id)
+        # The SDK uses urllib3, which logs URLs.
+        mask_http_logs()
         self._attempts = int(self._connection.extra_dejson.get("retry_total", DEFAULT_ATTEMPTS - 1)) + 1
         self._blob = wasb.blob_service_client.get_blob_client(target.container, target.name)
         # Never the client's url, which contains the SAS token. An emulator has the account in the path.
