@@ -22,6 +22,12 @@ def test_the_defaults() -> None:
     assert conversation_lists([NUMBER]) == [Listing(conversation_request(NUMBER), participant=NUMBER)]
 
 
+@pytest.mark.parametrize(("order", "direction"), [("desc", "MO"), ("Desc", "Mo"), ("DESC", "mo")])
+def test_case_does_not_matter(order: Any, direction: Any) -> None:
+    (listing,) = conversation_lists([NUMBER], order=order, direction=direction)
+    assert (listing.order, listing.direction) == ("DESC", "mo")
+
+
 @pytest.mark.parametrize(("argument", "value"), [("direction", "out"), ("order", "down"), ("page_size", 0)])
 def test_the_error_names_the_argument(argument: str, value: Any) -> None:
     with pytest.raises(ValueError, match=argument):
