@@ -46,6 +46,8 @@ class Pager(LookBacks):
     _passes = 0
     _began_at = 0
     _shift = 0.0
+    # Into how many steps a page is divided: each page of a reading begins one step behind the one before.
+    _parts = 1
     # Pages that the first of them has added. They are in the order of the list.
     _held_in_order = 0
 
@@ -230,7 +232,8 @@ class Pager(LookBacks):
         if self._passes == 1:
             self._held_in_order = len(self._held)
         if self._misplaced:
-            self._order = self.listing.order
+            self._order, self._limit = self.listing.order, self._largest
+            self._parts += 1
             place.count_again()
             self._pages -= len(self._held)
             self._held.clear()
@@ -275,11 +278,14 @@ class Pager(LookBacks):
         self._enter(request, page, Event.SHORT if missing > 0 else Event.LAST)
 
     def _continue_pass(self, request: PageRequest, page: RawPage) -> None:
-        following = request.start + max(len(page.ids) - 1, 1)
+        is_full = len(page.ids) >= self._place.capacity
+        # All rows of one creation time are on one page if pages overlap by more than that.
+        step = len(page.ids) // self._parts if is_full and self._parts > 1 else len(page.ids) - 1
+        following = request.start + max(step, 1)
         self._link.check_growth(following // 4)
         if self._shift:
             following, self._shift = max(following - int(self._shift * len(page.ids)), 1), 0.0
-        if len(page.ids) >= self._place.capacity:
+        if is_full and self._parts == 1:
             self._next_start, self._window = following, self._max_window
         else:
             self._request_only(following)

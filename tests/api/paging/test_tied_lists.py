@@ -80,7 +80,7 @@ def test_no_row_is_lost_and_none_comes_twice(tied_order: TiedOrder, kinds: tuple
     assert lost <= (5 + len(seeds) // 400 if first else 0)
 
 
-@pytest.mark.parametrize("seed", [55_512_347_864, 55_512_348_772, 55_512_351_429])
+@pytest.mark.parametrize("seed", [55_512_347_864, 55_512_348_772, 55_512_351_429, 141_293_820_214])
 def test_a_static_list_is_never_an_error_if_the_server_grants_pages_longer_than_its_ties(seed: int) -> None:
     """Newest first, in pages shorter than a tie: no reading in larger pages has had all rows but several together."""
     assert not check(seed, "request")
