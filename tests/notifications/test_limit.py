@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ip1.client import send_once
+from airflow_provider_ip1.client.batch_search import NEWEST
 from airflow_provider_ip1.hooks.ip1 import IP1Hook
 from airflow_provider_ip1.notifications import ip1
 from airflow_provider_ip1.notifications.ip1 import IP1Notifier
@@ -114,6 +115,19 @@ def test_a_canceled_batch_does_not_count(serve: Serve) -> None:
         hook.cancel_batch(batch.id)
     alert()({"dag": None} | context())
     assert posts(server) == 2
+
+
+def test_each_look_covers_only_the_newest_batches(server: SandboxServer) -> None:
+    """However large the account is, an alert ends soon, and finds one that was sent just before."""
+    for _ in range(2 * NEWEST):
+        server.send([OTHER])
+    before = len(server.requests)
+    for _ in range(2):
+        alert()({"dag": None} | context())
+    looks = [each.query["limit"] for each in server.requests[before:] if each.method == "GET"]
+    assert posts(server) == 1
+    # Two looks before the SMS, one page after it.
+    assert NEWEST <= sum(map(int, looks[:-1])) / 2 < 1.5 * NEWEST
 
 
 @pytest.mark.parametrize(
