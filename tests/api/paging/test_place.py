@@ -41,3 +41,14 @@ def test_ids_that_begin_with_the_same_second_may_be_of_one_creation_time(
     place = Place(10)
     place.join(PageRequest(a_list(), 0, 10, "DESC"), RawPage([anchor], [b""], ()))
     assert place.may_be_tied(RawPage(ids, [b""] * len(ids), ())) is may_be_tied
+
+
+@pytest.mark.parametrize(
+    ("second", "base", "is_known"),
+    [("bcde", 0, True), ("abcd", 1, True), ("cdef", 0, False)],
+)
+def test_the_pages_at_0_and_1_show_where_the_server_begins_to_count(second: str, base: int, is_known: bool) -> None:
+    place = Place(4)
+    for start, ids in ((0, "abcd"), (1, second)):
+        place.note_base(PageRequest(a_list(), start, 100, "DESC"), RawPage([*ids], [b""] * len(ids), ()))
+    assert (place.base, place.is_base_known) == (base, is_known)
