@@ -11,5 +11,6 @@ from airflow_provider_ip1.transfers import checkpoint
 @pytest.fixture(autouse=True)
 def conflicts_cost_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of histories have runs that conflict. Each would wait half a second on average."""
-    monkeypatch.setattr(checkpoint, "random", random.Random())
-    monkeypatch.setattr(checkpoint.random, "uniform", lambda low, high: 0.0)
+    no_pauses = random.Random()
+    monkeypatch.setattr(no_pauses, "uniform", lambda low, high: 0.0)
+    monkeypatch.setattr(checkpoint, "random", no_pauses)
