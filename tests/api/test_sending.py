@@ -74,6 +74,7 @@ def test_sends_every_documented_field() -> None:
         ([OTHER, NUMBER, f"+{OTHER}"], [OTHER, NUMBER]),
         ((NUMBER,), [NUMBER]),
         ("1" * 15, ["1" * 15]),
+        ("1" * 7, ["1" * 7]),
         ({NUMBER: {}}, {NUMBER: {}}),
         ({NUMBER: {"a": "1"}, f"+{NUMBER}": {"a": "1"}}, {NUMBER: {"a": "1"}}),
     ],

@@ -54,6 +54,11 @@ def test_name_and_category(code, name, category):
     assert status_category(code) == category
 
 
+def test_every_documented_code_is_known():
+    groups = [range(101, 105), range(110, 115), range(201, 204), range(402, 410), range(500, 504), range(511, 517)]
+    assert KNOWN_CODES == {599}.union(*groups)
+
+
 @pytest.mark.parametrize("code", [0, -1, -201, 1, 20, 99, 300, 399, 600, 2010, 10**12])
 def test_a_code_outside_the_documented_groups_is_pending(code):
     assert status_category(code) == "pending"
