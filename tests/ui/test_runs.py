@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from dev import stack
+from tests.triggers.real_airflow import wait_until
 from tests.ui.airflow_web import BUCKET, DELIVERY, Api, Servers
 
 pytestmark = pytest.mark.slow
@@ -102,8 +103,10 @@ def test_result_of_the_finished_export_is_shown(
     shown = page.get_by_role("row").filter(has_text="return_value")
     shown.get_by_text("last_modified").first.wait_for()
     screenshot("xcom")
-    # The viewer adds its own line breaks and indentation.
-    (text,) = re.findall(r"\{.*\}", re.sub(r"\s", "", shown.inner_text()))
+    # The viewer adds its own line breaks and indentation, and draws the lines one after the other.
+    (text,) = wait_until(
+        lambda: re.findall(r"\{.*\}", re.sub(r"\s", "", shown.inner_text())), "the viewer shows the whole result"
+    )
     result = json.loads(text)
     exported = gzip.decompress(servers.s3.client().get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
     assert result["uri"] == f"s3://{BUCKET}/{KEY}"
@@ -147,7 +150,7 @@ def test_export_to_an_asset_creates_an_event(page: Any, servers: Servers, api: A
     page.get_by_text("1 Asset Event").wait_for()
     page.get_by_role("link", name=LAKE).click()
     page.get_by_role("heading", name=LAKE).wait_for()
-    assert page.get_by_role("link", name=dag).count() >= 1
+    page.get_by_role("link", name=dag).first.wait_for()
     (event,) = api.get("assets/events")["asset_events"]
     assert (event["uri"], event["source_task_id"]) == (LAKE, "export")
     result = api.get(f"dags/{dag}/dagRuns/{run_id}/taskInstances/export/xcomEntries/return_value")["value"]
