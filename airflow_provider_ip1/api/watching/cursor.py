@@ -179,9 +179,9 @@ class ListCursor(Generic[ItemT]):
             for row in read.rows[cut:]
             if (not row.is_late or row.is_known or is_first or row.digest in counted) and row.digest not in unfinished
         ]
-        # Above a cut are rows that were not looked at. A row that belongs there must not seem to be where they end.
-        is_in_place = not cut or all(row.is_late for row in rows)
-        rows = [row for row in rows if is_in_place or not row.is_late]
+        if cut:
+            # Above a cut are rows that were not looked at. A row that belongs there must not seem to be where they end.
+            rows = [row for row in rows if not row.is_late] or rows
         listed = {row.digest for row in rows}
         # A row that arrives during the poll may be read last. So may one that has changed its place.
         below = (
